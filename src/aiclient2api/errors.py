@@ -1,0 +1,318 @@
+"""The whole error tree.
+
+    GatewayError                      carries an ErrorInfo: what a client may be told
+    ├── ClientError                   the client's fault: never fails over, never touches health
+    │   ├── BadRequest · Unauthenticated · Forbidden · UnknownModel · NotFound · TooLarge
+    │   ├── Unrepresentable           the target protocol cannot express this content (400)
+    │   └── Busy                      our own concurrency limit
+    ├── UpstreamError                 failover         penalty
+    │   ├── Rejected                  never            none       the upstream refused the request itself
+    │   ├── ContextTooLong            never            none       a `context_fallback` may reroute it
+    │   ├── ContentBlocked            never            none       safety filter
+    │   ├── CredentialsRejected       next account     disable    401, 403
+    │   ├── QuotaExhausted            next account     cool       402, spent quota
+    │   ├── RateLimited               next account     cool       429 with or without Retry-After
+    │   ├── Overloaded                next account     cool       503, 529: short
+    │   ├── UpstreamFailed · TimedOut · Unreachable   next account   strike
+    │   └── Malformed · Truncated · EmptyAnswer       next account   strike
+    ├── NoCapacity                    every candidate failed or none may be used
+    └── ConfigError                   start-up only; lists every problem with its key path
+
+    MalformedMessage                  raised by converters; the side that fed the bytes names the culprit
+
+The class answers every question (`failover`, `penalty`), so the failover loop and the health rules hold no
+tables of status codes.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import ClassVar, Literal
+
+import msgspec
+
+ErrorKind = Literal[
+    "invalid",
+    "auth",
+    "billing",
+    "permission",
+    "not_found",
+    "method",
+    "conflict",
+    "too_large",
+    "rate_limit",
+    "quota",
+    "content_policy",
+    "context_length",
+    "client_timeout",
+    "timeout",
+    "overloaded",
+    "unavailable",
+    "cancelled",
+    "unimplemented",
+    "upstream",
+    "internal",
+]
+"""What went wrong, independent of protocol. Each protocol's `errors.py` maps it to status, type and code."""
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One error as a value: decoded from an upstream's body, or made here, then encoded for the client.
+
+    `type`, `code`, `param` and `details` are the source protocol's own members; an encoder of the same protocol
+    family writes them back, others derive theirs from `kind`. `status` is the HTTP status it arrived with.
+    `retry_after` is in seconds. `message` is safe to show: no secret, no account name, no upstream address.
+    """
+
+    kind: ErrorKind
+    message: str
+    status: int | None = None
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    details: msgspec.Raw | None = None
+    retry_after: float | None = None
+    request_id: str | None = None
+    protocol: str | None = None
+    """The protocol it was decoded from; None for an error of our own."""
+
+
+class Failover(Enum):
+    """Where a failed attempt goes next."""
+
+    NEVER = "never"
+    NEXT_ACCOUNT = "next account"
+    NEXT_TARGET = "next target"
+
+
+class Penalty(Enum):
+    """What a failed attempt does to the account it ran on."""
+
+    NONE = "none"
+    STRIKE = "strike"
+    COOL = "cool"
+    DISABLE = "disable"
+
+
+class MalformedMessage(Exception):
+    """Bytes that are not a valid message of their protocol; `path` points at the offending member."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.message = message
+        self.path = path
+
+
+class GatewayError(Exception):
+    """Anything a client is told about. `info` is what it is told."""
+
+    kind: ClassVar[ErrorKind] = "internal"
+    code: ClassVar[str | None] = None
+
+    def __init__(self, message: str = "", *, info: ErrorInfo | None = None, retry_after: float | None = None) -> None:
+        self.info = info or ErrorInfo(
+            kind=self.kind, code=self.code, message=message, retry_after=retry_after
+        )
+        super().__init__(self.info.message)
+
+
+class ClientError(GatewayError):
+    """The client's own mistake: answered at once, no other account is tried."""
+
+    kind = "invalid"
+
+
+class BadRequest(ClientError):
+    """The request is not what its protocol asks for (400)."""
+
+
+class Unauthenticated(ClientError):
+    """No client key, or one we do not know (401)."""
+
+    kind = "auth"
+    code = "invalid_api_key"
+
+
+class Forbidden(ClientError):
+    """A known client key that may not do this (403)."""
+
+    kind = "permission"
+    code = "permission_denied"
+
+
+class NotFound(ClientError):
+    """No such path here (404)."""
+
+    kind = "not_found"
+    code = "not_found"
+
+
+class MethodNotAllowed(ClientError):
+    """The path exists, the method does not (405)."""
+
+    kind = "method"
+    code = "method_not_allowed"
+
+
+class UnknownModel(ClientError):
+    """The model name leads to no target, or to several without an order (404)."""
+
+    kind = "not_found"
+    code = "model_not_found"
+
+
+class TooLarge(ClientError):
+    """The body is over the limit (413)."""
+
+    kind = "too_large"
+    code = "request_too_large"
+
+
+class ClientTimeout(ClientError):
+    """The client was too slow to send its request (408)."""
+
+    kind = "client_timeout"
+    code = "request_timeout"
+
+
+class Unrepresentable(ClientError):
+    """The target protocol cannot express a part of the request's content (400)."""
+
+    code = "unsupported_content"
+
+
+class Busy(ClientError):
+    """Our own concurrency limit (overloaded: 503, Messages 529)."""
+
+    kind = "overloaded"
+    code = "overloaded"
+
+
+class UpstreamError(GatewayError):
+    """An upstream did not deliver an answer."""
+
+    kind = "upstream"
+    code = "upstream_error"
+    failover: ClassVar[Failover] = Failover.NEXT_ACCOUNT
+    penalty: ClassVar[Penalty] = Penalty.STRIKE
+
+
+class Rejected(UpstreamError):
+    """The upstream refused the request itself: the client's mistake, told in the upstream's own words."""
+
+    kind = "invalid"
+    failover = Failover.NEVER
+    penalty = Penalty.NONE
+
+
+class ContextTooLong(Rejected):
+    """Too many tokens for this model."""
+
+    kind = "context_length"
+
+
+class ContentBlocked(Rejected):
+    """The upstream's content policy refused the request."""
+
+    kind = "content_policy"
+
+
+class ModelMissing(UpstreamError):
+    """This account does not have the model: another one of the pool may."""
+
+    kind = "not_found"
+    code = "model_not_found"
+    penalty = Penalty.NONE
+
+
+class CredentialsRejected(UpstreamError):
+    """The account's credential is refused: the operator's problem, never the client's 401."""
+
+    code = "upstream_auth"
+    penalty = Penalty.DISABLE
+
+
+class QuotaExhausted(UpstreamError):
+    """The account's money or quota is spent."""
+
+    kind = "rate_limit"
+    code = "insufficient_quota"
+    penalty = Penalty.COOL
+
+
+class RateLimited(UpstreamError):
+    """The account is asked to slow down."""
+
+    kind = "rate_limit"
+    code = "rate_limit_exceeded"
+    penalty = Penalty.COOL
+
+
+class Overloaded(UpstreamError):
+    """The provider has no capacity at the moment."""
+
+    kind = "overloaded"
+    code = "overloaded"
+    penalty = Penalty.COOL
+
+
+class UpstreamFailed(UpstreamError):
+    """The upstream answered with a failure of its own (5xx)."""
+
+
+class TimedOut(UpstreamError):
+    """The upstream was silent for too long."""
+
+    kind = "timeout"
+    code = "upstream_timeout"
+
+
+class Unreachable(UpstreamError):
+    """No connection to the upstream: DNS, refused, TLS, connect time-out."""
+
+
+class Malformed(UpstreamError):
+    """The upstream broke its own protocol."""
+
+
+class Truncated(UpstreamError):
+    """The upstream's answer ended without its terminal event."""
+
+    code = "upstream_truncated"
+
+
+class EmptyAnswer(UpstreamError):
+    """A success without any content."""
+
+
+class ShuttingDown(GatewayError):
+    """We are stopping and the drain time is over."""
+
+    kind = "unavailable"
+    code = "server_shutting_down"
+
+
+class NoCapacity(GatewayError):
+    """Every candidate failed or none may be used; `failures` has one error per attempt, oldest first."""
+
+    kind = "unavailable"
+    code = "no_account_available"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        info: ErrorInfo | None = None,
+        failures: tuple[UpstreamError, ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, info=info, retry_after=retry_after)
+        self.failures = failures
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` lists every mistake with its key path."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -1,0 +1,223 @@
+"""What a protocol has to offer. Everything here is pure: bytes in, bytes out, no clock and no randomness."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from aiclient2api.errors import ErrorInfo
+from aiclient2api.ir.events import StreamEvent
+from aiclient2api.ir.loss import Encoded, Loss
+from aiclient2api.ir.request import ModelRequest, Operation, StreamMode
+from aiclient2api.ir.response import ModelResponse, Usage
+from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.wire.frames import Frame, FrameDecoder
+from aiclient2api.wire.http import WireRequest, WireResponse
+
+
+class Endpoint(Struct, frozen=True):
+    """Where clients reach an operation. `path` is a pattern that must match the whole path."""
+
+    method: str
+    path: re.Pattern[str]
+    operation: Operation
+
+
+class Peek(Struct, frozen=True, kw_only=True):
+    """What routing needs of a request, read without decoding the rest."""
+
+    model: str
+    stream: StreamMode = "no"
+    operation: Operation = "generate"
+    previous_id: str | None = None
+    """Responses: this request continues one that exists on one account only."""
+
+
+class SystemPrompt(Struct, frozen=True, kw_only=True):
+    """The operator's own system text."""
+
+    mode: Literal["append", "replace"]
+    text: str
+
+
+class Splice(Struct, frozen=True, kw_only=True):
+    """The members a relay has to change."""
+
+    model: str
+    system: SystemPrompt | None = None
+
+
+class OpaqueSlots(Struct, frozen=True, kw_only=True):
+    """What a protocol's messages have room for.
+
+    `native` are the kinds it carries as they are. `on_parts`: text and tool calls can carry opaque state
+    themselves; otherwise it travels in a reasoning part beside them. `always`: every reasoning part must be signed.
+    """
+
+    native: frozenset[str]
+    on_parts: bool
+    always: bool = False
+
+
+class StreamDecoder(Protocol):
+    """An upstream's frames to events."""
+
+    def feed(self, frame: Frame) -> list[StreamEvent]:
+        """The events of one frame. Raises MalformedMessage when the upstream breaks its protocol."""
+        ...
+
+    def close(self) -> list[StreamEvent]:
+        """The upstream closed the stream: the missing ResponseEnd, or a Failure when it was cut."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Events to the client's bytes, framed. Emits nothing before ResponseStart."""
+
+    losses: list[Loss]
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes of one event; ResponseEnd emits the terminal."""
+        ...
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """The stream dies: the protocol's in-band error, without anything that looks like a normal end."""
+        ...
+
+    def ping(self) -> bytes:
+        """A sign of life that the protocol's clients tolerate between events."""
+        ...
+
+
+class StreamTap(Protocol):
+    """Watches a relayed stream of its own protocol without decoding what it does not need.
+
+    The attributes tell the gateway where the stream is; `feed` returns the bytes for the client, which are the
+    frame's own except where a member must be removed.
+    """
+
+    content: bool
+    """The first content event has passed."""
+    ended: bool
+    """The upstream's terminal was seen."""
+    usage: Usage | None
+    failure: ErrorInfo | None
+    """An error event of the upstream."""
+    response_id: str
+
+    def feed(self, frame: Frame) -> bytes:
+        """The next frame."""
+        ...
+
+    def close(self) -> bytes:
+        """The upstream closed the connection."""
+        ...
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """As StreamEncoder.fail."""
+        ...
+
+    def ping(self) -> bytes:
+        """As StreamEncoder.ping."""
+        ...
+
+
+class Converter(Protocol):
+    """One protocol, both ways. Stateless: one instance serves everybody.
+
+    Decoders raise MalformedMessage on bytes that are not their protocol and keep unknown members in `ext`.
+    Encoders for an upstream only emit opaque state of their own kind; encoders for a client also emit envelopes.
+    """
+
+    @property
+    def name(self) -> str:
+        """The protocol's name."""
+        ...
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        """Where clients reach this protocol; empty for an upstream-only protocol."""
+        ...
+
+    @property
+    def slots(self) -> OpaqueSlots:
+        """Where this protocol's clients can carry opaque state."""
+        ...
+
+    def decode_request(self, request: WireRequest) -> ModelRequest:
+        """A client's request."""
+        ...
+
+    def encode_request(self, request: ModelRequest, profile: ModelProfile) -> Encoded[WireRequest]:
+        """A request for an upstream; the path is relative to the account's base URL. Raises Unrepresentable."""
+        ...
+
+    def decode_response(self, response: WireResponse) -> ModelResponse:
+        """An upstream's complete answer (status 200)."""
+        ...
+
+    def encode_response(self, response: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:
+        """A complete answer for a client."""
+        ...
+
+    def decode_error(self, response: WireResponse) -> ErrorInfo:
+        """An upstream's error answer; never raises, whatever the body is."""
+        ...
+
+    def encode_error(self, error: ErrorInfo) -> WireResponse:
+        """An error for a client, with `retry-after` and `x-should-retry` headers."""
+        ...
+
+    def stream_decoder(self) -> StreamDecoder:
+        """A decoder for one stream of an upstream."""
+        ...
+
+    def stream_encoder(self, request: ModelRequest) -> StreamEncoder:
+        """An encoder for one stream to a client."""
+        ...
+
+    def frames(self, content_type: str) -> FrameDecoder:
+        """How an upstream's stream of this content type is cut. Raises MalformedMessage for an unknown type."""
+        ...
+
+    def stream_content_type(self, mode: StreamMode) -> str:
+        """The content type of a stream to a client."""
+        ...
+
+    def peek(self, request: WireRequest) -> Peek:
+        """What routing needs. Raises MalformedMessage."""
+        ...
+
+    def splice(self, request: WireRequest, splice: Splice) -> WireRequest:
+        """A client's request for an upstream of the same protocol: all but the spliced members byte-identical.
+
+        The result's path is relative to the account's base URL; only headers that mean something upstream stay.
+        """
+        ...
+
+    def stream_tap(self, request: WireRequest) -> StreamTap:
+        """A tap for one relayed stream; `request` is the client's."""
+        ...
+
+    def usage(self, response: WireResponse) -> Usage | None:
+        """Token counts of a complete relayed answer; None when it has none."""
+        ...
+
+    def list_models_request(self) -> WireRequest:
+        """How an upstream of this protocol is asked for its models (first page)."""
+        ...
+
+    def decode_models(self, response: WireResponse) -> list[str]:
+        """The model names of an upstream's list."""
+        ...
+
+    def encode_models(self, names: Sequence[str]) -> WireResponse:
+        """A model list for a client."""
+        ...
+
+    def encode_model(self, name: str) -> WireResponse:
+        """One model for a client."""
+        ...

@@ -1,0 +1,326 @@
+"""One request converted for one target: what the gateway sends upstream and what it makes of the answer.
+
+Three strategies (`factory.py` chooses): **relay** passes the original bytes on and splices what must change,
+**patch** rebuilds a request of the same protocol because it holds envelopes, **pivot** goes through the IR.
+The gateway only sees `Conversion` and `AnswerStream`; it does not know which one it drives.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from aiclient2api.errors import ErrorInfo, MalformedMessage
+from aiclient2api.ir.events import Failure, PartDelta, ResponseEnd, StreamEvent, UsageReport, is_content
+from aiclient2api.ir.fold import Folder, unfold
+from aiclient2api.ir.loss import Loss
+from aiclient2api.ir.request import ModelRequest
+from aiclient2api.ir.response import Usage
+from aiclient2api.protocols.base import Converter, Peek, Splice, StreamTap, SystemPrompt
+from aiclient2api.protocols.carrier import MAGIC, Carrier, SealingStream, join_continued, open_request
+from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.protocols.system_prompt import apply_system_prompt
+from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.http import WireRequest, WireResponse
+
+_MAGIC = MAGIC.encode()
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """A complete answer for the client."""
+
+    response: WireResponse
+    usage: Usage | None = None
+    losses: list[Loss] = []
+    is_empty: bool = False
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """What a conversion needs to know of where the request goes."""
+
+    model: str
+    profile: ModelProfile
+    streams: bool = True
+    """The upstream can stream, so that converted unary calls are streamed and folded."""
+
+
+class AnswerStream(Protocol):
+    """An upstream's stream on its way to the client.
+
+    `content`, `ended`, `usage` and `failure` say where it is; see StreamTap.
+    """
+
+    content: bool
+    ended: bool
+    usage: Usage | None
+    failure: ErrorInfo | None
+    response_id: str
+
+    def feed(self, frame: Frame) -> bytes:
+        """The next frame; returns what goes to the client. Raises MalformedMessage."""
+        ...
+
+    def close(self) -> bytes:
+        """The upstream closed the connection. Sets `failure` when its terminal was not seen."""
+        ...
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """The in-band error for the client."""
+        ...
+
+    def ping(self) -> bytes:
+        """A keep-alive for the client."""
+        ...
+
+
+class Inbound:
+    """A client's request, read as far as anybody needed it."""
+
+    def __init__(self, converter: Converter, wire: WireRequest, tenant: str) -> None:
+        self.converter = converter
+        self.wire = wire
+        self.tenant = tenant
+        self.peek: Peek = converter.peek(wire)
+        self._request: ModelRequest | None = None
+
+    @property
+    def has_envelopes(self) -> bool:
+        """Whether the client sends back state that we sealed."""
+        return _MAGIC in self.wire.body
+
+    def request(self) -> ModelRequest:
+        """The decoded request, envelopes still closed. Raises MalformedMessage."""
+        if self._request is None:
+            self._request = self.converter.decode_request(self.wire)
+        return self._request
+
+
+class Conversion(Protocol):
+    """See the module."""
+
+    label: str
+    request: WireRequest
+    losses: list[Loss]
+    streaming: bool
+    """The upstream is asked for a stream."""
+
+    def stream(self) -> AnswerStream:
+        """A fresh stream state, one per upstream answer."""
+        ...
+
+    def whole(self, response: WireResponse) -> Answer:
+        """Convert an upstream's unary answer. Raises MalformedMessage."""
+        ...
+
+    def folded(self) -> FoldingStream | None:
+        """Where the upstream streams but the client wants one answer: the stream that collects it."""
+        ...
+
+
+class RelayConversion:
+    """Same protocol: the client's bytes, the upstream's bytes."""
+
+    def __init__(self, inbound: Inbound, target: Target, system: SystemPrompt | None) -> None:
+        self.label = "relay" if system is None else "patch"
+        self.losses: list[Loss] = []
+        self.streaming = inbound.peek.stream != "no"
+        self._converter = inbound.converter
+        self._wire = inbound.wire
+        self.request = inbound.converter.splice(inbound.wire, Splice(model=target.model, system=system))
+
+    def stream(self) -> StreamTap:
+        """The protocol's own tap."""
+        return self._converter.stream_tap(self._wire)
+
+    def whole(self, response: WireResponse) -> Answer:
+        """The answer as it is."""
+        return Answer(response=response, usage=self._converter.usage(response))
+
+    def folded(self) -> None:
+        """A relay keeps the caller's mode."""
+        return
+
+
+class PatchConversion(RelayConversion):
+    """Same protocol, but the history holds envelopes that an upstream must not see."""
+
+    def __init__(
+        self, inbound: Inbound, target: Target, system: SystemPrompt | None, carrier: Carrier
+    ) -> None:
+        super().__init__(inbound, target, None)
+        self.label = "patch"
+        request, self.losses = open_request(inbound.request(), carrier, inbound.tenant)
+        request = msgspec.structs.replace(apply_system_prompt(request, system), model=target.model)
+        encoded = inbound.converter.encode_request(request, target.profile)
+        self.losses.extend(encoded.losses)
+        self.request = msgspec.structs.replace(encoded.wire, headers=self.request.headers, path=self.request.path)
+
+
+class PivotConversion:
+    """Different protocols: through the IR."""
+
+    def __init__(
+        self,
+        inbound: Inbound,
+        upstream: Converter,
+        target: Target,
+        system: SystemPrompt | None,
+        carrier: Carrier,
+    ) -> None:
+        self.label = f"{inbound.converter.name}>{upstream.name}"
+        self._inbound = inbound
+        self._upstream = upstream
+        self._carrier = carrier
+        asked = inbound.request()
+        request, losses = open_request(join_continued(asked), carrier, inbound.tenant)
+        request = apply_system_prompt(request, system)
+        self._wants_stream = asked.stream != "no"
+        self.streaming = self._wants_stream or target.streams
+        request = msgspec.structs.replace(
+            request, model=target.model, stream="sse" if self.streaming else "no", include_usage=True
+        )
+        encoded = upstream.encode_request(request, target.profile)
+        self.request = encoded.wire
+        self.losses = [*losses, *encoded.losses]
+        self._client_request = asked
+
+    def stream(self) -> PivotStream:
+        """Decoder, sealing, encoder."""
+        return PivotStream(
+            self._upstream, self._inbound.converter, self._client_request, self._sealing(), self.losses
+        )
+
+    def whole(self, response: WireResponse) -> Answer:
+        """An upstream's unary answer, by way of the same events as a stream."""
+        sealing = self._sealing()
+        folder = Folder(self._upstream.name)
+        for event in unfold(self._upstream.decode_response(response)):
+            for sealed in sealing.feed(event):
+                folder.feed(sealed)
+        return _answer(folder, self._inbound.converter, self._client_request, sealing)
+
+    def folded(self) -> FoldingStream | None:
+        """For a unary client of a streaming upstream."""
+        if self._wants_stream or not self.streaming:
+            return None
+        return FoldingStream(self._upstream, self._inbound.converter, self._client_request, self._sealing())
+
+    def _sealing(self) -> SealingStream:
+        return SealingStream(self._carrier, self._inbound.tenant, self._inbound.converter.slots)
+
+
+class _EventStream:
+    """What streams through the IR have in common: decoding, sealing and watching."""
+
+    def __init__(self, upstream: Converter, sealing: SealingStream) -> None:
+        self.content = False
+        self.ended = False
+        self.usage: Usage | None = None
+        self.failure: ErrorInfo | None = None
+        self.response_id = ""
+        self._decoder = upstream.stream_decoder()
+        self._sealing = sealing
+
+    def feed(self, frame: Frame) -> bytes:
+        """See AnswerStream."""
+        return self._take(self._decoder.feed(frame))
+
+    def close(self) -> bytes:
+        """See AnswerStream."""
+        return self._take(self._decoder.close())
+
+    def _take(self, events: list[StreamEvent]) -> bytes:
+        out: list[bytes] = []
+        for event in events:
+            if self.ended or self.failure is not None:
+                break
+            match event:
+                case PartDelta():
+                    self.content = self.content or is_content(event)
+                case Failure():
+                    self.failure = event.error
+                    break
+                case UsageReport():
+                    self.usage = event.usage
+                case ResponseEnd():
+                    self.ended = True
+                case _:
+                    self.content = self.content or is_content(event)
+            out.extend(self._emit(sealed) for sealed in self._sealing.feed(event))
+        return b"".join(out)
+
+    def _emit(self, event: StreamEvent) -> bytes:
+        raise NotImplementedError
+
+
+class PivotStream(_EventStream):
+    """Events to the client's stream."""
+
+    def __init__(
+        self,
+        upstream: Converter,
+        client: Converter,
+        request: ModelRequest,
+        sealing: SealingStream,
+        losses: list[Loss],
+    ) -> None:
+        super().__init__(upstream, sealing)
+        self._encoder = client.stream_encoder(request)
+        self._losses = losses
+
+    def _emit(self, event: StreamEvent) -> bytes:
+        return self._encoder.feed(event)
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """See AnswerStream."""
+        return self._encoder.fail(error)
+
+    def ping(self) -> bytes:
+        """See AnswerStream."""
+        return self._encoder.ping()
+
+
+class FoldingStream(_EventStream):
+    """Events collected into one answer."""
+
+    def __init__(
+        self, upstream: Converter, client: Converter, request: ModelRequest, sealing: SealingStream
+    ) -> None:
+        super().__init__(upstream, sealing)
+        self._folder = Folder(upstream.name)
+        self._client = client
+        self._request = request
+
+    def _emit(self, event: StreamEvent) -> bytes:
+        self._folder.feed(event)
+        return b""
+
+    def answer(self) -> Answer:
+        """The whole answer, once `ended`."""
+        return _answer(self._folder, self._client, self._request, self._sealing)
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """A unary client gets a plain error answer instead."""
+        return b""
+
+    def ping(self) -> bytes:
+        """A unary client gets nothing before the answer."""
+        return b""
+
+
+def _answer(folder: Folder, client: Converter, request: ModelRequest, sealing: SealingStream) -> Answer:
+    response = folder.response()
+    if not response.candidates and response.blocked is None:
+        raise MalformedMessage("the upstream's answer has no candidate")
+    encoded = client.encode_response(response, request)
+    usage = response.usage
+    return Answer(
+        response=encoded.wire,
+        usage=usage,
+        losses=[*sealing.losses, *encoded.losses],
+        is_empty=response.blocked is None
+        and not any(candidate.turn.parts for candidate in response.candidates)
+        and not (usage and usage.output),
+    )

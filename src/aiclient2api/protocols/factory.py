@@ -1,0 +1,50 @@
+"""Chooses the strategy for a pair of protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from aiclient2api.protocols.base import Converter, SystemPrompt
+from aiclient2api.protocols.carrier import Carrier
+from aiclient2api.protocols.conversion import (
+    Conversion,
+    Inbound,
+    PatchConversion,
+    PivotConversion,
+    RelayConversion,
+    Target,
+)
+
+
+class ConverterFactory:
+    """The registered protocols, and the conversion between any two of them."""
+
+    def __init__(self, converters: Iterable[Converter], carrier: Carrier, system: SystemPrompt | None = None) -> None:
+        self._converters: dict[str, Converter] = {}
+        for converter in converters:
+            if converter.name in self._converters:
+                raise ValueError(f"two converters are named {converter.name!r}")
+            self._converters[converter.name] = converter
+        self._carrier = carrier
+        self._system = system
+
+    def __getitem__(self, protocol: str) -> Converter:
+        return self._converters[protocol]
+
+    def __contains__(self, protocol: str) -> bool:
+        return protocol in self._converters
+
+    def __iter__(self) -> Iterator[Converter]:
+        return iter(self._converters.values())
+
+    def convert(self, inbound: Inbound, upstream: str, target: Target) -> Conversion:
+        """`inbound` for a target that speaks the protocol `upstream`.
+
+        Raises Unrepresentable when the request's content cannot be expressed there, MalformedMessage when the
+        client's request is not valid.
+        """
+        if inbound.converter.name != upstream:
+            return PivotConversion(inbound, self._converters[upstream], target, self._system, self._carrier)
+        if inbound.has_envelopes:
+            return PatchConversion(inbound, target, self._system, self._carrier)
+        return RelayConversion(inbound, target, self._system)

@@ -1,0 +1,31 @@
+"""What a stream is made of before anybody interprets it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """One event of a stream.
+
+    `raw` is the event exactly as it was received, with its delimiter, so that a relay can pass it on untouched.
+    `data` is the payload (the joined `data:` lines), empty for a comment or a keep-alive.
+    """
+
+    raw: bytes
+    data: bytes
+    event: str | None = None
+
+
+class FrameDecoder(Protocol):
+    """Cuts a byte stream into frames. Feed it any chunks; the cuts do not matter."""
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """The frames that are complete after this chunk. Raises MalformedMessage over the size limit."""
+        ...
+
+    def close(self) -> bytes:
+        """What is left of an unfinished frame at the end of the stream; empty after a clean end."""
+        ...

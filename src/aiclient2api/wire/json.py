@@ -1,0 +1,160 @@
+"""Typed JSON with nothing lost: shallow objects whose members stay raw until somebody asks for them.
+
+`Members` is how every converter reads an object: take what you know with its type, keep the rest as it was.
+Numbers, key order inside untouched members and unknown fields survive byte for byte, because a member that
+nobody takes is never decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar, cast
+
+import msgspec
+from msgspec import Raw
+
+from aiclient2api.errors import MalformedMessage
+
+T = TypeVar("T")
+
+_object = msgspec.json.Decoder(dict[str, Raw])
+_array = msgspec.json.Decoder(list[Raw])
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_encoder = msgspec.json.Encoder()
+
+encode = _encoder.encode
+"""Compact JSON of builtins, structs and Raw members (Raw is spliced as it is)."""
+
+NULL = Raw(b"null")
+
+
+def decode(data: bytes | Raw, type_: type[T], path: str = "") -> T:
+    """`data` as `type_`; MalformedMessage names the path of what does not fit."""
+    decoder = _decoders.get(type_)
+    if decoder is None:
+        decoder = _decoders[type_] = msgspec.json.Decoder(type_)
+    try:
+        return cast(T, decoder.decode(data))
+    except msgspec.ValidationError as error:
+        raise _wrong_type(error, path) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedMessage(f"not valid JSON: {error}", path) from None
+    except RecursionError:
+        raise MalformedMessage("nested too deeply", path) from None
+
+
+def _wrong_type(error: msgspec.ValidationError, path: str) -> MalformedMessage:
+    """Msgspec says «Expected `int`, got `str` - at `$.a[0]`»: split the path off and join it to ours."""
+    text, _, where = str(error).partition(" - at `$")
+    inner = where.removesuffix("`")
+    return MalformedMessage(text[:1].lower() + text[1:], f"{path}{inner}" if path else inner.removeprefix("."))
+
+
+class Members:
+    """A JSON object being taken apart. What is never taken is `rest()`."""
+
+    __slots__ = ("_members", "path")
+
+    def __init__(self, members: dict[str, Raw], path: str = "") -> None:
+        self._members = members
+        self.path = path
+
+    @classmethod
+    def parse(cls, data: bytes | Raw, path: str = "") -> Members:
+        """`data` must be a JSON object."""
+        try:
+            return cls(_object.decode(data), path)
+        except msgspec.ValidationError:
+            raise MalformedMessage("must be an object", path) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedMessage(f"not valid JSON: {error}", path) from None
+        except RecursionError:
+            raise MalformedMessage("nested too deeply", path) from None
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._members
+
+    def at(self, key: str) -> str:
+        """The path of a member, for error messages."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def raw(self, key: str) -> Raw | None:
+        """Take a member as it is; None when absent. An explicit null is returned as such."""
+        return self._members.pop(key, None)
+
+    def peek(self, key: str) -> Raw | None:
+        """Look at a member without taking it."""
+        return self._members.get(key)
+
+    def take(self, key: str, type_: type[T]) -> T | None:
+        """Take a member with its type; None when absent or null."""
+        raw = self._members.pop(key, None)
+        if raw is None or raw == NULL:
+            return None
+        return decode(raw, type_, self.at(key))
+
+    def require(self, key: str, type_: type[T]) -> T:
+        """Take a member that must be there."""
+        value = self.take(key, type_)
+        if value is None:
+            raise MalformedMessage("is required", self.at(key))
+        return value
+
+    def object(self, key: str) -> Members | None:
+        """Take a member that is an object."""
+        raw = self._members.pop(key, None)
+        if raw is None or raw == NULL:
+            return None
+        return Members.parse(raw, self.at(key))
+
+    def array(self, key: str) -> list[Raw] | None:
+        """Take a member that is an array; its elements stay raw."""
+        raw = self._members.pop(key, None)
+        if raw is None or raw == NULL:
+            return None
+        return parse_array(raw, self.at(key))
+
+    def objects(self, key: str) -> Iterator[Members]:
+        """Take a member that is an array of objects; nothing when absent."""
+        for index, raw in enumerate(self.array(key) or ()):
+            yield Members.parse(raw, f"{self.at(key)}[{index}]")
+
+    def rest(self) -> dict[str, Raw]:
+        """Everything that was not taken, as it was."""
+        return self._members
+
+
+def parse_array(data: bytes | Raw, path: str = "") -> list[Raw]:
+    """`data` must be a JSON array; its elements stay raw."""
+    try:
+        return _array.decode(data)
+    except msgspec.ValidationError:
+        raise MalformedMessage("must be an array", path) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedMessage(f"not valid JSON: {error}", path) from None
+    except RecursionError:
+        raise MalformedMessage("nested too deeply", path) from None
+
+
+def raw(value: object) -> Raw:
+    """Any encodable value as a Raw member."""
+    return Raw(encode(value))
+
+
+def is_string(data: Raw) -> bool:
+    """Whether a raw member is a JSON string."""
+    return memoryview(data)[0] == 0x22
+
+
+def is_array(data: Raw) -> bool:
+    """Whether a raw member is a JSON array."""
+    return memoryview(data)[0] == 0x5B
+
+
+def is_object(data: bytes) -> bool:
+    """Whether `data` is the text of a JSON object (checked by parsing it)."""
+    try:
+        _object.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
