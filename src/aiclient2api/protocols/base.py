@@ -147,6 +147,11 @@ class Converter(Protocol):
         """Where this protocol's clients can carry opaque state."""
         ...
 
+    @property
+    def tool_names(self) -> re.Pattern[str]:
+        """What a tool may be called; others are renamed on the way in and restored on the way out."""
+        ...
+
     def decode_request(self, request: WireRequest) -> ModelRequest:
         """A client's request."""
         ...

@@ -7,21 +7,31 @@ The gateway only sees `Conversion` and `AnswerStream`; it does not know which on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
-from aiclient2api.ir.events import Failure, PartDelta, ResponseEnd, StreamEvent, UsageReport, is_content
-from aiclient2api.ir.fold import Folder, unfold
+from aiclient2api.ir.events import Failure, ResponseEnd, ResponseStart, StreamEvent, UsageReport, is_content
+from aiclient2api.ir.fold import Folder, fold, unfold
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import ModelRequest
-from aiclient2api.ir.response import Usage
-from aiclient2api.protocols.base import Converter, Peek, Splice, StreamTap, SystemPrompt
+from aiclient2api.ir.response import ModelResponse, Usage
+from aiclient2api.protocols.base import (
+    Converter,
+    Peek,
+    Splice,
+    StreamDecoder,
+    StreamEncoder,
+    StreamTap,
+    SystemPrompt,
+)
 from aiclient2api.protocols.carrier import MAGIC, Carrier, SealingStream, join_continued, open_request
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.system_prompt import apply_system_prompt
+from aiclient2api.protocols.tool_names import ToolNames
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import WireRequest, WireResponse
 
@@ -107,15 +117,11 @@ class Conversion(Protocol):
     """The upstream is asked for a stream."""
 
     def stream(self) -> AnswerStream:
-        """A fresh stream state, one per upstream answer."""
+        """A fresh stream state, one per upstream answer; a FoldingStream where the client is unary."""
         ...
 
     def whole(self, response: WireResponse) -> Answer:
         """Convert an upstream's unary answer. Raises MalformedMessage."""
-        ...
-
-    def folded(self) -> FoldingStream | None:
-        """Where the upstream streams but the client wants one answer: the stream that collects it."""
         ...
 
 
@@ -137,10 +143,6 @@ class RelayConversion:
     def whole(self, response: WireResponse) -> Answer:
         """The answer as it is."""
         return Answer(response=response, usage=self._converter.usage(response))
-
-    def folded(self) -> None:
-        """A relay keeps the caller's mode."""
-        return
 
 
 class PatchConversion(RelayConversion):
@@ -170,108 +172,108 @@ class PivotConversion:
         carrier: Carrier,
     ) -> None:
         self.label = f"{inbound.converter.name}>{upstream.name}"
-        self._inbound = inbound
-        self._upstream = upstream
+        self.upstream = upstream
+        self._client = inbound.converter
+        self._tenant = inbound.tenant
         self._carrier = carrier
-        asked = inbound.request()
-        request, losses = open_request(join_continued(asked), carrier, inbound.tenant)
+        self._asked = inbound.request()
+        request, losses = open_request(join_continued(self._asked), carrier, inbound.tenant)
         request = apply_system_prompt(request, system)
-        self._wants_stream = asked.stream != "no"
+        self._names = ToolNames(request, upstream.tool_names)
+        request = self._names.shorten(request)
         self.streaming = self._wants_stream or target.streams
         request = msgspec.structs.replace(
             request, model=target.model, stream="sse" if self.streaming else "no", include_usage=True
         )
         encoded = upstream.encode_request(request, target.profile)
         self.request = encoded.wire
-        self.losses = [*losses, *encoded.losses]
-        self._client_request = asked
+        self.losses = [*losses, *self._names.losses, *encoded.losses]
 
-    def stream(self) -> PivotStream:
-        """Decoder, sealing, encoder."""
-        return PivotStream(
-            self._upstream, self._inbound.converter, self._client_request, self._sealing(), self.losses
-        )
+    @property
+    def _wants_stream(self) -> bool:
+        return self._asked.stream != "no"
+
+    def stream(self) -> PivotStream | FoldingStream:
+        """Decoder, sealing, and the client's encoder, or a fold for a unary client."""
+        decoder, sealing = self.upstream.stream_decoder(), self._sealing()
+        if not self._wants_stream:
+            return FoldingStream(decoder, self._names, sealing, self)
+        return PivotStream(decoder, self._names, sealing, self._client.stream_encoder(self._asked))
 
     def whole(self, response: WireResponse) -> Answer:
         """An upstream's unary answer, by way of the same events as a stream."""
         sealing = self._sealing()
-        folder = Folder(self._upstream.name)
-        for event in unfold(self._upstream.decode_response(response)):
-            for sealed in sealing.feed(event):
-                folder.feed(sealed)
-        return _answer(folder, self._inbound.converter, self._client_request, sealing)
+        events = (self._names.restore(event) for event in unfold(self.upstream.decode_response(response)))
+        answer = fold((sealed for event in events for sealed in sealing.feed(event)), self.upstream.name)
+        return self.answer(answer, sealing.losses)
 
-    def folded(self) -> FoldingStream | None:
-        """For a unary client of a streaming upstream."""
-        if self._wants_stream or not self.streaming:
-            return None
-        return FoldingStream(self._upstream, self._inbound.converter, self._client_request, self._sealing())
+    def answer(self, response: ModelResponse, losses: list[Loss]) -> Answer:
+        """A sealed answer for the client."""
+        if not response.candidates and response.blocked is None:
+            raise MalformedMessage("the upstream's answer has no candidate")
+        encoded = self._client.encode_response(response, self._asked)
+        has_parts = any(candidate.turn.parts for candidate in response.candidates)
+        has_output = response.usage is not None and bool(response.usage.output)
+        return Answer(
+            response=encoded.wire,
+            usage=response.usage,
+            losses=[*losses, *encoded.losses],
+            is_empty=response.blocked is None and not has_parts and not has_output,
+        )
 
     def _sealing(self) -> SealingStream:
-        return SealingStream(self._carrier, self._inbound.tenant, self._inbound.converter.slots)
+        return SealingStream(self._carrier, self._tenant, self._client.slots)
 
 
 class _EventStream:
-    """What streams through the IR have in common: decoding, sealing and watching."""
+    """What streams through the IR have in common: decoding, restoring names, sealing and watching."""
 
-    def __init__(self, upstream: Converter, sealing: SealingStream) -> None:
+    def __init__(self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream) -> None:
         self.content = False
         self.ended = False
         self.usage: Usage | None = None
         self.failure: ErrorInfo | None = None
         self.response_id = ""
-        self._decoder = upstream.stream_decoder()
+        self._decoder = decoder
+        self._names = names
         self._sealing = sealing
 
-    def feed(self, frame: Frame) -> bytes:
-        """See AnswerStream."""
-        return self._take(self._decoder.feed(frame))
-
-    def close(self) -> bytes:
-        """See AnswerStream."""
-        return self._take(self._decoder.close())
-
-    def _take(self, events: list[StreamEvent]) -> bytes:
-        out: list[bytes] = []
+    def _events(self, events: list[StreamEvent]) -> Iterator[StreamEvent]:
+        """The events for the client's side, up to the first terminal."""
         for event in events:
             if self.ended or self.failure is not None:
-                break
+                return
             match event:
-                case PartDelta():
-                    self.content = self.content or is_content(event)
                 case Failure():
                     self.failure = event.error
-                    break
+                    return
                 case UsageReport():
                     self.usage = event.usage
                 case ResponseEnd():
                     self.ended = True
+                case ResponseStart():
+                    self.response_id = event.id
                 case _:
                     self.content = self.content or is_content(event)
-            out.extend(self._emit(sealed) for sealed in self._sealing.feed(event))
-        return b"".join(out)
-
-    def _emit(self, event: StreamEvent) -> bytes:
-        raise NotImplementedError
+            yield from self._sealing.feed(self._names.restore(event))
 
 
 class PivotStream(_EventStream):
-    """Events to the client's stream."""
+    """An upstream's frames to the client's stream."""
 
     def __init__(
-        self,
-        upstream: Converter,
-        client: Converter,
-        request: ModelRequest,
-        sealing: SealingStream,
-        losses: list[Loss],
+        self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream, encoder: StreamEncoder
     ) -> None:
-        super().__init__(upstream, sealing)
-        self._encoder = client.stream_encoder(request)
-        self._losses = losses
+        super().__init__(decoder, names, sealing)
+        self._encoder = encoder
 
-    def _emit(self, event: StreamEvent) -> bytes:
-        return self._encoder.feed(event)
+    def feed(self, frame: Frame) -> bytes:
+        """See AnswerStream."""
+        return b"".join([self._encoder.feed(event) for event in self._events(self._decoder.feed(frame))])
+
+    def close(self) -> bytes:
+        """See AnswerStream."""
+        return b"".join([self._encoder.feed(event) for event in self._events(self._decoder.close())])
 
     def fail(self, error: ErrorInfo) -> bytes:
         """See AnswerStream."""
@@ -283,23 +285,26 @@ class PivotStream(_EventStream):
 
 
 class FoldingStream(_EventStream):
-    """Events collected into one answer."""
+    """An upstream's frames collected into one answer, for a unary client."""
 
     def __init__(
-        self, upstream: Converter, client: Converter, request: ModelRequest, sealing: SealingStream
+        self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream, conversion: PivotConversion
     ) -> None:
-        super().__init__(upstream, sealing)
-        self._folder = Folder(upstream.name)
-        self._client = client
-        self._request = request
+        super().__init__(decoder, names, sealing)
+        self._conversion = conversion
+        self._folder = Folder(conversion.upstream.name)
 
-    def _emit(self, event: StreamEvent) -> bytes:
-        self._folder.feed(event)
+    def feed(self, frame: Frame) -> bytes:
+        """Collects; a unary client gets nothing before the answer."""
+        for event in self._events(self._decoder.feed(frame)):
+            self._folder.feed(event)
         return b""
 
-    def answer(self) -> Answer:
-        """The whole answer, once `ended`."""
-        return _answer(self._folder, self._client, self._request, self._sealing)
+    def close(self) -> bytes:
+        """See AnswerStream."""
+        for event in self._events(self._decoder.close()):
+            self._folder.feed(event)
+        return b""
 
     def fail(self, error: ErrorInfo) -> bytes:
         """A unary client gets a plain error answer instead."""
@@ -309,18 +314,6 @@ class FoldingStream(_EventStream):
         """A unary client gets nothing before the answer."""
         return b""
 
-
-def _answer(folder: Folder, client: Converter, request: ModelRequest, sealing: SealingStream) -> Answer:
-    response = folder.response()
-    if not response.candidates and response.blocked is None:
-        raise MalformedMessage("the upstream's answer has no candidate")
-    encoded = client.encode_response(response, request)
-    usage = response.usage
-    return Answer(
-        response=encoded.wire,
-        usage=usage,
-        losses=[*sealing.losses, *encoded.losses],
-        is_empty=response.blocked is None
-        and not any(candidate.turn.parts for candidate in response.candidates)
-        and not (usage and usage.output),
-    )
+    def answer(self) -> Answer:
+        """The whole answer, once `ended`."""
+        return self._conversion.answer(self._folder.response(), self._sealing.losses)

@@ -1,0 +1,40 @@
+"""Ids that we make ourselves: derived from content and position, never random, so that a longer conversation
+encodes to an extension of the shorter one."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+SYNTHETIC = "call_gw_"
+"""Begins the id of a tool call whose upstream sent none; it is legal in every protocol."""
+
+
+def digest(*material: str, length: int = 26) -> str:
+    """A lower-case base32 digest of the material (length 26 holds 130 bits)."""
+    state = hashlib.blake2b(digest_size=20)
+    for item in material:
+        encoded = item.encode("utf-8", "surrogatepass")
+        state.update(len(encoded).to_bytes(4, "big") + encoded)
+    return base64.b32encode(state.digest()).decode().lower()[:length]
+
+
+def minted(prefix: str, *material: str) -> str:
+    """An id of ours: prefix and digest."""
+    return prefix + digest(*material)
+
+
+def synthetic_call_id(*material: str) -> str:
+    """The id of a tool call that came without one."""
+    return minted(SYNTHETIC, *material)
+
+
+def is_synthetic(call_id: str) -> bool:
+    """Whether we made this id up, so that an upstream without ids must not see it."""
+    return call_id.startswith(SYNTHETIC)
+
+
+def legal(call_id: str, allowed: re.Pattern[str]) -> str:
+    """`call_id` where the target accepts it, else a digest of it (the same for the call and its result)."""
+    return call_id if allowed.fullmatch(call_id) else minted("h_", call_id)

@@ -1,0 +1,43 @@
+"""The loss report an encoder writes while it works."""
+
+from __future__ import annotations
+
+from aiclient2api.ir.loss import Act, Loss
+from aiclient2api.ir.parts import Node
+
+
+class LossReport:
+    """Collects what `target` could not take as it was. Each entry once per feature and path."""
+
+    __slots__ = ("losses", "target")
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.losses: list[Loss] = []
+
+    def _add(self, act: Act, feature: str, path: str, note: str | None) -> None:
+        self.losses.append(Loss(feature, path, act, self.target, note))
+
+    def dropped(self, feature: str, path: str, note: str | None = None) -> None:
+        """The target has no place for it."""
+        self._add("dropped", feature, path, note)
+
+    def approximated(self, feature: str, path: str, note: str | None = None) -> None:
+        """The nearest value was sent."""
+        self._add("approximated", feature, path, note)
+
+    def emulated(self, feature: str, path: str, note: str | None = None) -> None:
+        """The same effect by other means."""
+        self._add("emulated", feature, path, note)
+
+    def defaulted(self, feature: str, path: str, note: str | None = None) -> None:
+        """The target requires a value and the source had none."""
+        self._add("defaulted", feature, path, note)
+
+    def foreign_ext(self, node: Node, path: str) -> None:
+        """Members of other protocols that stay behind: one loss each."""
+        if node.ext:
+            for protocol, members in node.ext.items():
+                if protocol != self.target:
+                    for name in members:
+                        self.dropped(f"ext.{name}", path, protocol)

@@ -1,0 +1,61 @@
+"""Tool names that a target does not accept: renamed in the request, restored in the answer."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from aiclient2api.ir.events import PartEnd, PartStart, StreamEvent
+from aiclient2api.ir.loss import Loss
+from aiclient2api.ir.parts import Part, ToolCall, ToolResult
+from aiclient2api.ir.request import CustomTool, FunctionTool, ModelRequest
+from aiclient2api.protocols.ids import digest
+
+
+class ToolNames:
+    """The renaming for one request; empty, and then free of cost, in nearly all cases."""
+
+    def __init__(self, request: ModelRequest, allowed: re.Pattern[str]) -> None:
+        self._short: dict[str, str] = {}
+        self.losses: list[Loss] = []
+        for index, tool in enumerate(request.tools):
+            if isinstance(tool, FunctionTool | CustomTool) and not allowed.fullmatch(tool.name):
+                readable = re.sub(r"[^A-Za-z0-9_-]", "_", tool.name)[:55] or "tool"
+                self._short[tool.name] = f"{readable}_{digest(tool.name, length=8)}"
+                self.losses.append(Loss("tool.name", f"tools[{index}]", "emulated", note="renamed for the upstream"))
+        self._long = {short: name for name, short in self._short.items()}
+
+    def shorten(self, request: ModelRequest) -> ModelRequest:
+        """The request with names the target accepts."""
+        if not self._short:
+            return request
+        replace, short = msgspec.structs.replace, self._short
+        choice = request.tool_choice
+        if choice is not None and choice.names:
+            choice = replace(choice, names=[short.get(name, name) for name in choice.names])
+        return replace(
+            request,
+            tools=[
+                replace(tool, name=short.get(tool.name, tool.name))
+                if isinstance(tool, FunctionTool | CustomTool)
+                else tool
+                for tool in request.tools
+            ],
+            tool_choice=choice,
+            turns=[replace(turn, parts=[self._rename(part) for part in turn.parts]) for turn in request.turns],
+        )
+
+    def _rename(self, part: Part) -> Part:
+        if isinstance(part, ToolCall | ToolResult) and part.name in self._short:
+            return msgspec.structs.replace(part, name=self._short[part.name])
+        return part
+
+    def restore(self, event: StreamEvent) -> StreamEvent:
+        """An answer's event with the client's own names."""
+        if not self._long or not isinstance(event, PartStart | PartEnd):
+            return event
+        part = event.part
+        if isinstance(part, ToolCall) and part.name in self._long:
+            return msgspec.structs.replace(event, part=msgspec.structs.replace(part, name=self._long[part.name]))
+        return event
