@@ -1,0 +1,1 @@
+"""Accounts, their health, and the pools that hand them out."""

@@ -1,0 +1,145 @@
+"""One attempt: one converted request on one leased account, until its answer has begun."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiclient2api.accounts.pool import Lease
+from aiclient2api.errors import (
+    EmptyAnswer,
+    ErrorInfo,
+    Malformed,
+    MalformedMessage,
+    TimedOut,
+    UpstreamError,
+)
+from aiclient2api.gateway.upstream import EOF_GRACE, Live, Whole
+from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
+from aiclient2api.protocols.base import Converter
+from aiclient2api.protocols.conversion import Conversion, FoldingStream
+from aiclient2api.wire.http import WireResponse, find_header
+
+MAX_ERROR_BYTES = 64 * 1024
+MAX_UNARY_BYTES = 64 * 1024 * 1024
+MAX_PRELUDE_BYTES = 256 * 1024
+USER_AGENT = "aiclient2api"
+
+
+class Attempts:
+    """Runs attempts over one transport. `timeouts` by account name, else the default."""
+
+    def __init__(self, transport: Transport, timeouts: dict[str, Timeouts]) -> None:
+        self._transport = transport
+        self._timeouts = timeouts
+
+    async def run(
+        self, lease: Lease, protocol: Converter, conversion: Conversion, content_type: str
+    ) -> Whole | Live:
+        """The answer, begun or complete. Raises UpstreamError; the lease stays open then."""
+        timeouts = self._timeouts[lease.account.name]
+        stream: HttpStream | None = None
+        limit = timeouts.first_content if conversion.streaming else timeouts.total
+        try:
+            async with asyncio.timeout(limit):
+                stream = await self._transport.send(self._call(lease, protocol.name, conversion, timeouts))
+                if stream.status >= 400:
+                    raise await self._refusal(lease, protocol, stream)
+                if not 200 <= stream.status < 300:
+                    raise Malformed(f"the upstream answered with status {stream.status}")
+                if not conversion.streaming:
+                    return await self._whole(lease, conversion, stream)
+                live = self._live(lease, protocol, conversion, stream, content_type)
+                await live.wait_for_content(MAX_PRELUDE_BYTES)
+            return await self._folded(live, timeouts) if isinstance(live, _Folding) else live
+        except TimeoutError as error:
+            if stream is not None:
+                stream.abort()
+            raise TimedOut("the upstream did not answer in time") from error
+        except BaseException:
+            if stream is not None:
+                stream.abort()
+            raise
+
+    def _call(self, lease: Lease, protocol: str, conversion: Conversion, timeouts: Timeouts) -> Call:
+        account = lease.account
+        signed = account.provider.sign(conversion.request, protocol, account.credentials)
+        headers = dict(signed.headers)
+        headers.setdefault("content-type", "application/json")
+        headers.setdefault("user-agent", USER_AGENT)
+        headers["accept"] = "text/event-stream" if conversion.streaming else "application/json"
+        headers.update(account.headers)
+        url = account.provider.url(protocol, signed.path)
+        return Call(
+            url=f"{url}?{signed.query}" if signed.query else url,
+            method=signed.method,
+            headers=tuple(headers.items()),
+            body=signed.body,
+            pool=account.provider_name,
+            timeouts=timeouts,
+            proxy=account.proxy,
+            ca=account.ca,
+        )
+
+    async def _refusal(self, lease: Lease, protocol: Converter, stream: HttpStream) -> UpstreamError:
+        body = await stream.read(MAX_ERROR_BYTES)
+        await stream.release(EOF_GRACE)
+        info = protocol.decode_error(WireResponse(status=stream.status, headers=stream.headers, body=body))
+        return lease.account.provider.classify(info)
+
+    async def _whole(self, lease: Lease, conversion: Conversion, stream: HttpStream) -> Whole:
+        content_type = find_header(stream.headers, "content-type") or ""
+        if "json" not in content_type:
+            raise Malformed(f"the upstream answered with content type {content_type[:80]!r}")
+        body = await stream.read(MAX_UNARY_BYTES)
+        await stream.release(EOF_GRACE)
+        response = WireResponse(status=stream.status, headers=stream.headers, body=body)
+        try:
+            answer = conversion.whole(response)
+        except MalformedMessage as error:
+            raise Malformed(f"the upstream broke its protocol: {error}") from error
+        if answer.is_empty:
+            raise EmptyAnswer("the upstream's answer is empty")
+        lease.succeeded()
+        return Whole(answer)
+
+    def _live(
+        self, lease: Lease, protocol: Converter, conversion: Conversion, stream: HttpStream, content_type: str
+    ) -> Live:
+        answered = find_header(stream.headers, "content-type") or ""
+        try:
+            frames = protocol.frames(answered)
+        except MalformedMessage as error:
+            raise Malformed(f"the upstream broke its protocol: {error}") from error
+        answer = conversion.stream()
+        if isinstance(answer, FoldingStream):
+            return _Folding(stream, frames, answer, lease)
+        return Live(stream, frames, answer, lease, content_type)
+
+    async def _folded(self, live: _Folding, timeouts: Timeouts) -> Whole:
+        """Collect a converted unary answer; nothing was sent to the client yet, so any failure may fail over."""
+        async with asyncio.timeout(timeouts.total):
+            while not live.is_done:
+                await live.receive()
+        whole = live.whole()
+        await live.finish()
+        return whole
+
+
+class _Folding(Live):
+    def __init__(self, stream: HttpStream, frames: object, answer: FoldingStream, lease: Lease) -> None:
+        super().__init__(stream, frames, answer, lease, "")  # pyright: ignore[reportArgumentType]
+        self._folding = answer
+
+    def whole(self) -> Whole:
+        try:
+            answer = self._folding.answer()
+        except MalformedMessage as error:
+            raise Malformed(f"the upstream broke its protocol: {error}") from error
+        if answer.is_empty:
+            raise EmptyAnswer("the upstream's answer is empty")
+        return Whole(answer)
+
+
+def as_client_error(error: MalformedMessage) -> ErrorInfo:
+    """A malformed request, told to its sender."""
+    return ErrorInfo(kind="invalid", message=str(error), param=error.path or None)

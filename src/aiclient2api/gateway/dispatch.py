@@ -1,0 +1,185 @@
+"""The failover loop: along the route's fallback chain, over each pool's accounts, until an answer has begun."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from aiclient2api.accounts.account import Account
+from aiclient2api.accounts.pool import AccountPool, Lease
+from aiclient2api.errors import (
+    BadRequest,
+    ClientError,
+    ErrorInfo,
+    Failover,
+    MalformedMessage,
+    NoCapacity,
+    Unrepresentable,
+    UpstreamError,
+)
+from aiclient2api.gateway.attempt import Attempts, as_client_error
+from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.upstream import Live, Whole
+from aiclient2api.protocols.conversion import Conversion, Inbound
+from aiclient2api.protocols.conversion import Target as ConversionTarget
+from aiclient2api.protocols.factory import ConverterFactory
+from aiclient2api.routing.table import RouteTable, Target
+
+FIRST_HOP_ATTEMPTS = 3
+"""More would spend the budget on one pool while a fallback waits (reliability 3.6)."""
+MAX_RETRY_AFTER = 30.0
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """How hard to try."""
+
+    attempts: int = 5
+    strict: bool = False
+
+
+class Dispatcher:
+    """Opens an answer for a request. `now` in seconds, `jitter` in [0, 1)."""
+
+    def __init__(
+        self,
+        routes: RouteTable,
+        pools: Mapping[str, AccountPool],
+        converters: ConverterFactory,
+        attempts: Attempts,
+        policy: Policy,
+        *,
+        now: Callable[[], float],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._routes = routes
+        self._pools = pools
+        self._converters = converters
+        self._attempts = attempts
+        self._policy = policy
+        self._now = now
+        self._jitter = jitter
+
+    async def open(self, inbound: Inbound, exchange: Exchange, pool: str | None = None) -> Whole | Live:
+        """The first answer along the chain. Raises GatewayError when there is none."""
+        targets = self._routes.resolve(inbound.peek.model, pool).targets
+        failures: list[UpstreamError] = []
+        refusal: ClientError | None = None
+        left = self._policy.attempts
+        for hop, target in enumerate(targets):
+            is_last = hop == len(targets) - 1
+            in_hop = left if is_last else min(left, FIRST_HOP_ATTEMPTS if hop == 0 else 1)
+            tried: set[str] = set()
+            while in_hop and (lease := await self._lease(inbound, exchange, target, tried, panic=is_last)):
+                tried.add(lease.account.name)
+                try:
+                    return await self._attempt(inbound, exchange, target, lease)
+                except UpstreamError as error:
+                    lease.failed(error)
+                    failures.append(error)
+                    left, in_hop = left - 1, in_hop - 1
+                    if error.failover is Failover.NEVER:
+                        raise
+                    if error.failover is Failover.NEXT_TARGET:
+                        break
+                except Unrepresentable as error:
+                    lease.abandoned()
+                    refusal = error
+                except BaseException:
+                    lease.abandoned()
+                    raise
+        if refusal is not None and not failures:
+            raise refusal
+        raise self._exhausted(targets, failures)
+
+    async def _lease(
+        self, inbound: Inbound, exchange: Exchange, target: Target, tried: set[str], *, panic: bool
+    ) -> Lease | None:
+        pool = self._pools[target.pool]
+        usable = self._usable(inbound)
+        lease = pool.take(usable, target.model, tried)
+        while lease is None and pool.is_full(usable, target.model, tried) and await pool.wait():
+            lease = pool.take(usable, target.model, tried)
+        if lease is None:
+            now = self._now()
+            exchange.passed_over.extend(
+                f"{account.name}: {account.why_not(target.model, now) or 'already tried'}" for account in pool.accounts
+            )
+            if panic:
+                lease = pool.take_in_panic(usable, target.model, tried)
+        return lease
+
+    def _usable(self, inbound: Inbound) -> Callable[[Account], bool]:
+        """Operations other than generate are relayed only, so the account must speak the client's protocol."""
+        client = inbound.converter.name
+        if inbound.peek.operation == "generate":
+            return _any_account
+        return lambda account: client in account.protocols
+
+    async def _attempt(self, inbound: Inbound, exchange: Exchange, target: Target, lease: Lease) -> Whole | Live:
+        account = lease.account
+        protocol = account.protocol_for(inbound.converter.name)
+        attempt = Attempt(
+            pool=target.pool, account=account.name, model=target.model, protocol=protocol, started=self._now()
+        )
+        exchange.attempts.append(attempt)
+        try:
+            conversion = self._convert(inbound, exchange, target, account, protocol)
+            content_type = inbound.converter.stream_content_type(inbound.peek.stream)
+            opened = await self._attempts.run(lease, self._converters[protocol], conversion, content_type)
+            attempt.outcome = "ok"
+        except UpstreamError as error:
+            attempt.outcome = error.info.code or error.info.kind
+            raise
+        except ClientError:
+            attempt.outcome = "refused"
+            raise
+        except BaseException:
+            attempt.outcome = "abandoned"
+            raise
+        finally:
+            attempt.ended = self._now()
+        exchange.pool, exchange.target_model, exchange.upstream_protocol = target.pool, target.model, protocol
+        exchange.conversion, exchange.losses = conversion.label, conversion.losses
+        return opened
+
+    def _convert(
+        self, inbound: Inbound, exchange: Exchange, target: Target, account: Account, protocol: str
+    ) -> Conversion:
+        profile = account.provider.profile(target.model, protocol)
+        wanted = ConversionTarget(model=target.model, profile=profile, streams=account.provider.streams)
+        try:
+            conversion = self._converters.convert(inbound, protocol, wanted)
+        except MalformedMessage as error:
+            raise BadRequest(info=as_client_error(error)) from error
+        if exchange.strict:
+            lost = [loss for loss in conversion.losses if loss.act in ("dropped", "approximated")]
+            if lost:
+                features = ", ".join(sorted({f"{loss.feature} {loss.act}" for loss in lost}))
+                raise Unrepresentable(f"strict: {protocol} cannot take this request as it is ({features})")
+        return conversion
+
+    def _exhausted(self, targets: tuple[Target, ...], failures: list[UpstreamError]) -> NoCapacity:
+        if failures:
+            return NoCapacity(info=failures[-1].info, failures=tuple(failures))
+        waits = [
+            wait
+            for target in targets
+            if (wait := self._pools[target.pool].earliest(target.model)) is not None
+        ]
+        if not waits:
+            return NoCapacity("no account is available for this model")
+        retry_after = min(MAX_RETRY_AFTER, max(1.0, min(waits))) * (0.8 + 0.4 * self._jitter())
+        return NoCapacity(
+            info=ErrorInfo(
+                kind="rate_limit",
+                code="rate_limit_exceeded",
+                message="all accounts for this model are cooling down",
+                retry_after=retry_after,
+            )
+        )
+
+
+def _any_account(_account: Account) -> bool:
+    return True

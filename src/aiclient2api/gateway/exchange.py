@@ -1,0 +1,70 @@
+"""What happens to one request, as facts: collected on the way, told to observers at the end."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from msgspec import Struct, field
+
+from aiclient2api.ir.loss import Loss
+from aiclient2api.ir.request import Operation
+from aiclient2api.ir.response import Usage
+
+Outcome = Literal["ok", "client_error", "upstream_error", "cut", "client_gone", "internal_error"]
+
+
+class Attempt(Struct, kw_only=True):
+    """One try on one account. Times in seconds of the gateway's clock."""
+
+    pool: str
+    account: str
+    model: str
+    protocol: str
+    started: float
+    ended: float = 0.0
+    outcome: str = "open"
+    """`ok`, an error's code, `refused` (not expressible there) or `abandoned`."""
+
+
+class Exchange(Struct, kw_only=True):
+    """One client request."""
+
+    request_id: str
+    protocol: str
+    started: float
+    operation: Operation = "generate"
+    key: str = ""
+    model: str = ""
+    is_stream: bool = False
+    strict: bool = False
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    passed_over: list[str] = field(default_factory=list[str])
+    """Why accounts were not tried, for `x-a2-explain`."""
+    pool: str = ""
+    target_model: str = ""
+    upstream_protocol: str = ""
+    conversion: str = ""
+    losses: list[Loss] = field(default_factory=list[Loss])
+    status: int = 0
+    outcome: Outcome = "ok"
+    error: str = ""
+    first_content: float | None = None
+    ended: float = 0.0
+    usage: Usage | None = None
+
+    @property
+    def target(self) -> str:
+        """`pool/model`, as the client is told."""
+        return f"{self.pool}/{self.target_model}" if self.pool else ""
+
+
+class Observer(Protocol):
+    """Told what happened. Called on the event loop: must not block and must not fail."""
+
+    def started(self, exchange: Exchange) -> None:
+        """A request was accepted."""
+        ...
+
+    def ended(self, exchange: Exchange) -> None:
+        """It is over, one way or another."""
+        ...

@@ -1,0 +1,25 @@
+"""Bounded concurrency: how many requests this worker carries at the same time."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from aiclient2api.errors import Busy
+
+
+class Admission:
+    """A plain counter; entering over the limit raises Busy at once."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.inflight = 0
+
+    def __enter__(self) -> None:
+        if self.inflight >= self.limit:
+            raise Busy("the gateway is at its limit", retry_after=2.0)
+        self.inflight += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.inflight -= 1
