@@ -109,7 +109,9 @@ class GatewayError(Exception):
     kind: ClassVar[ErrorKind] = "internal"
     code: ClassVar[str | None] = None
 
-    def __init__(self, message: str = "", *, info: ErrorInfo | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, info: ErrorInfo | None = None, retry_after: float | None = None
+    ) -> None:
         self.info = info or ErrorInfo(
             kind=self.kind, code=self.code, message=message, retry_after=retry_after
         )

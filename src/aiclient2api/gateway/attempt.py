@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from aiclient2api.accounts.pool import Lease
 from aiclient2api.errors import (
@@ -16,7 +17,8 @@ from aiclient2api.errors import (
 from aiclient2api.gateway.upstream import EOF_GRACE, Live, Whole
 from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
 from aiclient2api.protocols.base import Converter
-from aiclient2api.protocols.conversion import Conversion, FoldingStream
+from aiclient2api.protocols.conversion import Answer, Conversion, FoldingStream
+from aiclient2api.wire.frames import FrameDecoder
 from aiclient2api.wire.http import WireResponse, find_header
 
 MAX_ERROR_BYTES = 64 * 1024
@@ -48,9 +50,12 @@ class Attempts:
                     raise Malformed(f"the upstream answered with status {stream.status}")
                 if not conversion.streaming:
                     return await self._whole(lease, conversion, stream)
-                live = self._live(lease, protocol, conversion, stream, content_type)
+                answer = conversion.stream()
+                live = Live(stream, _frames(protocol, stream), answer, lease, content_type)
                 await live.wait_for_content(MAX_PRELUDE_BYTES)
-            return await self._folded(live, timeouts) if isinstance(live, _Folding) else live
+            if isinstance(answer, FoldingStream):
+                return await self._fold(live, answer, timeouts)
+            return live
         except TimeoutError as error:
             if stream is not None:
                 stream.abort()
@@ -93,51 +98,35 @@ class Attempts:
         body = await stream.read(MAX_UNARY_BYTES)
         await stream.release(EOF_GRACE)
         response = WireResponse(status=stream.status, headers=stream.headers, body=body)
-        try:
-            answer = conversion.whole(response)
-        except MalformedMessage as error:
-            raise Malformed(f"the upstream broke its protocol: {error}") from error
-        if answer.is_empty:
-            raise EmptyAnswer("the upstream's answer is empty")
+        whole = _checked(lambda: conversion.whole(response))
         lease.succeeded()
-        return Whole(answer)
+        return whole
 
-    def _live(
-        self, lease: Lease, protocol: Converter, conversion: Conversion, stream: HttpStream, content_type: str
-    ) -> Live:
-        answered = find_header(stream.headers, "content-type") or ""
-        try:
-            frames = protocol.frames(answered)
-        except MalformedMessage as error:
-            raise Malformed(f"the upstream broke its protocol: {error}") from error
-        answer = conversion.stream()
-        if isinstance(answer, FoldingStream):
-            return _Folding(stream, frames, answer, lease)
-        return Live(stream, frames, answer, lease, content_type)
-
-    async def _folded(self, live: _Folding, timeouts: Timeouts) -> Whole:
+    async def _fold(self, live: Live, answer: FoldingStream, timeouts: Timeouts) -> Whole:
         """Collect a converted unary answer; nothing was sent to the client yet, so any failure may fail over."""
         async with asyncio.timeout(timeouts.total):
             while not live.is_done:
                 await live.receive()
-        whole = live.whole()
+        whole = _checked(answer.answer)
         await live.finish()
         return whole
 
 
-class _Folding(Live):
-    def __init__(self, stream: HttpStream, frames: object, answer: FoldingStream, lease: Lease) -> None:
-        super().__init__(stream, frames, answer, lease, "")  # pyright: ignore[reportArgumentType]
-        self._folding = answer
+def _frames(protocol: Converter, stream: HttpStream) -> FrameDecoder:
+    try:
+        return protocol.frames(find_header(stream.headers, "content-type") or "")
+    except MalformedMessage as error:
+        raise Malformed(f"the upstream broke its protocol: {error}") from error
 
-    def whole(self) -> Whole:
-        try:
-            answer = self._folding.answer()
-        except MalformedMessage as error:
-            raise Malformed(f"the upstream broke its protocol: {error}") from error
-        if answer.is_empty:
-            raise EmptyAnswer("the upstream's answer is empty")
-        return Whole(answer)
+
+def _checked(make: Callable[[], Answer]) -> Whole:
+    try:
+        answer = make()
+    except MalformedMessage as error:
+        raise Malformed(f"the upstream broke its protocol: {error}") from error
+    if answer.is_empty:
+        raise EmptyAnswer("the upstream's answer is empty")
+    return Whole(answer)
 
 
 def as_client_error(error: MalformedMessage) -> ErrorInfo:

@@ -104,7 +104,8 @@ class Dispatcher:
         if lease is None:
             now = self._now()
             exchange.passed_over.extend(
-                f"{account.name}: {account.why_not(target.model, now) or 'already tried'}" for account in pool.accounts
+                f"{account.name}: {account.why_not(target.model, now) or 'already tried'}"
+                for account in pool.accounts
             )
             if panic:
                 lease = pool.take_in_panic(usable, target.model, tried)
@@ -117,7 +118,9 @@ class Dispatcher:
             return _any_account
         return lambda account: client in account.protocols
 
-    async def _attempt(self, inbound: Inbound, exchange: Exchange, target: Target, lease: Lease) -> Whole | Live:
+    async def _attempt(
+        self, inbound: Inbound, exchange: Exchange, target: Target, lease: Lease
+    ) -> Whole | Live:
         account = lease.account
         protocol = account.protocol_for(inbound.converter.name)
         attempt = Attempt(

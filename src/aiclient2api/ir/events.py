@@ -123,6 +123,7 @@ StreamEvent = (
     | NativeEvent
 )
 
+
 def is_content(event: StreamEvent) -> bool:
     """Whether forwarding this event shows the client something of the answer: the end of invisible failover."""
     match event:

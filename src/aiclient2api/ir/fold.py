@@ -167,7 +167,9 @@ class Folder:
             model=self._start.model,
             created=self._start.created,
             candidates=[
-                Candidate(turn=Turn(role="assistant", parts=items), index=index, finish=self._finish.get(index))
+                Candidate(
+                    turn=Turn(role="assistant", parts=items), index=index, finish=self._finish.get(index)
+                )
                 for index, items in parts.items()
             ],
             usage=self._usage,
@@ -203,7 +205,9 @@ def unfold(response: ModelResponse) -> list[StreamEvent]:
     if response.usage is not None:
         events.append(UsageReport(response.usage, final=True))
     events.extend(
-        CandidateEnd(candidate.finish, candidate.index) for candidate in response.candidates if candidate.finish
+        CandidateEnd(candidate.finish, candidate.index)
+        for candidate in response.candidates
+        if candidate.finish
     )
     events.append(ResponseEnd(ext=response.ext, blocked=response.blocked, tier=response.tier))
     return events
@@ -215,7 +219,9 @@ def _unfold_part(part: Part, number: int, candidate: int) -> list[StreamEvent]:
     header: Part = part
     match part:
         case Text():
-            header = replace(part, text="", citations=[], logprobs=None, opaque=None if part.text else part.opaque)
+            header = replace(
+                part, text="", citations=[], logprobs=None, opaque=None if part.text else part.opaque
+            )
             if part.text:
                 deltas.append(PartDelta(number, part.text, candidate=candidate))
             deltas.extend(PartDelta(number, "", "citation", 0, item, candidate) for item in part.citations)

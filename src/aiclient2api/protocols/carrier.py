@@ -164,7 +164,9 @@ class SealingStream:
         state = part.opaque
         if state is None or not self._is_foreign(state):
             return [PartStart(self._number(*key), part, event.candidate)]
-        sealed = Sealed("self", part) if isinstance(part, Text) and not part.text else Sealed("next", None, state)
+        sealed = (
+            Sealed("self", part) if isinstance(part, Text) and not part.text else Sealed("next", None, state)
+        )
         if self._slots.on_parts:
             if sealed.placement == "next":
                 sealed = Sealed("value", None, state)
@@ -243,7 +245,9 @@ def _open_turn(turn: Turn, path: str, carrier: Carrier, tenant: str, losses: lis
         if part.opaque is not None and is_envelope(part.opaque):
             sealed = carrier.open(part.opaque.data, tenant)
             if sealed is None:
-                losses.append(Loss("reasoning.opaque", f"{path}.parts[{index}]", "dropped", note="unverified"))
+                losses.append(
+                    Loss("reasoning.opaque", f"{path}.parts[{index}]", "dropped", note="unverified")
+                )
                 part = replace(part, opaque=None)
                 if isinstance(part, Reasoning) and not (part.summary or part.raw):
                     continue
@@ -303,7 +307,12 @@ def join_continued(request: ModelRequest) -> ModelRequest:
         parts: list[Part] = []
         for part in turn.parts:
             last = parts[-1] if parts else None
-            if isinstance(part, Text) and part.shape & Shape.CONTINUES and isinstance(last, Text) and not last.opaque:
+            if (
+                isinstance(part, Text)
+                and part.shape & Shape.CONTINUES
+                and isinstance(last, Text)
+                and not last.opaque
+            ):
                 parts[-1] = msgspec.structs.replace(last, text=last.text + part.text, opaque=part.opaque)
             elif isinstance(part, Reasoning) and part.shape & Shape.CONTINUES and _is_unsigned(last):
                 assert isinstance(last, Reasoning)

@@ -157,7 +157,9 @@ class PatchConversion(RelayConversion):
         request = msgspec.structs.replace(apply_system_prompt(request, system), model=target.model)
         encoded = inbound.converter.encode_request(request, target.profile)
         self.losses.extend(encoded.losses)
-        self.request = msgspec.structs.replace(encoded.wire, headers=self.request.headers, path=self.request.path)
+        self.request = msgspec.structs.replace(
+            encoded.wire, headers=self.request.headers, path=self.request.path
+        )
 
 
 class PivotConversion:

@@ -19,7 +19,9 @@ from aiclient2api.protocols.conversion import (
 class ConverterFactory:
     """The registered protocols, and the conversion between any two of them."""
 
-    def __init__(self, converters: Iterable[Converter], carrier: Carrier, system: SystemPrompt | None = None) -> None:
+    def __init__(
+        self, converters: Iterable[Converter], carrier: Carrier, system: SystemPrompt | None = None
+    ) -> None:
         self._converters: dict[str, Converter] = {}
         for converter in converters:
             if converter.name in self._converters:

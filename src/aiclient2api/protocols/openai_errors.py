@@ -1,4 +1,7 @@
-"""Errors of the two OpenAI protocols: one body shape, one table of kinds. In-stream forms belong to each protocol."""
+"""Errors of the two OpenAI protocols: one body shape, one table of kinds.
+
+In-stream forms belong to each protocol.
+"""
 
 from __future__ import annotations
 
@@ -102,9 +105,6 @@ _KIND_OF_STATUS: Final[dict[int, ErrorKind]] = {
     529: "overloaded",
 }
 
-_CLIENT_FAULTS: Final = frozenset((400, 403, 413, 422))
-"""Statuses whose body says more about the kind than the number does."""
-
 _RETRYABLE: Final[frozenset[ErrorKind]] = frozenset(
     ("rate_limit", "overloaded", "unavailable", "timeout", "upstream", "internal", "client_timeout")
 )
@@ -181,7 +181,8 @@ def _error_members(body: bytes) -> Members:
         return Members({})
     inner = outer.peek("error")
     if inner is None:
-        return outer
+        message = outer.peek("message") or outer.peek("detail") or json.NULL
+        return _plain(message, outer)
     if json.is_string(inner):
         return Members(
             {"message": inner, **{key: raw for key in ("code", "type") if (raw := outer.peek(key))}}
@@ -190,6 +191,11 @@ def _error_members(body: bytes) -> Members:
         return Members.parse(inner)
     except MalformedMessage:
         return Members({})
+
+
+def _plain(message: Raw, outer: Members) -> Members:
+    """An error that is not wrapped: only what has a meaning, the rest of such a body may be anything."""
+    return Members({"message": message} | {key: raw for key in ("code", "type") if (raw := outer.peek(key))})
 
 
 def _decode(members: Members, response: WireResponse | None, protocol: str) -> ErrorInfo:

@@ -24,6 +24,4 @@ def apply_system_prompt(request: ModelRequest, system: SystemPrompt | None) -> M
     if system.mode == "replace":
         return msgspec.structs.replace(request, turns=[own, *turns[leading:]], hoisted=1)
     hoisted = request.hoisted + 1 if request.hoisted == leading else request.hoisted
-    return msgspec.structs.replace(
-        request, turns=[*turns[:leading], own, *turns[leading:]], hoisted=hoisted
-    )
+    return msgspec.structs.replace(request, turns=[*turns[:leading], own, *turns[leading:]], hoisted=hoisted)

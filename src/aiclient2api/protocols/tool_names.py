@@ -23,7 +23,9 @@ class ToolNames:
             if isinstance(tool, FunctionTool | CustomTool) and not allowed.fullmatch(tool.name):
                 readable = re.sub(r"[^A-Za-z0-9_-]", "_", tool.name)[:55] or "tool"
                 self._short[tool.name] = f"{readable}_{digest(tool.name, length=8)}"
-                self.losses.append(Loss("tool.name", f"tools[{index}]", "emulated", note="renamed for the upstream"))
+                self.losses.append(
+                    Loss("tool.name", f"tools[{index}]", "emulated", note="renamed for the upstream")
+                )
         self._long = {short: name for name, short in self._short.items()}
 
     def shorten(self, request: ModelRequest) -> ModelRequest:
@@ -43,7 +45,9 @@ class ToolNames:
                 for tool in request.tools
             ],
             tool_choice=choice,
-            turns=[replace(turn, parts=[self._rename(part) for part in turn.parts]) for turn in request.turns],
+            turns=[
+                replace(turn, parts=[self._rename(part) for part in turn.parts]) for turn in request.turns
+            ],
         )
 
     def _rename(self, part: Part) -> Part:
@@ -57,5 +61,7 @@ class ToolNames:
             return event
         part = event.part
         if isinstance(part, ToolCall) and part.name in self._long:
-            return msgspec.structs.replace(event, part=msgspec.structs.replace(part, name=self._long[part.name]))
+            return msgspec.structs.replace(
+                event, part=msgspec.structs.replace(part, name=self._long[part.name])
+            )
         return event

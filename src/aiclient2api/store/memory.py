@@ -37,7 +37,9 @@ class MemoryStore:
     def _sweep(self) -> None:
         """Expired values that nobody asks for must not stay."""
         now = self._now()
-        gone = [key for key, entry in self._entries.items() if entry.expires is not None and entry.expires <= now]
+        gone = [
+            key for key, entry in self._entries.items() if entry.expires is not None and entry.expires <= now
+        ]
         for key in gone:
             del self._entries[key]
 

@@ -47,7 +47,9 @@ def _wrong_type(error: msgspec.ValidationError, path: str) -> MalformedMessage:
     """Msgspec says «Expected `int`, got `str` - at `$.a[0]`»: split the path off and join it to ours."""
     text, _, where = str(error).partition(" - at `$")
     inner = where.removesuffix("`")
-    return MalformedMessage(text[:1].lower() + text[1:], f"{path}{inner}" if path else inner.removeprefix("."))
+    return MalformedMessage(
+        text[:1].lower() + text[1:], f"{path}{inner}" if path else inner.removeprefix(".")
+    )
 
 
 class Members:

@@ -1,0 +1,58 @@
+# One word per task; `make help` lists them. Needs CPython >= 3.11 and the package registry, nothing else
+# (`make interop` also needs Node.js and installs its own packages).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: help run test check fix interop bench lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.runtime ## install what is needed and start the gateway on 127.0.0.1:3000
+	$(BIN)/aiclient2api serve $(ARGS)
+
+test: $(VENV)/.dev ## the whole test suite with coverage
+	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report= $(ARGS)
+	$(BIN)/python -m coverage combine --quiet --keep 2>/dev/null || true
+	$(BIN)/python -m coverage report --skip-covered --fail-under=90 --include='src/aiclient2api/protocols/*,src/aiclient2api/ir/*,src/aiclient2api/wire/*,src/aiclient2api/accounts/*,src/aiclient2api/gateway/*,src/aiclient2api/routing/*,src/aiclient2api/providers/*,src/aiclient2api/server/*,src/aiclient2api/net/*,src/aiclient2api/store/*'
+
+check: $(VENV)/.dev ## style, types, layers, dependencies, layout, documentation
+	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check src tests tools
+	$(BIN)/basedpyright --level error
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+	$(BIN)/python tools/check_layout.py
+
+fix: $(VENV)/.dev ## format and repair what can be repaired
+	$(BIN)/ruff format src tests tools
+	$(BIN)/ruff check --fix src tests tools
+
+interop: $(VENV)/.dev ## clients and upstreams that were not written here (Node.js, third-party mocks)
+	cd tests/interop && npm ci --no-audit --no-fund --loglevel=error
+	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
+
+bench: $(VENV)/.dev ## timings
+	$(BIN)/python -m bench $(ARGS)
+
+lock: ## resolve the dependencies again
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/runtime.in -o requirements/runtime.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links -c requirements/runtime.lock requirements/dev.in -o requirements/dev.lock
+
+clean: ## forget the environment and every build product
+	rm -rf $(VENV) dist build .coverage* tests/interop/node_modules
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime

@@ -1,0 +1,136 @@
+"""The wire: names, enumerations, and the typed chunks of a stream."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from aiclient2api.ir.response import FinishReason
+from aiclient2api.wire.json import NULL
+
+NAME: Final = "openai_chat"
+
+TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,40}")
+
+GATEWAY_FORMAT: Final = "gateway-v1"
+"""`format` of our own `reasoning_details`: their signature is an envelope, their text only for display."""
+
+# this protocol's own shape bits, above those that all protocols share
+USER_ALIAS: Final = 1 << 16
+"""The client sent `user`, the deprecated name of `safety_identifier`."""
+CONTENT_LIST: Final = 1 << 17
+"""Content was a list, even if one string would do."""
+REFUSAL_PART: Final = 1 << 18
+"""The refusal was a content part, not the message's member."""
+
+TIERS: Final = frozenset(("auto", "default", "flex", "scale", "priority", "fast"))
+
+FINISH_TO_IR: Final[dict[str, FinishReason]] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "content_filter",
+    # compatible servers
+    "model_length": "context_length",
+    "error": "error",
+}
+
+FINISH_FROM_IR: Final[dict[FinishReason, str]] = {
+    "length": "length",
+    "context_length": "length",
+    "continuation": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    "content_filter": "content_filter",
+    "recitation": "content_filter",
+}
+"""Everything else is `stop`, except `BROKEN`."""
+
+BROKEN: Final[frozenset[FinishReason]] = frozenset(("malformed", "error", "cancelled"))
+"""Ends that this protocol can only tell as an error."""
+
+
+class FunctionFragment(Struct, frozen=True, gc=False):
+    """The function of a tool call, or a piece of it."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CustomFragment(Struct, frozen=True, gc=False):
+    """The custom tool of a call, or a piece of it."""
+
+    name: str | None = None
+    input: str | None = None
+
+
+class ToolFragment(Struct, frozen=True):
+    """A piece of a tool call. Compatible servers leave out `index`."""
+
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: FunctionFragment | None = None
+    custom: CustomFragment | None = None
+    extra_content: Raw = Raw()
+
+
+class AudioFragment(Struct, frozen=True, gc=False):
+    """A piece of spoken answer."""
+
+    id: str | None = None
+    data: str | None = None
+    transcript: str | None = None
+    expires_at: int | None = None
+
+
+class Delta(Struct, frozen=True):
+    """What a chunk adds to a message. Mistral's content may be a list of parts."""
+
+    content: str | list[Raw] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[Raw] | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolFragment] | None = None
+    function_call: FunctionFragment | None = None
+    audio: AudioFragment | None = None
+    images: list[Raw] | None = None
+    annotations: list[Raw] | None = None
+    extra_content: Raw = Raw()
+
+
+class ChunkChoice(Struct, frozen=True):
+    """One candidate's part of a chunk."""
+
+    index: int = 0
+    delta: Delta | None = None
+    finish_reason: str | None = None
+    logprobs: Raw = Raw()
+    usage: Raw = Raw()
+
+
+class Chunk(Struct, frozen=True):
+    """One event of a stream."""
+
+    id: str | None = None
+    created: float | None = None
+    model: str | None = None
+    choices: list[ChunkChoice] | None = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+
+
+chunk_decoder: Final = msgspec.json.Decoder(Chunk)
+
+
+def has_value(raw: Raw) -> bool:
+    """Whether an optional raw member is there and not null."""
+    return bool(raw) and raw != NULL

@@ -1,0 +1,88 @@
+"""Token counts, both ways (`prompt_tokens` includes cached, `completion_tokens` includes reasoning tokens)."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from aiclient2api.errors import MalformedMessage
+from aiclient2api.ir.response import Usage
+from aiclient2api.protocols.openai_chat.members import merged, unknown
+from aiclient2api.protocols.openai_chat.schema import NAME
+from aiclient2api.wire.json import NULL, Members
+
+_MODALITIES = ("text", "audio", "image", "video")
+_count = msgspec.json.Decoder(int)
+
+
+def decode_usage(data: Raw, path: str = "usage") -> Usage:
+    """The counts of an answer."""
+    members = Members.parse(data, path)
+    prompt, completion = members.take("prompt_tokens", int), members.take("completion_tokens", int)
+    total = members.take("total_tokens", int)
+    inputs, outputs = members.object("prompt_tokens_details"), members.object("completion_tokens_details")
+    cached = inputs.take("cached_tokens", int) if inputs is not None else None
+    reasoning = outputs.take("reasoning_tokens", int) if outputs is not None else None
+    if cached is None:
+        # Moonshot and DeepSeek have their own places for it; the member itself stays in ext
+        cached = _peeked(members, "cached_tokens", "prompt_cache_hit_tokens")
+    if reasoning and total is not None and total == (prompt or 0) + (completion or 0) + reasoning:
+        # xAI does not count thinking as completion
+        completion = (completion or 0) + reasoning
+    return Usage(
+        input=prompt,
+        cache_read=cached,
+        cache_write=inputs.take("cache_write_tokens", int) if inputs is not None else None,
+        output=completion,
+        reasoning=reasoning,
+        input_modalities=_modalities(inputs),
+        output_modalities=_modalities(outputs),
+        ext=unknown(members, prompt_tokens_details=inputs, completion_tokens_details=outputs),
+    )
+
+
+def encode_usage(usage: Usage) -> dict[str, object]:
+    """The counts for a client; a detail that nobody reported is left out."""
+    prompt = (usage.input or 0) + (usage.tool_input or 0)
+    output = usage.output or 0
+    inputs = {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write}
+    return merged(
+        usage,
+        {
+            "prompt_tokens": prompt,
+            "completion_tokens": output,
+            "total_tokens": prompt + output,
+            "prompt_tokens_details": _details(inputs, usage.input_modalities),
+            "completion_tokens_details": _details(
+                {"reasoning_tokens": usage.reasoning}, usage.output_modalities
+            ),
+        },
+    )
+
+
+def has_foreign_detail(usage: Usage) -> bool:
+    """Whether counts stay behind that this protocol has no member for."""
+    return bool(usage.cache_write_ttl) or any(protocol != NAME for protocol in usage.ext or ())
+
+
+def _details(known: dict[str, int | None], modalities: dict[str, int] | None) -> dict[str, object]:
+    details: dict[str, object] = {key: value for key, value in known.items() if value is not None}
+    return details | {f"{name}_tokens": count for name, count in (modalities or {}).items()}
+
+
+def _modalities(details: Members | None) -> dict[str, int] | None:
+    if details is None:
+        return None
+    counts = {name: details.take(f"{name}_tokens", int) for name in _MODALITIES}
+    return {name: count for name, count in counts.items() if count is not None} or None
+
+
+def _peeked(members: Members, *keys: str) -> int | None:
+    for key in keys:
+        raw = members.peek(key)
+        if raw is not None and raw != NULL:
+            try:
+                return _count.decode(raw)
+            except msgspec.MsgspecError:
+                raise MalformedMessage("expected `int`", members.at(key)) from None
+    return None

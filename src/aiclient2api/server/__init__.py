@@ -1,0 +1,1 @@
+"""The ASGI edge: routes, keys, bodies, streams, health."""

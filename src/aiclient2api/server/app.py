@@ -1,0 +1,239 @@
+"""The ASGI application: find the route, check who asks, answer, and notice when the client leaves.
+
+`send` after a disconnect is silently ignored by servers, so every request is watched in every phase: when the
+client goes, the request is cancelled and with it everything it opened upstream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from aiclient2api.errors import (
+    ClientError,
+    ClientTimeout,
+    ErrorInfo,
+    GatewayError,
+    MethodNotAllowed,
+    NotFound,
+    ShuttingDown,
+)
+from aiclient2api.gateway.exchange import Exchange
+from aiclient2api.server.asgi import (
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    request_head,
+    send_whole,
+)
+from aiclient2api.server.auth import ClientKey, extract_key
+from aiclient2api.server.inference import answer, report_headers
+from aiclient2api.server.routes import Access, Match, Routes, error_protocol, models_protocol
+from aiclient2api.server.services import Services
+from aiclient2api.wire.http import WireRequest, WireResponse
+
+BODY_SECONDS = 120.0
+LOOPBACK = ("127.", "::1", "::ffff:127.")
+TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
+
+
+class App:
+    """Serves one set of services at a time; `services` may be swapped between requests."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._routes = Routes(services.converters, services.pools.keys())
+        self.is_draining = False
+
+    def swap(self, services: Services) -> None:
+        """Use a new configuration for all requests from now on."""
+        self._routes = Routes(services.converters, services.pools.keys())
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await _Request(
+                self._services, self._routes, scope, receive, send, is_draining=self.is_draining
+            ).run()
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+class _Request:
+    """One request on its way through the edge."""
+
+    def __init__(
+        self,
+        services: Services,
+        routes: Routes,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        is_draining: bool,
+    ) -> None:
+        self._services = services
+        self._head = request_head(scope)
+        self._match, self._is_known = routes.find(self._head.method, self._head.path)
+        self._peer: str = (scope.get("client") or ("", 0))[0]
+        self._receive = receive
+        self._raw_send = send
+        self._has_begun = False
+        self._is_draining = is_draining
+
+    async def _send(self, message: object) -> None:
+        self._has_begun = True
+        await self._raw_send(message)  # pyright: ignore[reportArgumentType]  # a plain dict, as ASGI wants it
+
+    async def run(self) -> None:
+        match = self._match
+        if match is not None and match.route.access is Access.PUBLIC:
+            await self._health(match)
+        elif match is not None and match.route.access is Access.OPERATOR:
+            await self._metrics()
+        else:
+            await self._exchange(match)
+
+    async def _health(self, match: Match) -> None:
+        is_fine = match.route.name == "healthz" or (self._services.is_ready() and not self._is_draining)
+        body = b'{"status":"ok"}' if is_fine else b'{"status":"unavailable"}'
+        await send_whole(self._send, _json(200 if is_fine else 503, body))
+
+    async def _metrics(self) -> None:
+        if not self._peer.startswith(LOOPBACK) or self._head.header("x-forwarded-for"):
+            try:
+                self._services.keys.identify(extract_key(self._head))
+            except ClientError as error:
+                await send_whole(
+                    self._send, self._services.converters["openai_chat"].encode_error(error.info)
+                )
+                return
+        await send_whole(self._send, WireResponse(status=200, body=self._services.metrics(), headers=TEXT))
+
+    async def _exchange(self, match: Match | None) -> None:
+        services = self._services
+        protocol = error_protocol(self._head, match)
+        exchange = Exchange(
+            request_id=services.new_id(), protocol=protocol, started=services.now(), operation="generate"
+        )
+        services.started(exchange)
+        try:
+            await self._answer(match, exchange)
+        except GatewayError as error:
+            exchange.outcome = "client_error" if isinstance(error, ClientError) else "upstream_error"
+            await self._tell(error.info, exchange)
+        except ClientGone:
+            exchange.outcome = "client_gone"
+        except asyncio.CancelledError:
+            if exchange.outcome != "client_gone":
+                exchange.outcome = "cut"
+                if not self._has_begun:
+                    await self._tell(ShuttingDown("the server is shutting down").info, exchange)
+        except Exception as error:  # noqa: BLE001  # the last line of defence: the client gets a 500, the log the place
+            exchange.outcome = "internal_error"
+            services.log.bug(error, exchange.request_id)
+            await self._tell(
+                ErrorInfo(kind="internal", code="internal_error", message="internal error"), exchange
+            )
+        finally:
+            services.ended(exchange)
+
+    async def _answer(self, match: Match | None, exchange: Exchange) -> None:
+        services = self._services
+        key = services.keys.identify(extract_key(self._head))
+        exchange.key = key.name
+        if match is None:
+            if self._is_known:
+                raise MethodNotAllowed(f"method {self._head.method[:20]} is not allowed here")
+            raise NotFound(f"no endpoint {self._head.path[:200]!r} here")
+        exchange.operation = match.route.name  # pyright: ignore[reportAttributeAccessIssue]  # KEY routes are operations
+        if match.route.name in ("list_models", "get_model"):
+            exchange.protocol = models_protocol(self._head)
+            await self._models(match, key, exchange)
+            return
+        with services.admission:
+            wire = await self._whole_request(match)
+            await self._while_client_stays(
+                exchange, lambda: answer(wire, key, match.pool, exchange, services, self._send)
+            )
+
+    async def _whole_request(self, match: Match) -> WireRequest:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await read_body(self._head, self._receive, self._services.body_limit)
+        except TimeoutError:
+            raise ClientTimeout("the request body took too long") from None
+        head = self._head
+        return WireRequest(
+            method=head.method, path=match.path, query=head.query, headers=head.headers, body=body
+        )
+
+    async def _while_client_stays(self, exchange: Exchange, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work`, and cancel it when the client disconnects."""
+        mine = asyncio.current_task()
+        assert mine is not None
+
+        async def watch() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            exchange.outcome = "client_gone"
+            mine.cancel()
+
+        watcher = asyncio.ensure_future(watch())
+        try:
+            await work()
+        except asyncio.CancelledError:
+            if exchange.outcome == "client_gone":
+                mine.uncancel()
+                raise ClientGone from None
+            raise
+        finally:
+            watcher.cancel()
+
+    async def _models(self, match: Match, key: ClientKey, exchange: Exchange) -> None:
+        converter = self._services.converters[exchange.protocol]
+        names = [name for name in await self._services.models.names(match.pool) if key.allows(name)]
+        if match.route.name == "list_models":
+            response = converter.encode_models(names)
+        else:
+            found = match.route.path.fullmatch(match.path)
+            wanted = found["model"] if found else ""
+            if wanted not in names:
+                raise NotFound(
+                    info=ErrorInfo(kind="not_found", code="model_not_found", message=f"no model {wanted!r}")
+                )
+            response = converter.encode_model(wanted)
+        exchange.status = response.status
+        await send_whole(self._send, response, report_headers(exchange))
+
+    async def _tell(self, info: ErrorInfo, exchange: Exchange) -> None:
+        exchange.error = info.code or info.kind
+        if self._has_begun:
+            return
+        protocol = self._services.converters[exchange.protocol]
+        response = protocol.encode_error(msgspec.structs.replace(info, request_id=exchange.request_id))
+        exchange.status = response.status
+        explain = self._head.header("x-a2-explain") == "1" and bool(exchange.key)
+        try:
+            await send_whole(self._send, response, report_headers(exchange, explain=explain))
+        except OSError:
+            exchange.outcome = "client_gone"
+
+
+def _json(status: int, body: bytes) -> WireResponse:
+    return WireResponse(status=status, body=body, headers=(("content-type", "application/json"),))

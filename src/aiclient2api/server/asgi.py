@@ -1,0 +1,74 @@
+"""The few shapes of ASGI we use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from aiclient2api.errors import BadRequest, TooLarge
+from aiclient2api.wire.http import Headers, WireRequest, WireResponse
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class ClientGone(Exception):
+    """The client closed the connection."""
+
+
+def request_head(scope: Scope) -> WireRequest:
+    """The request without its body; the path is percent-decoded, the query is not."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    return WireRequest(
+        method=scope["method"],
+        path=unquote(raw.split(b"?", 1)[0].decode("latin-1")),
+        query=scope["query_string"].decode("latin-1"),
+        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers),
+    )
+
+
+async def read_body(head: WireRequest, receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is clear, ClientGone when the client leaves."""
+    if (head.header("content-encoding") or "identity") != "identity":
+        raise BadRequest("a compressed request body is not accepted")
+    announced = head.header("content-length")
+    if announced is not None and announced.isdigit() and int(announced) > limit:
+        raise TooLarge(f"the request body is larger than {limit} bytes")
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise TooLarge(f"the request body is larger than {limit} bytes")
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts) if len(parts) > 1 else part
+
+
+async def send_whole(send: Send, response: WireResponse, extra: Headers = ()) -> None:
+    """A complete response."""
+    await send_head(
+        send, response.status, (*response.headers, ("content-length", str(len(response.body))), *extra)
+    )
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def send_head(send: Send, status: int, headers: Headers) -> None:
+    """Status and headers."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers
+            ],
+        }
+    )

@@ -1,0 +1,89 @@
+"""The one endpoint function for all protocols and operations: body in, answer out."""
+
+from __future__ import annotations
+
+from aiclient2api.errors import BadRequest, Forbidden, MalformedMessage
+from aiclient2api.gateway.attempt import as_client_error
+from aiclient2api.gateway.exchange import Exchange
+from aiclient2api.gateway.upstream import Live, Whole
+from aiclient2api.protocols.conversion import Inbound
+from aiclient2api.server.asgi import Send, send_whole
+from aiclient2api.server.auth import ClientKey
+from aiclient2api.server.services import Services
+from aiclient2api.server.streaming import stream
+from aiclient2api.wire.http import Headers, WireRequest
+
+MAX_REPORT = 1000
+"""Characters of `x-a2-conversion` and `x-a2-explain`."""
+
+
+async def answer(
+    wire: WireRequest, key: ClientKey, pool: str | None, exchange: Exchange, services: Services, send: Send
+) -> None:
+    """Answer a request with a body. Raises GatewayError as long as nothing was sent."""
+    inbound = _inbound(wire, key, exchange, services)
+    explain = wire.header("x-a2-explain") == "1"
+    opened = await services.dispatcher.open(inbound, exchange, pool)
+    match opened:
+        case Whole(answer=whole):
+            exchange.usage = whole.usage
+            exchange.losses = [*exchange.losses, *whole.losses]
+            exchange.status = whole.response.status
+            await send_whole(send, whole.response, report_headers(exchange, explain=explain))
+        case Live():
+            exchange.status = 200
+            await stream(opened, services, exchange, send, report_headers(exchange, explain=explain))
+
+
+def _inbound(wire: WireRequest, key: ClientKey, exchange: Exchange, services: Services) -> Inbound:
+    try:
+        inbound = Inbound(services.converters[exchange.protocol], wire, tenant=key.name)
+    except MalformedMessage as error:
+        raise BadRequest(info=as_client_error(error)) from error
+    exchange.model = inbound.peek.model
+    exchange.is_stream = inbound.peek.stream != "no"
+    exchange.strict = services.strict or key.strict or wire.header("x-a2-strict") == "1"
+    if not key.allows(inbound.peek.model):
+        raise Forbidden(f"this key may not use the model {inbound.peek.model[:200]!r}")
+    return inbound
+
+
+def report_headers(exchange: Exchange, *, explain: bool = False) -> Headers:
+    """What every answer says about its way."""
+    headers: list[tuple[str, str]] = [("x-request-id", exchange.request_id)]
+    if exchange.attempts:
+        headers.append(("x-a2-attempts", str(len(exchange.attempts))))
+    if exchange.target:
+        headers.append(("x-a2-target", _printable(exchange.target)))
+        headers.append(("x-a2-conversion", _printable(_conversion(exchange))))
+    if explain:
+        headers.append(("x-a2-explain", _printable(_trail(exchange))))
+    return tuple(headers)
+
+
+def _conversion(exchange: Exchange) -> str:
+    """`openai_chat>anthropic; carried=1; approximated=reasoning.effort; dropped=seed`."""
+    features: dict[str, dict[str, None]] = {}
+    carried = 0
+    for loss in exchange.losses:
+        if loss.act == "carried":
+            carried += 1
+        else:
+            features.setdefault(loss.act, {})[loss.feature] = None
+    entries = [exchange.conversion]
+    if carried:
+        entries.append(f"carried={carried}")
+    entries.extend(f"{act}={','.join(names)}" for act, names in sorted(features.items()))
+    return "; ".join(entries)
+
+
+def _trail(exchange: Exchange) -> str:
+    """Who was tried with which outcome, then who was passed over and why."""
+    tried = [f"{attempt.pool}/{attempt.account} {attempt.outcome}" for attempt in exchange.attempts]
+    return "; ".join((*tried, *(f"passed over {entry}" for entry in exchange.passed_over)))
+
+
+def _printable(text: str) -> str:
+    """A legal header value of bounded length."""
+    clean = "".join(char if " " <= char <= "~" else "?" for char in text)
+    return clean if len(clean) <= MAX_REPORT else clean[: MAX_REPORT - 3] + "..."

@@ -1,0 +1,52 @@
+"""What the edge is given: everything built from one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from aiclient2api.accounts.pool import AccountPool
+from aiclient2api.gateway.dispatch import Dispatcher
+from aiclient2api.gateway.exchange import Exchange, Observer
+from aiclient2api.gateway.limits import Admission
+from aiclient2api.protocols.factory import ConverterFactory
+from aiclient2api.server.auth import ClientKeys
+from aiclient2api.server.models import ModelLists
+from aiclient2api.telemetry.log import JsonLog
+
+
+class Services(Struct, kw_only=True):
+    """One set per configuration; a reload swaps the whole set. `now` in seconds, any origin."""
+
+    dispatcher: Dispatcher
+    converters: ConverterFactory
+    pools: Mapping[str, AccountPool]
+    keys: ClientKeys
+    admission: Admission
+    models: ModelLists
+    observers: Sequence[Observer]
+    log: JsonLog
+    now: Callable[[], float]
+    new_id: Callable[[], str]
+    metrics: Callable[[], bytes]
+    body_limit: int
+    stream_seconds: float
+    cors: tuple[str, ...] = ()
+    strict: bool = False
+
+    def started(self, exchange: Exchange) -> None:
+        """Tell every observer."""
+        for observer in self.observers:
+            observer.started(exchange)
+
+    def ended(self, exchange: Exchange) -> None:
+        """Tell every observer."""
+        exchange.ended = self.now()
+        for observer in self.observers:
+            observer.ended(exchange)
+
+    def is_ready(self) -> bool:
+        """Whether some account can serve, by the selector's own predicate."""
+        now = self.now()
+        return any(account.can_serve(now) for pool in self.pools.values() for account in pool.accounts)

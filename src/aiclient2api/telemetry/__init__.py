@@ -1,0 +1,1 @@
+"""Observers: metrics and logs. They are told what happened and change nothing."""

@@ -1,0 +1,126 @@
+"""JSON lines: one per request and one per event of the program. Never a prompt, never a key.
+
+Lines are queued and written together, so that no request waits for the terminal or the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import BinaryIO, Literal
+
+import msgspec
+
+from aiclient2api.gateway.exchange import Exchange
+
+Level = Literal["debug", "info", "warning", "error"]
+LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
+FLUSH_SECONDS = 0.05
+MAX_QUEUED = 10_000
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class JsonLog:
+    """The one writer. `wall` is Unix time in seconds."""
+
+    def __init__(self, wall: Callable[[], float], out: BinaryIO | None = None, level: Level = "info") -> None:
+        self._wall = wall
+        self._out = out or sys.stderr.buffer
+        self._threshold = LEVELS.index(level)
+        self._lines: deque[bytes] = deque(maxlen=MAX_QUEUED)
+        self._is_scheduled = False
+
+    def event(self, level: Level, name: str, **fields: object) -> None:
+        """Queue one line."""
+        if LEVELS.index(level) < self._threshold:
+            return
+        stamp = datetime.datetime.fromtimestamp(self._wall(), datetime.UTC).isoformat(timespec="milliseconds")
+        self._lines.append(_encode({"time": stamp, "level": level, "event": name, **fields}) + b"\n")
+        if self._is_scheduled:
+            return
+        try:
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+            self._is_scheduled = True
+        except RuntimeError:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is queued."""
+        self._is_scheduled = False
+        lines, self._lines = self._lines, deque(maxlen=MAX_QUEUED)
+        try:
+            self._out.write(b"".join(lines))
+            self._out.flush()
+        except (OSError, ValueError):
+            return  # nobody reads our log any more; requests matter more
+
+    def bug(self, error: BaseException, request_id: str = "") -> None:
+        """An error of ours: type and place, without the values that an exception's text may quote."""
+        frames = traceback.extract_tb(error.__traceback__)[-4:]
+        where = [
+            f"{frame.filename.rpartition('aiclient2api')[2]}:{frame.lineno} {frame.name}" for frame in frames
+        ]
+        self.event("error", "internal_error", request_id=request_id, type=type(error).__name__, where=where)
+
+
+class RequestLog:
+    """The observer that writes one line per request."""
+
+    def __init__(self, log: JsonLog) -> None:
+        self._log = log
+
+    def started(self, exchange: Exchange) -> None:
+        """See Observer."""
+
+    def ended(self, exchange: Exchange) -> None:
+        """See Observer."""
+        usage = exchange.usage
+        level: Level = "info" if exchange.outcome in ("ok", "client_gone") else "warning"
+        self._log.event(
+            level,
+            "request",
+            request_id=exchange.request_id,
+            key=exchange.key,
+            protocol=exchange.protocol,
+            operation=exchange.operation,
+            model=exchange.model[:200],
+            target=exchange.target,
+            stream=exchange.is_stream,
+            conversion=exchange.conversion,
+            losses=[f"{loss.feature} {loss.act}" for loss in exchange.losses[:20]],
+            attempts=[f"{attempt.account} {attempt.outcome}" for attempt in exchange.attempts],
+            status=exchange.status,
+            outcome=exchange.outcome,
+            error=exchange.error,
+            first_content_ms=_milliseconds(exchange.started, exchange.first_content),
+            duration_ms=_milliseconds(exchange.started, exchange.ended),
+            input_tokens=usage.input if usage else None,
+            cached_tokens=usage.cache_read if usage else None,
+            output_tokens=usage.output if usage else None,
+        )
+
+
+def _milliseconds(start: float, end: float | None) -> float | None:
+    return None if end is None else round((end - start) * 1000, 1)
+
+
+class LibraryLog(logging.Handler):
+    """Warnings of the libraries, in the same form."""
+
+    def __init__(self, log: JsonLog) -> None:
+        super().__init__(logging.WARNING)
+        self._json = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            self._json.bug(error)
+            return
+        self._json.event("warning", "library", logger=record.name, message=record.getMessage()[:500])
