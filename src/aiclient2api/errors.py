@@ -16,6 +16,8 @@
     │   ├── UpstreamFailed · TimedOut · Unreachable   next account   strike
     │   └── Malformed · Truncated · EmptyAnswer       next account   strike
     ├── NoCapacity                    every candidate failed or none may be used
+    ├── StatefulAccountUnavailable    the one account that holds the conversation is out
+    ├── ShuttingDown                  the drain time is over
     └── ConfigError                   start-up only; lists every problem with its key path
 
     MalformedMessage                  raised by converters; the side that fed the bytes names the culprit
@@ -292,6 +294,13 @@ class ShuttingDown(GatewayError):
 
     kind = "unavailable"
     code = "server_shutting_down"
+
+
+class StatefulAccountUnavailable(GatewayError):
+    """The one account that holds the conversation's state is out; another one could not continue it."""
+
+    kind = "unavailable"
+    code = "stateful_account_unavailable"
 
 
 class NoCapacity(GatewayError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
+from msgspec import Struct
+
 from aiclient2api.accounts.health import HEALTHY, AccountState, Status
 from aiclient2api.providers.base import Provider
 from aiclient2api.wire.http import Headers
@@ -11,33 +13,32 @@ from aiclient2api.wire.http import Headers
 DEFAULT_CONCURRENCY = 64
 
 
+class AccountSettings(Struct, frozen=True, kw_only=True):
+    """What the configuration says of an account beside its provider's own keys."""
+
+    models: tuple[str, ...] = ()
+    """Patterns of the models it answers for; empty for all."""
+    protocol: str | None = None
+    """Pins one of the protocols its provider speaks."""
+    weight: int = 1
+    concurrency: int = DEFAULT_CONCURRENCY
+    headers: Headers = ()
+    proxy: str | None = None
+    ca: str | None = None
+
+
 class Account:
     """Configuration is fixed; `state`, `inflight` and `probing` are this process's view of its health."""
 
-    def __init__(
-        self,
-        name: str,
-        provider_name: str,
-        provider: Provider,
-        *,
-        models: tuple[str, ...] = (),
-        protocol: str | None = None,
-        weight: int = 1,
-        concurrency: int = DEFAULT_CONCURRENCY,
-        headers: Headers = (),
-        proxy: str | None = None,
-        ca: str | None = None,
-    ) -> None:
+    def __init__(self, name: str, provider_name: str, provider: Provider, settings: AccountSettings) -> None:
         self.name = name
         self.provider_name = provider_name
         self.provider = provider
-        self.models = models
-        self.protocols = (protocol,) if protocol else tuple(provider.protocols)
-        self.weight = weight
-        self.concurrency = concurrency
-        self.headers = headers
-        self.proxy = proxy
-        self.ca = ca
+        self.settings = settings
+        self.models = settings.models
+        self.weight = settings.weight
+        self.concurrency = settings.concurrency
+        self.protocols = (settings.protocol,) if settings.protocol else tuple(provider.protocols)
         self.credentials = provider.credentials
         self.state: AccountState = HEALTHY
         self.inflight = 0

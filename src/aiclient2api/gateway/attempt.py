@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from urllib.parse import quote
 
+from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.pool import Lease
 from aiclient2api.errors import (
+    BadRequest,
     EmptyAnswer,
     ErrorInfo,
     Malformed,
@@ -19,7 +22,7 @@ from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
 from aiclient2api.protocols.base import Converter
 from aiclient2api.protocols.conversion import Answer, Conversion, FoldingStream
 from aiclient2api.wire.frames import FrameDecoder
-from aiclient2api.wire.http import WireResponse, find_header
+from aiclient2api.wire.http import WireRequest, WireResponse, find_header
 
 MAX_ERROR_BYTES = 64 * 1024
 MAX_UNARY_BYTES = 64 * 1024 * 1024
@@ -43,7 +46,15 @@ class Attempts:
         limit = timeouts.first_content if conversion.streaming else timeouts.total
         try:
             async with asyncio.timeout(limit):
-                stream = await self._transport.send(self._call(lease, protocol.name, conversion, timeouts))
+                stream = await self._transport.send(
+                    upstream_call(
+                        lease.account,
+                        protocol.name,
+                        conversion.request,
+                        timeouts,
+                        streaming=conversion.streaming,
+                    )
+                )
                 if stream.status >= 400:
                     raise await self._refusal(lease, protocol, stream)
                 if not 200 <= stream.status < 300:
@@ -64,26 +75,6 @@ class Attempts:
             if stream is not None:
                 stream.abort()
             raise
-
-    def _call(self, lease: Lease, protocol: str, conversion: Conversion, timeouts: Timeouts) -> Call:
-        account = lease.account
-        signed = account.provider.sign(conversion.request, protocol, account.credentials)
-        headers = dict(signed.headers)
-        headers.setdefault("content-type", "application/json")
-        headers.setdefault("user-agent", USER_AGENT)
-        headers["accept"] = "text/event-stream" if conversion.streaming else "application/json"
-        headers.update(account.headers)
-        url = account.provider.url(protocol, signed.path)
-        return Call(
-            url=f"{url}?{signed.query}" if signed.query else url,
-            method=signed.method,
-            headers=tuple(headers.items()),
-            body=signed.body,
-            pool=account.provider_name,
-            timeouts=timeouts,
-            proxy=account.proxy,
-            ca=account.ca,
-        )
 
     async def _refusal(self, lease: Lease, protocol: Converter, stream: HttpStream) -> UpstreamError:
         body = await stream.read(MAX_ERROR_BYTES)
@@ -112,11 +103,42 @@ class Attempts:
         return whole
 
 
+def upstream_call(
+    account: Account, protocol: str, request: WireRequest, timeouts: Timeouts, *, streaming: bool
+) -> Call:
+    """A converted request, signed and addressed for one account."""
+    signed = account.provider.sign(request, protocol, account.credentials)
+    headers = dict(signed.headers)
+    if signed.body:
+        headers.setdefault("content-type", "application/json")
+    headers.setdefault("user-agent", USER_AGENT)
+    headers["accept"] = "text/event-stream, application/json" if streaming else "application/json"
+    headers.update(account.settings.headers)
+    url = account.provider.url(protocol, _upstream_path(signed.path))
+    return Call(
+        url=f"{url}?{signed.query}" if signed.query else url,
+        method=signed.method,
+        headers=tuple(headers.items()),
+        body=signed.body,
+        pool=account.provider_name,
+        timeouts=timeouts,
+        proxy=account.settings.proxy,
+        ca=account.settings.ca,
+    )
+
+
 def _frames(protocol: Converter, stream: HttpStream) -> FrameDecoder:
     try:
         return protocol.frames(find_header(stream.headers, "content-type") or "")
     except MalformedMessage as error:
         raise Malformed(f"the upstream broke its protocol: {error}") from error
+
+
+def _upstream_path(path: str) -> str:
+    """The path as it is sent. A model name is the client's: it must not lead anywhere else on the upstream's host."""
+    if any(segment in (".", "..") for segment in path.split("/")):
+        raise BadRequest("the model name is not valid")
+    return quote(path, safe="/:@!$&'()*+,;=-._~")
 
 
 def _checked(make: Callable[[], Answer]) -> Whole:

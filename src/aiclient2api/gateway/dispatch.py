@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
@@ -12,35 +11,42 @@ from aiclient2api.accounts.pool import AccountPool, Lease
 from aiclient2api.errors import (
     BadRequest,
     ClientError,
+    ContextTooLong,
     ErrorInfo,
     Failover,
+    GatewayError,
     MalformedMessage,
     NoCapacity,
+    StatefulAccountUnavailable,
     Unrepresentable,
     UpstreamError,
 )
 from aiclient2api.gateway.attempt import Attempts, as_client_error
 from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.pins import Pins
 from aiclient2api.gateway.upstream import Live, Whole
 from aiclient2api.protocols.conversion import Conversion, Inbound
 from aiclient2api.protocols.conversion import Target as ConversionTarget
 from aiclient2api.protocols.factory import ConverterFactory
-from aiclient2api.routing.table import RouteTable, Target
+from aiclient2api.routing.table import RouteTable
+from aiclient2api.routing.targets import Target
 
 FIRST_HOP_ATTEMPTS = 3
 """More would spend the budget on one pool while a fallback waits (reliability 3.6)."""
 MAX_RETRY_AFTER = 30.0
 
 
+Usable = Callable[[Account], bool]
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """How hard to try."""
 
     attempts: int = 5
-    strict: bool = False
 
 
 class Dispatcher:
-    """Opens an answer for a request. `now` in seconds, `jitter` in [0, 1)."""
+    """Opens an answer for a request."""
 
     def __init__(
         self,
@@ -48,22 +54,31 @@ class Dispatcher:
         pools: Mapping[str, AccountPool],
         converters: ConverterFactory,
         attempts: Attempts,
+        pins: Pins,
         policy: Policy,
-        *,
-        now: Callable[[], float],
-        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._routes = routes
         self._pools = pools
         self._converters = converters
         self._attempts = attempts
+        self._pins = pins
         self._policy = policy
-        self._now = now
-        self._jitter = jitter
 
     async def open(self, inbound: Inbound, exchange: Exchange, pool: str | None = None) -> Whole | Live:
-        """The first answer along the chain. Raises GatewayError when there is none."""
-        targets = self._routes.resolve(inbound.peek.model, pool).targets
+        """The first answer along the route. Raises GatewayError when there is none."""
+        route = self._routes.resolve(inbound.peek.model, pool)
+        usable = await self._usable(inbound)
+        try:
+            return await self._along(route.targets, inbound, exchange, usable)
+        except ContextTooLong:
+            if not route.context_fallback:
+                raise
+            return await self._along(route.context_fallback, inbound, exchange, usable)
+
+    async def _along(
+        self, targets: tuple[Target, ...], inbound: Inbound, exchange: Exchange, usable: Usable
+    ) -> Whole | Live:
+        """The failover loop: each target in order, each account once, the error says where to go next."""
         failures: list[UpstreamError] = []
         refusal: ClientError | None = None
         left = self._policy.attempts
@@ -71,7 +86,7 @@ class Dispatcher:
             is_last = hop == len(targets) - 1
             in_hop = left if is_last else min(left, FIRST_HOP_ATTEMPTS if hop == 0 else 1)
             tried: set[str] = set()
-            while in_hop and (lease := await self._lease(inbound, exchange, target, tried, panic=is_last)):
+            while in_hop and (lease := await self._lease(exchange, target, usable, tried, panic=is_last)):
                 tried.add(lease.account.name)
                 try:
                     return await self._attempt(inbound, exchange, target, lease)
@@ -91,18 +106,17 @@ class Dispatcher:
                     raise
         if refusal is not None and not failures:
             raise refusal
-        raise self._exhausted(targets, failures)
+        raise self._exhausted(targets, failures, inbound)
 
     async def _lease(
-        self, inbound: Inbound, exchange: Exchange, target: Target, tried: set[str], *, panic: bool
+        self, exchange: Exchange, target: Target, usable: Usable, tried: set[str], *, panic: bool
     ) -> Lease | None:
         pool = self._pools[target.pool]
-        usable = self._usable(inbound)
         lease = pool.take(usable, target.model, tried)
         while lease is None and pool.is_full(usable, target.model, tried) and await pool.wait():
             lease = pool.take(usable, target.model, tried)
         if lease is None:
-            now = self._now()
+            now = pool.now()
             exchange.passed_over.extend(
                 f"{account.name}: {account.why_not(target.model, now) or 'already tried'}"
                 for account in pool.accounts
@@ -111,20 +125,25 @@ class Dispatcher:
                 lease = pool.take_in_panic(usable, target.model, tried)
         return lease
 
-    def _usable(self, inbound: Inbound) -> Callable[[Account], bool]:
-        """Operations other than generate are relayed only, so the account must speak the client's protocol."""
+    async def _usable(self, inbound: Inbound) -> Usable:
+        """Operations other than generate are relayed only; stored responses live on one account."""
         client = inbound.converter.name
-        if inbound.peek.operation == "generate":
-            return _any_account
-        return lambda account: client in account.protocols
+        if inbound.peek.operation != "generate":
+            return lambda account: client in account.protocols
+        if inbound.peek.previous_id is not None:
+            holder = await self._pins.account_of(inbound.peek.previous_id)
+            if holder is not None:
+                return lambda account: account.name == holder
+        return _any_account
 
     async def _attempt(
         self, inbound: Inbound, exchange: Exchange, target: Target, lease: Lease
     ) -> Whole | Live:
         account = lease.account
         protocol = account.protocol_for(inbound.converter.name)
+        now = self._pools[target.pool].now
         attempt = Attempt(
-            pool=target.pool, account=account.name, model=target.model, protocol=protocol, started=self._now()
+            pool=target.pool, account=account.name, model=target.model, protocol=protocol, started=now()
         )
         exchange.attempts.append(attempt)
         try:
@@ -142,9 +161,12 @@ class Dispatcher:
             attempt.outcome = "abandoned"
             raise
         finally:
-            attempt.ended = self._now()
+            attempt.ended = now()
         exchange.pool, exchange.target_model, exchange.upstream_protocol = target.pool, target.model, protocol
         exchange.conversion, exchange.losses = conversion.label, conversion.losses
+        response_id = opened.response_id if isinstance(opened, Live) else opened.answer.response_id
+        if response_id and protocol == "openai_responses":
+            await self._pins.remember(response_id, account.name)
         return opened
 
     def _convert(
@@ -163,7 +185,9 @@ class Dispatcher:
                 raise Unrepresentable(f"strict: {protocol} cannot take this request as it is ({features})")
         return conversion
 
-    def _exhausted(self, targets: tuple[Target, ...], failures: list[UpstreamError]) -> NoCapacity:
+    def _exhausted(
+        self, targets: tuple[Target, ...], failures: list[UpstreamError], inbound: Inbound
+    ) -> GatewayError:
         if failures:
             return NoCapacity(info=failures[-1].info, failures=tuple(failures))
         waits = [
@@ -171,9 +195,15 @@ class Dispatcher:
             for target in targets
             if (wait := self._pools[target.pool].earliest(target.model)) is not None
         ]
+        if inbound.peek.previous_id is not None:
+            return StatefulAccountUnavailable("the account that holds the previous response is not available")
+        if inbound.peek.operation != "generate" and not waits:
+            return Unrepresentable(f"{inbound.peek.operation} is not available for this model on this route")
         if not waits:
             return NoCapacity("no account is available for this model")
-        retry_after = min(MAX_RETRY_AFTER, max(1.0, min(waits))) * (0.8 + 0.4 * self._jitter())
+        retry_after = min(MAX_RETRY_AFTER, max(1.0, min(waits))) * (
+            0.8 + 0.4 * self._pools[targets[0].pool].random()
+        )
         return NoCapacity(
             info=ErrorInfo(
                 kind="rate_limit",

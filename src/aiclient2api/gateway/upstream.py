@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from aiclient2api.errors import ErrorInfo, Malformed, MalformedMessage, Truncated, UpstreamError
 from aiclient2api.accounts.pool import Lease
+from aiclient2api.errors import ErrorInfo, Malformed, MalformedMessage, Truncated, UpstreamError
 from aiclient2api.ir.response import Usage
 from aiclient2api.net.transport import HttpStream
 from aiclient2api.protocols.conversion import Answer, AnswerStream

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 
 import aiohttp
+from yarl import URL
 
 from aiclient2api.errors import Malformed, TimedOut, Truncated, Unreachable, UpstreamFailed
 from aiclient2api.net.transport import Call, HttpStream
@@ -86,7 +87,7 @@ class PooledTransport:
             async with asyncio.timeout(timeouts.connect + POOL_WAIT + timeouts.headers):
                 response = await self._session(call.pool).request(
                     call.method,
-                    call.url,
+                    URL(call.url, encoded=True),
                     data=call.body or None,
                     headers=[("accept-encoding", "identity"), *call.headers],
                     allow_redirects=False,

@@ -32,8 +32,9 @@ from aiclient2api.protocols.carrier import MAGIC, Carrier, SealingStream, join_c
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.protocols.tool_names import ToolNames
+from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
-from aiclient2api.wire.http import WireRequest, WireResponse
+from aiclient2api.wire.http import JSON_HEADERS, WireRequest, WireResponse
 
 _MAGIC = MAGIC.encode()
 
@@ -45,6 +46,11 @@ class Answer(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     losses: list[Loss] = []
     is_empty: bool = False
+    response_id: str = ""
+
+
+class _Identified(Struct):
+    id: str = ""
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -142,7 +148,12 @@ class RelayConversion:
 
     def whole(self, response: WireResponse) -> Answer:
         """The answer as it is."""
-        return Answer(response=response, usage=self._converter.usage(response))
+        identified = json.decode(response.body, _Identified)
+        return Answer(
+            response=WireResponse(status=response.status, body=response.body, headers=JSON_HEADERS),
+            usage=self._converter.usage(response),
+            response_id=identified.id,
+        )
 
 
 class PatchConversion(RelayConversion):
@@ -218,6 +229,7 @@ class PivotConversion:
         has_output = response.usage is not None and bool(response.usage.output)
         return Answer(
             response=encoded.wire,
+            response_id=response.id,
             usage=response.usage,
             losses=[*losses, *encoded.losses],
             is_empty=response.blocked is None and not has_parts and not has_output,

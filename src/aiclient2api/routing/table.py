@@ -1,7 +1,7 @@
 """Which targets a model name leads to.
 
-The order: an entry of `models` (exact, then the longest pattern) · `pool/model` · the accounts' `models` lists ·
-the name's family. Everything is decided from what the table was built with; nothing here knows about health.
+The order: an entry of `models` (exact, then the longest pattern) · `pool/model` · the accounts' `models` lists
+· the name's family. Everything is decided from what the table was built with; nothing here knows about health.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ class _Request:
                 exchange.outcome = "cut"
                 if not self._has_begun:
                     await self._tell(ShuttingDown("the server is shutting down").info, exchange)
-        except Exception as error:  # noqa: BLE001  # the last line of defence: the client gets a 500, the log the place
+        except Exception as error:  # the last line of defence: the client gets a 500, the log the place
             exchange.outcome = "internal_error"
             services.log.bug(error, exchange.request_id)
             await self._tell(

@@ -108,7 +108,7 @@ def error_protocol(head: WireRequest, match: Match | None) -> str:
     path = head.path
     if "/messages" in path:
         return "anthropic"
-    if path.rstrip("/").endswith("/models") or "/models/" in path and ":" not in path:
+    if path.rstrip("/").endswith("/models") or ("/models/" in path and ":" not in path):
         return models_protocol(head)
     if "/v1beta" in path or "/v1alpha" in path or ":" in path:
         return "gemini"

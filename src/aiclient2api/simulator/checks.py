@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from aiclient2api.simulator.conversation import MediaKind, Media, byte_size
+from aiclient2api.simulator.conversation import Media, MediaKind, byte_size
 from aiclient2api.simulator.jsontext import canonical, read
 from aiclient2api.simulator.samples import as_object
 from aiclient2api.simulator.voices import Refused, Voice
@@ -24,6 +24,7 @@ _MISSING = re.compile(r"Object missing required field `(.*)`")
 _TYPE = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
 _VALUE = re.compile(r"Invalid (?:enum )?value (.*)")
 _DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?:;[^,]*)?,(?P<data>.*)", re.DOTALL)
+_decoders: dict[object, msgspec.json.Decoder[object]] = {}
 _STREAM_MEMBERS = ("stream", "stream_options")
 
 
@@ -46,9 +47,11 @@ def read_tree(body: bytes, voice: Voice) -> dict[str, object]:
 
 def read_as(data: bytes, type_: type[T], voice: Voice) -> T:
     """The body as `type_`."""
-    decoder = msgspec.json.Decoder(type_, float_hook=Decimal)
+    decoder = _decoders.get(type_)
+    if decoder is None:
+        decoder = _decoders[type_] = msgspec.json.Decoder(type_, float_hook=Decimal)
     try:
-        return decoder.decode(data)
+        return cast(T, decoder.decode(data))
     except msgspec.ValidationError as error:
         raise _worded(str(error), voice) from None
 
@@ -96,8 +99,3 @@ def _worded(message: str, voice: Voice) -> Refused:
     if found := _VALUE.match(text):
         return voice.wrong_value(found[1], at)
     return voice.wrong_value(f"'{text}'", at)
-
-
-def text_of_error(error: Exception) -> str:
-    """The message of an exception."""
-    return cast(str, error.args[0]) if error.args else str(error)

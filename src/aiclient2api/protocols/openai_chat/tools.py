@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from aiclient2api.errors import MalformedMessage
-from aiclient2api.ir.parts import Native, Shape, ToolCall
+from aiclient2api.ir.parts import HostedCall, Shape, ToolCall
 from aiclient2api.ir.request import CustomTool, FunctionTool, HostedTool, Schema, Tool, ToolChoice
 from aiclient2api.protocols import ids
 from aiclient2api.protocols.openai_chat.content import decode_cache
@@ -53,8 +53,8 @@ def decode_tool_choice(request: Members) -> ToolChoice | None:
     return _decode_choice(choice, raw)
 
 
-def decode_tool_call(raw: Raw, path: str, fallback_id: str = "") -> ToolCall | Native:
-    """One entry of `tool_calls`. Without an id it gets `fallback_id`; with an empty one it is malformed."""
+def decode_tool_call(raw: Raw, path: str, fallback_id: str = "") -> ToolCall | HostedCall:
+    """One entry of `tool_calls`. One without an id gets `fallback_id`, or is malformed when that is empty."""
     call = Members.parse(raw, path)
     kind = call.take("type", str) or "function"
     call.raw("index")  # the SDK's stream helper leaves its own members in the echo
@@ -64,7 +64,7 @@ def decode_tool_call(raw: Raw, path: str, fallback_id: str = "") -> ToolCall | N
     if inner is None:
         if kind == "function":
             raise MalformedMessage("is required", call.at("function"))
-        return Native(protocol=NAME, wire_type=kind, raw=raw)
+        return HostedCall(protocol=NAME, wire_type=kind, raw=raw, side="call")
     if not call_id and not fallback_id:
         raise MalformedMessage("is required", call.at("id"))
     inner.raw("parsed_arguments")

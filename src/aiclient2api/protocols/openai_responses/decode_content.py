@@ -74,7 +74,7 @@ def _input_file(members: Members) -> Part:
     if data is not None:
         source = data_url.parse(data)
         if not isinstance(source, Inline):
-            # the API also takes bare base64; the media type is then in the file name, which we do not guess from
+            # the API also takes bare base64; the media type is then only in the file name: never guessed
             source, shape = Inline(_UNTYPED, data), Shape.CONTENT_STRING
     elif url is not None:
         source = Url(url)

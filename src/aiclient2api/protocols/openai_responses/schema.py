@@ -92,7 +92,7 @@ decode_event = msgspec.json.Decoder(Event).decode
 
 
 class Scope(Struct, frozen=True):
-    """What encoding one request's nodes needs: where losses go, and whether the request is of this protocol."""
+    """What encoding a request's nodes needs: where losses go, and whether it is of this protocol."""
 
     report: LossReport
     own: bool

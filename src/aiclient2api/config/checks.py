@@ -1,0 +1,97 @@
+"""What no single section can know: rules between sections, and what this version does not do yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, cast
+
+import msgspec
+
+from aiclient2api.config.model import ClientKey, Document, Server, Store
+from aiclient2api.providers.base_url import is_loopback_host
+from aiclient2api.providers.registry import ProviderRegistry
+from aiclient2api.routing.targets import Entry, expand
+
+SHORT_KEY: Final = 16
+"""Characters under which a secret can be guessed."""
+
+_KEYS_WITHOUT_EFFECT: Final = ("rpm", "tpm", "concurrency", "expires")
+
+
+def problems(document: Document, registry: ProviderRegistry) -> Iterator[str]:
+    """Every rule that is broken, as one sentence with its key path."""
+    yield from _server(document.server, document.keys)
+    yield from _store(document.store)
+    yield from _keys(document.keys)
+    yield from _secrets(document)
+    for name in document.providers:
+        if name not in registry:
+            yield f"providers.{name}: unknown provider (known: {', '.join(registry.names)})"
+    if not document.accounts:
+        variables = ", ".join(variable for spec in registry for variable in spec.environment)
+        yield f"accounts: there is none; add one, or set a well-known variable ({variables})"
+    entries = {name: Entry(entry.targets, entry.context_fallback) for name, entry in document.models.items()}
+    yield from expand(entries, pools(document.accounts))[1]
+
+
+def pools(accounts: Mapping[str, object]) -> set[str]:
+    """The pools as they are written, so that a broken account does not make its pool's targets dangle."""
+    named: set[str] = set()
+    for data in accounts.values():
+        if isinstance(data, dict):
+            entries = cast(dict[str, object], data)
+            named.add(str(entries.get("pool") or entries.get("provider")))
+    return named
+
+
+def _server(server: Server, keys: tuple[ClientKey, ...]) -> Iterator[str]:
+    if server.workers > 1:
+        yield "server.workers: more than one worker is not available in this version"
+    if not is_loopback_host(server.host) and not keys:
+        yield f"server.host: {server.host!r} is reachable from outside, so a client key under keys is required"
+    if server.tls is not None:
+        for name, path in (("cert", server.tls.cert), ("key", server.tls.key)):
+            if not path.is_file():
+                yield f"server.tls.{name}: no such file: {path}"
+
+
+def _store(store: Store) -> Iterator[str]:
+    scheme = store.url.partition(":")[0]
+    if scheme in ("redis", "rediss", "redis+sentinel", "redis+cluster"):
+        yield f"store.url: {scheme}:// is not available in this version, use memory"
+    elif store.url not in ("memory", "embedded"):
+        yield "store.url: must be memory or embedded"
+
+
+def _keys(keys: tuple[ClientKey, ...]) -> Iterator[str]:
+    names = [key.name for key in keys]
+    secrets = [key.key for key in keys]
+    for index, key in enumerate(keys):
+        if key.name in names[:index]:
+            yield f"keys[{index}].name: {key.name!r} is the name of an earlier key"
+        if key.key in secrets[:index]:
+            yield f"keys[{index}].key: is the same as an earlier key's"
+
+
+def _secrets(document: Document) -> Iterator[str]:
+    secrets = document.secrets
+    named = [("key", secrets.key), *((f"previous[{i}]", old) for i, old in enumerate(secrets.previous))]
+    for name, secret in named:
+        if secret is not None and len(secret.reveal()) < SHORT_KEY:
+            yield f"secrets.{name}: needs at least {SHORT_KEY} characters"
+
+
+def warnings(document: Document) -> Iterator[str]:
+    """What is accepted but has no effect, or not the one that was meant."""
+    if document.store.url == "embedded":
+        yield "store.url: the embedded store is not available in this version, memory is used: state is lost at stop"
+    for index, key in enumerate(document.keys):
+        for name in _set(key, _KEYS_WITHOUT_EFFECT):
+            yield f"keys[{index}].{name}: is not enforced in this version"
+        if len(key.key.reveal()) < SHORT_KEY:
+            yield f"keys[{index}].key: is shorter than {SHORT_KEY} characters and easily guessed"
+
+
+def _set(section: msgspec.Struct, names: Iterable[str]) -> list[str]:
+    """Which of these keys have a value."""
+    return [name for name in names if getattr(section, name) is not None]

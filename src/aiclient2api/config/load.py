@@ -1,0 +1,124 @@
+"""File, environment and flags to a Config, or to the list of everything that is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from aiclient2api.config import checks
+from aiclient2api.config.accounts import AccountReader
+from aiclient2api.config.model import Account, Config, Document, ProviderOptions, Store
+from aiclient2api.config.reading import Reader, Unreadable
+from aiclient2api.config.secrets import SecretSource
+from aiclient2api.config.sources import find_file, merge, overlay, read_file
+from aiclient2api.errors import ConfigError
+from aiclient2api.providers.base import ProviderSpec
+from aiclient2api.providers.registry import ProviderRegistry
+from aiclient2api.routing.table import Member, RouteTable
+from aiclient2api.routing.targets import Entry, expand
+
+
+def load(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+    registry: ProviderRegistry | None = None,
+) -> Config:
+    """The configuration; later sources win: defaults, file, environment, `overrides` (the flags).
+
+    Without an accounts section the accounts come from the well-known variables. Raises ConfigError with every
+    problem.
+    """
+    registry = registry or ProviderRegistry.installed()
+    source = find_file(path, environ)
+    data = {} if source is None else read_file(source)
+    overlay(data, environ)
+    merge(data, overrides or {})
+    if not data.get("accounts"):
+        data["accounts"] = well_known_accounts(registry, environ)
+    return build(data, environ=environ, registry=registry, source=source)
+
+
+def build(
+    data: Mapping[str, object],
+    *,
+    environ: Mapping[str, str],
+    registry: ProviderRegistry | None = None,
+    source: Path | None = None,
+) -> Config:
+    """A Config of plain data. Raises ConfigError with every problem."""
+    registry = registry or ProviderRegistry.installed()
+    reader = Reader(SecretSource(environ, source.parent if source is not None else Path()))
+    try:
+        document = reader.section(Document, dict(data), "")
+    except Unreadable:
+        document = _readable(data, reader)
+    accounts = _accounts(document, reader, registry)
+    problems = [*reader.problems, *checks.problems(document, registry)]
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
+    return Config(
+        accounts=accounts,
+        server=document.server,
+        store=Store(url="memory", data_dir=document.store.data_dir),
+        keys=document.keys,
+        providers={
+            account.provider: document.providers.get(account.provider, ProviderOptions())
+            for account in accounts.values()
+        },
+        models=document.models,
+        policy=document.policy,
+        limits=document.limits,
+        system_prompt=document.system_prompt,
+        log=document.log,
+        secrets=document.secrets,
+        families={pattern: spec.name for spec in registry for pattern in spec.family},
+        source=source,
+        warnings=tuple(checks.warnings(document)),
+    )
+
+
+def route_table(config: Config) -> RouteTable:
+    """The routes of a configuration."""
+    entries = {name: Entry(entry.targets, entry.context_fallback) for name, entry in config.models.items()}
+    chains, _ = expand(entries, config.pools)
+    members = [Member(account.pool, account.provider, account.models) for account in config.accounts.values()]
+    return RouteTable(chains, members, config.families)
+
+
+def well_known_accounts(registry: ProviderRegistry, environ: Mapping[str, str]) -> dict[str, object]:
+    """One account for each provider whose key is in the environment."""
+    accounts: dict[str, object] = {}
+    for spec in registry:
+        variable = _first_set(spec, environ)
+        if variable is not None:
+            accounts[spec.name] = {"provider": spec.name, "api_key": f"env:{variable}"}
+    return accounts
+
+
+def _first_set(spec: ProviderSpec, environ: Mapping[str, str]) -> str | None:
+    return next((variable for variable in spec.environment if environ.get(variable, "").strip()), None)
+
+
+def _readable(data: Mapping[str, object], reader: Reader) -> Document:
+    """The sections that can be read, so that the checks between sections still find their problems."""
+    known = {field.encode_name for field in msgspec.structs.fields(Document)}
+    noted = list(reader.problems)
+    sections: dict[str, object] = {}
+    for name in known & data.keys():
+        try:
+            read = reader.section(Document, {name: data[name]}, "")
+        except Unreadable:
+            continue
+        sections[name] = getattr(read, name)
+    reader.problems[:] = noted
+    return Document(**sections)  # pyright: ignore[reportArgumentType]  # each value was read as its field's type
+
+
+def _accounts(document: Document, reader: Reader, registry: ProviderRegistry) -> dict[str, Account]:
+    accounts = AccountReader(reader, registry, document.providers)
+    read = {name: accounts.read(name, data) for name, data in document.accounts.items()}
+    return {name: account for name, account in read.items() if account is not None}

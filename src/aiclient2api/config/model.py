@@ -1,0 +1,227 @@
+"""The configuration as types. Every name here is a key of the file, except where a comment says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from aiclient2api.config.units import Duration, Size
+from aiclient2api.protocols.base import SystemPrompt
+from aiclient2api.providers.base import ProviderSpec
+from aiclient2api.providers.credentials import Secret
+
+Positive = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
+Affinity = Literal["off", "conversation", "prompt_cache"]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every section has in common: it is a value, and it refuses keys that it does not know."""
+
+
+class Tls(Section):
+    """Certificate chain and private key, as PEM files."""
+
+    cert: Path
+    key: Path
+
+
+class Server(Section):
+    """Where the gateway listens."""
+
+    host: str = "127.0.0.1"
+    port: Port = 3000
+    workers: Positive = 1
+    drain: Duration = Duration(120)
+    tls: Tls | None = None
+    cors: tuple[str, ...] = ()
+
+
+class Store(Section):
+    """Where shared state lives."""
+
+    url: str = "memory"
+    data_dir: Path = Path("~/.local/share/aiclient2api").expanduser()
+
+
+class ClientKey(Section):
+    """A key that clients come with. `models` limits it to names and patterns; empty is everything."""
+
+    name: Name
+    key: Secret
+    models: tuple[str, ...] = ()
+    rpm: Positive | None = None
+    tpm: Positive | None = None
+    concurrency: Positive | None = None
+    expires: Annotated[datetime, Meta(tz=True)] | None = None
+    strict: bool = False
+
+
+class Timeouts(Section):
+    """How long an upstream may take; the defaults are for API upstreams in good health."""
+
+    connect: Duration = Duration(3)
+    headers: Duration = Duration(30)
+    first_content: Duration = Duration(60)
+    idle: Duration = Duration(120)
+    total: Duration = Duration(600)
+    total_stream: Duration = Duration(3600)
+
+
+class TimeoutChanges(Section):
+    """The time-outs that a provider or an account has of its own."""
+
+    connect: Duration | UnsetType = UNSET
+    headers: Duration | UnsetType = UNSET
+    first_content: Duration | UnsetType = UNSET
+    idle: Duration | UnsetType = UNSET
+    total: Duration | UnsetType = UNSET
+    total_stream: Duration | UnsetType = UNSET
+
+
+class ProviderOptions(Section):
+    """What all accounts of a provider share."""
+
+    connections: Positive = 1000
+    timeouts: TimeoutChanges = TimeoutChanges()
+
+
+class AccountOptions(Section):
+    """What every account may say, whatever its provider; the provider's own keys stand beside these."""
+
+    provider: str
+    pool: Name | None = None
+    protocol: str | None = None
+    models: tuple[str, ...] = ()
+    weight: Positive = 1
+    concurrency: Positive | None = None
+    proxy: Secret | None = None
+    ca: Path | None = None
+    headers: dict[str, Secret] = {}
+    timeouts: TimeoutChanges = TimeoutChanges()
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """One account, ready to use: not a section of the file but made of one."""
+
+    name: str
+    pool: str
+    spec: ProviderSpec
+    settings: Struct
+    """What `spec.build` takes."""
+    protocols: tuple[str, ...]
+    """What it is asked in, the preferred one first: the pinned one only, or all its provider speaks."""
+    models: tuple[str, ...] = ()
+    weight: int = 1
+    concurrency: int | None = None
+    proxy: Secret | None = None
+    ca: Path | None = None
+    headers: Mapping[str, Secret] = {}
+    """Extra headers for the upstream, lower-case names."""
+    timeouts: Timeouts = Timeouts()
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return self.spec.name
+
+
+class ModelEntry(Section):
+    """A chain of targets behind a model name or pattern."""
+
+    targets: tuple[str, ...]
+    context_fallback: str | None = None
+
+
+class Policy(Section):
+    """How requests are placed."""
+
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 5
+    strict: bool = False
+    affinity: Affinity = "conversation"
+
+
+class Limits(Section):
+    """Bounds; a request over one is refused."""
+
+    body: Size = Size(32 * 1024**2)
+    answer: Size = Size(64 * 1024**2)
+    event: Size = Size(32 * 1024**2)
+    streams_per_worker: Positive = 1000
+
+
+class SystemPromptOptions(Section):
+    """The operator's own system text."""
+
+    mode: Literal["off", "append", "replace"] = "off"
+    text: str = ""
+
+    def prompt(self) -> SystemPrompt | None:
+        """What conversions take; None when there is nothing to add."""
+        if self.mode == "off" or not self.text:
+            return None
+        return SystemPrompt(mode=self.mode, text=self.text)
+
+
+class Log(Section):
+    """What is logged."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    prompts: bool = False
+
+
+class Secrets(Section):
+    """The gateway's own secret; everything it signs, hashes or encrypts with is derived from it."""
+
+    key: Secret | None = None
+    previous: tuple[Secret, ...] = ()
+
+
+class Document(Section):
+    """The file as it is written; accounts stay as they are until their provider is known."""
+
+    server: Server = Server()
+    store: Store = Store()
+    keys: tuple[ClientKey, ...] = ()
+    accounts: dict[str, object] = {}
+    providers: dict[str, ProviderOptions] = {}
+    models: dict[str, ModelEntry] = {}
+    policy: Policy = Policy()
+    limits: Limits = Limits()
+    system_prompt: SystemPromptOptions = SystemPromptOptions()
+    log: Log = Log()
+    secrets: Secrets = Secrets()
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """A configuration that passed every check. `providers` has an entry for each provider in use."""
+
+    accounts: Mapping[str, Account]
+    server: Server = Server()
+    store: Store = Store()
+    keys: tuple[ClientKey, ...] = ()
+    providers: Mapping[str, ProviderOptions] = {}
+    models: Mapping[str, ModelEntry] = {}
+    policy: Policy = Policy()
+    limits: Limits = Limits()
+    system_prompt: SystemPromptOptions = SystemPromptOptions()
+    log: Log = Log()
+    secrets: Secrets = Secrets()
+    families: Mapping[str, str] = {}
+    """Model name pattern to provider name, from the installed providers."""
+    source: Path | None = None
+    """The file it was read from."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def pools(self) -> dict[str, list[Account]]:
+        """The accounts of each pool, in the order of the file."""
+        pools: dict[str, list[Account]] = {}
+        for account in self.accounts.values():
+            pools.setdefault(account.pool, []).append(account)
+        return pools

@@ -1,0 +1,182 @@
+"""The IR to a request for a Messages upstream."""
+
+from __future__ import annotations
+
+
+from msgspec import Raw
+
+from aiclient2api.errors import Unrepresentable
+from aiclient2api.ir.loss import Encoded
+from aiclient2api.ir.parts import Media, PartsSource, Shape, ToolResult
+from aiclient2api.ir.request import CustomTool, HostedTool, ModelRequest
+from aiclient2api.protocols.anthropic.encode_parts import PartWriter
+from aiclient2api.protocols.anthropic.encode_settings import (
+    SamplingWriter,
+    ThinkingWriter,
+    max_tokens,
+    native_sampling,
+    native_thinking,
+    output_format,
+)
+from aiclient2api.protocols.anthropic.encode_tools import encode_tool_choice, encode_tools, is_forced
+from aiclient2api.protocols.anthropic.encode_turns import encode_turns
+from aiclient2api.protocols.anthropic.ext import kept
+from aiclient2api.protocols.anthropic.schema import EXPLICIT_STREAM, MAX_CACHE_MARKS, NAME, TIERS_BACK
+from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.protocols.report import LossReport
+from aiclient2api.wire import json
+from aiclient2api.wire.http import WireRequest
+from aiclient2api.wire.json import Members
+
+MESSAGES = "/v1/messages"
+COUNT_TOKENS = "/v1/messages/count_tokens"
+
+Wire = dict[str, object]
+
+
+def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[WireRequest]:
+    """The upstream's request and what it could not take. Raises Unrepresentable."""
+    report = LossReport(NAME)
+    native = request.protocol == NAME
+    counts = request.operation == "count_tokens"
+    _refuse(request)
+    writer = PartWriter(report, native=native, surplus=0 if native else _surplus_marks(request))
+    wire: Wire = {"model": request.model}
+    if not counts or (native and request.max_output is not None):
+        wire["max_tokens"] = max_tokens(request, profile, report)
+    tools = encode_tools(request.tools, writer)
+    system, messages = encode_turns(request, profile, writer)
+    if system is not None:
+        wire["system"] = system
+    wire["messages"] = messages
+    if tools or (native and request.shape & Shape.EMPTY_LIST):
+        wire["tools"] = tools
+    choice = encode_tool_choice(request, profile, writer) if tools or native else None
+    if choice is not None:
+        wire["tool_choice"] = choice
+    if native:
+        _add_native(wire, request, report)
+    else:
+        _add_settings(wire, request, profile, report)
+        if counts:
+            for name in ("metadata", "service_tier", "stop_sequences", "temperature", "top_p", "top_k"):
+                wire.pop(name, None)
+    if request.stream != "no" and not counts:
+        wire["stream"] = True
+    report.foreign_ext(request, "")
+    headers = (("content-type", "application/json"), ("anthropic-version", profile.anthropic_version))
+    body = json.encode({**wire, **kept(request)} if not native else wire)
+    return Encoded(WireRequest(path=COUNT_TOKENS if counts else MESSAGES, body=body, headers=headers), report.losses)
+
+
+def _refuse(request: ModelRequest) -> None:
+    """Content and modes that Messages has no form for."""
+    if request.operation not in ("generate", "count_tokens"):
+        raise Unrepresentable(f"Messages has no operation {request.operation}")
+    candidates = request.sampling.candidates
+    if candidates is not None and candidates > 1:
+        raise Unrepresentable("n: only 1 answer per request is supported by Messages")
+    state = request.state
+    if state is None:
+        return
+    if state.previous_id is not None or state.conversation is not None:
+        raise Unrepresentable("Messages keeps no conversations: send the whole history")
+    if state.background:
+        raise Unrepresentable("Messages has no background mode")
+
+
+def _surplus_marks(request: ModelRequest) -> int:
+    """How many cache breakpoints are too many; they are met in the order tools, system, messages."""
+    count = sum(not isinstance(tool, CustomTool | HostedTool) and tool.cache is not None for tool in request.tools)
+    for turn in request.turns:
+        for part in turn.parts:
+            count += part.cache is not None
+            if isinstance(part, ToolResult):
+                count += sum(inner.cache is not None for inner in part.parts)
+            elif isinstance(part, Media) and isinstance(part.source, PartsSource):
+                count += sum(inner.cache is not None for inner in part.source.parts)
+    return max(0, count - MAX_CACHE_MARKS)
+
+
+def _add_native(wire: Wire, request: ModelRequest, report: LossReport) -> None:
+    """The settings as the client wrote them."""
+    left = dict(kept(request))
+    thinking, effort = native_thinking(request.thinking)
+    if thinking:
+        wire["thinking"] = thinking
+    config = _merged(left, "output_config", effort=effort, format=output_format(request.output, report, native=True))
+    if config is not None:
+        wire["output_config"] = config
+    wire.update(native_sampling(request.sampling))
+    metadata = _merged(left, "metadata", user_id=request.user)
+    if metadata is not None:
+        wire["metadata"] = metadata
+    if request.tier == "fast":
+        wire["speed"] = "fast"
+    elif request.tier is not None:
+        wire["service_tier"] = TIERS_BACK.get(request.tier, request.tier)
+    if request.cache_policy is not None:
+        wire["cache_control"] = request.cache_policy
+    if request.shape & EXPLICIT_STREAM and request.stream == "no":
+        wire["stream"] = False
+    wire.update(left)
+
+
+def _merged(left: dict[str, Raw], name: str, **known: object) -> Wire | None:
+    """An object of which the IR has a part and `ext` the rest; None when it was not there at all."""
+    rest = left.pop(name, None)
+    wire: Wire = {key: value for key, value in known.items() if value is not None}
+    if rest is None:
+        return wire or None
+    return {**wire, **Members.parse(rest, name).rest()}
+
+
+def _add_settings(wire: Wire, request: ModelRequest, profile: ModelProfile, report: LossReport) -> None:
+    """A foreign client's settings, fitted to the model."""
+    limit = wire.get("max_tokens")
+    writer = ThinkingWriter(profile, report, limit if isinstance(limit, int) else None)
+    thinking, effort = writer.write(request.thinking, forced=is_forced(wire.get("tool_choice")))
+    if thinking:
+        wire["thinking"] = thinking
+    shape = output_format(request.output, report, native=False)
+    config = {key: value for key, value in (("effort", effort), ("format", shape)) if value is not None}
+    if config:
+        wire["output_config"] = config
+    thinks = thinking.get("type") in ("adaptive", "enabled")
+    wire.update(SamplingWriter(profile, report, thinks=thinks).write(request.sampling))
+    if request.user is not None:
+        wire["metadata"] = {"user_id": request.user}
+    _add_tier(wire, request.tier, report)
+    _report_unknown(request, report)
+
+
+def _add_tier(wire: Wire, tier: str | None, report: LossReport) -> None:
+    if tier in ("fast", "ultrafast"):
+        wire["speed"] = "fast"
+    elif tier in TIERS_BACK:
+        wire["service_tier"] = TIERS_BACK[tier]
+    if tier is not None and tier not in ("auto", "default", "standard", "fast"):
+        report.approximated("tier", "tier", tier) if tier in TIERS_BACK else report.dropped("tier", "tier", tier)
+
+
+def _report_unknown(request: ModelRequest, report: LossReport) -> None:
+    """Settings without a place here."""
+    absent = {
+        "verbosity": request.verbosity,
+        "metadata": request.metadata,
+        "cache_key": request.cache_key,
+        "cache_policy": request.cache_policy,
+        "safety": request.safety,
+    }
+    for name, value in absent.items():
+        if value:
+            report.dropped(name, name)
+    if request.modalities and set(request.modalities) != {"text"}:
+        report.dropped("modalities", "modalities", ", ".join(request.modalities))
+    state = request.state
+    if state is None:
+        return
+    if state.store:
+        report.dropped("state.store", "state", "nothing is stored")
+    if state.truncation not in (None, "disabled"):
+        report.dropped("state.truncation", "state")

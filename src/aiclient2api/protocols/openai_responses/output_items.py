@@ -1,0 +1,190 @@
+"""Output items as a client gets them: whole ones for an answer, and as the last word of a stream's item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from aiclient2api.ir.parts import Control, HostedCall, Inline, Media, Part, Reasoning, Refusal, Text, ToolCall
+from aiclient2api.protocols.ids import minted
+from aiclient2api.protocols.openai_responses.annotations import encode_citations, encode_logprobs
+from aiclient2api.protocols.openai_responses.schema import (
+    CARRIED,
+    MESSAGE_MEMBERS,
+    NAME,
+    compact,
+    own_ext,
+)
+from aiclient2api.protocols.report import LossReport
+from aiclient2api.wire import json
+
+_MARK: Final = "_gw_"
+
+
+def item_id(prefix: str, response_id: str, output_index: int) -> str:
+    """The id of an item whose source has none; it is never sent upstream again."""
+    return minted(prefix + _MARK, response_id, str(output_index))
+
+
+def is_minted(id_: str | None) -> bool:
+    """Whether an item's id is one of ours."""
+    return id_ is not None and _MARK in id_
+
+
+def response_id(id_: str) -> str:
+    """The id of a response for a client, derived from the upstream's where that looks different."""
+    return id_ if id_.startswith("resp_") else minted("resp" + _MARK, id_)
+
+
+class _FreeText(msgspec.Struct, forbid_unknown_fields=True):
+    input: str
+
+
+_free_text = msgspec.json.Decoder(_FreeText)
+
+
+def as_custom(call: ToolCall, customs: frozenset[str]) -> ToolCall:
+    """A free-text tool that was emulated by a function `{"input": text}` is called as what the client declared."""
+    if call.kind == "custom" or call.name not in customs:
+        return call
+    try:
+        text = _free_text.decode(call.arguments).input
+    except msgspec.DecodeError:
+        text = call.arguments
+    return msgspec.structs.replace(call, kind="custom", arguments=text)
+
+
+def output_items(
+    parts: Sequence[Part], response: str, customs: frozenset[str], report: LossReport
+) -> list[object]:
+    """The `output` of an answer."""
+    items: list[object] = []
+    for group in _groups(parts):
+        first = group[0]
+        item = (
+            message_item(group, item_id("msg", response, len(items)), report)
+            if isinstance(first, Text | Refusal)
+            else whole_item(first, response, len(items), customs, report)
+        )
+        if item is not None:
+            items.append(item)
+    return items
+
+
+def _groups(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Runs of text and refusals, and every other part alone."""
+    run: list[Part] = []
+    for part in parts:
+        if isinstance(part, Text | Refusal):
+            if run and part.new_item:
+                yield run
+                run = []
+            run.append(part)
+            continue
+        if run:
+            yield run
+            run = []
+        yield [part]
+    if run:
+        yield run
+
+
+def whole_item(
+    part: Part, response: str, output_index: int, customs: frozenset[str], report: LossReport
+) -> object | None:
+    """The item of a part that is not in a message; None when it has no form here."""
+    match part:
+        case Reasoning():
+            return reasoning_item(part, item_id("rs", response, output_index), report)
+        case ToolCall():
+            call = as_custom(part, customs)
+            return call_item(
+                call, item_id("ctc" if call.kind == "custom" else "fc", response, output_index), report
+            )
+        case Media():
+            return _image_item(part, item_id("ig", response, output_index), report)
+        case HostedCall() | Control() if part.protocol == NAME:
+            return part.raw
+        case _:
+            report.dropped("tool.hosted", "response", type(part).__name__)
+            return None
+
+
+def message_item(parts: Sequence[Part], id_: str, report: LossReport) -> dict[str, object]:
+    """A message of the assistant."""
+    first = parts[0]
+    content = [content_part(part, report) for part in parts if isinstance(part, Text | Refusal)]
+    phase = next((part.phase for part in parts if isinstance(part, Text) and part.phase), None)
+    unknown = first.ext.get(NAME, {}).get(MESSAGE_MEMBERS) if first.ext else None
+    return {
+        "id": first.id or id_,
+        "type": "message",
+        "status": first.status or "completed",
+        "content": content,
+        "role": "assistant",
+        **compact({"phase": phase}),
+        **(json.decode(unknown, dict[str, Raw]) if unknown else {}),
+    }
+
+
+def content_part(part: Text | Refusal, report: LossReport) -> dict[str, object]:
+    """A part of a message: text always with annotations and logprobs."""
+    if part.opaque is not None:
+        report.dropped("reasoning.opaque", "response", part.opaque.kind)
+    if isinstance(part, Refusal):
+        return {"type": "refusal", "refusal": part.text, **own_ext(part)}
+    return {
+        "type": "output_text",
+        "annotations": encode_citations(part, report.dropped, "response"),
+        "logprobs": encode_logprobs(part.logprobs or []),
+        "text": part.text,
+        **own_ext(part),
+    }
+
+
+def reasoning_item(part: Reasoning, id_: str, report: LossReport) -> dict[str, object]:
+    """A thought, with whatever must come back in `encrypted_content`."""
+    body: dict[str, object] = {
+        "id": part.id or id_,
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": text} for text in part.summary],
+    }
+    if part.raw:
+        body["content"] = [{"type": "reasoning_text", "text": text} for text in part.raw]
+    if part.opaque is not None and part.opaque.kind in CARRIED:
+        body["encrypted_content"] = part.opaque.data
+    elif part.opaque is not None:
+        report.dropped("reasoning.opaque", "response", part.opaque.kind)
+    return {**body, **compact({"status": part.status}), **own_ext(part)}
+
+
+def call_item(call: ToolCall, id_: str, report: LossReport) -> dict[str, object]:
+    """A call that the client must answer."""
+    if call.opaque is not None:
+        report.dropped("reasoning.opaque", "response", call.opaque.kind)
+    is_custom = call.kind == "custom"
+    return {
+        "id": call.id or id_,
+        "type": "custom_tool_call" if is_custom else "function_call",
+        "status": call.status or "completed",
+        "input" if is_custom else "arguments": call.arguments,
+        "call_id": call.call_id,
+        "name": call.name,
+        **compact({"namespace": call.namespace}),
+        **own_ext(call),
+    }
+
+
+def _image_item(part: Media, id_: str, report: LossReport) -> dict[str, object] | None:
+    if part.kind != "image" or not isinstance(part.source, Inline):
+        report.dropped("media.image" if part.kind == "image" else "modalities", "response")
+        return None
+    return {
+        "id": part.id or id_,
+        "type": "image_generation_call",
+        "status": "completed",
+        "result": part.source.data,
+    }
