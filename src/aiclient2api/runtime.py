@@ -1,22 +1,23 @@
-"""Composition root: a configuration becomes everything that serves it. Start, reload, stop.
+"""Composition root: a configuration becomes everything that serves it.
 
-Nothing else reads the configuration, and nothing here decides anything about a request.
+Nothing else reads the configuration, and nothing here decides anything about a request. A reload builds a new
+runtime, swaps one reference in the app, and closes the old one when its last request is over.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import random
 import secrets
 import time
-from collections.abc import Callable
 
-from msgspec import Struct
+import msgspec
 
-from aiclient2api.accounts.account import Account, AccountSettings
+from aiclient2api.accounts.account import DEFAULT_CONCURRENCY, Account, AccountSettings
 from aiclient2api.accounts.pool import AccountPool
+from aiclient2api.config import model as config_model
+from aiclient2api.config.load import route_table
 from aiclient2api.config.model import AccountConfig, Config
+from aiclient2api.errors import GatewayError, MalformedMessage
 from aiclient2api.gateway.attempt import Attempts
 from aiclient2api.gateway.dispatch import Dispatcher, Policy
 from aiclient2api.gateway.limits import Admission
@@ -24,13 +25,165 @@ from aiclient2api.gateway.listing import Listing
 from aiclient2api.gateway.pins import Pins
 from aiclient2api.net.pooled import PooledTransport
 from aiclient2api.net.transport import Timeouts
-from aiclient2api.protocols.base import SystemPrompt
 from aiclient2api.protocols.carrier import Carrier
 from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.protocols.registry import converters
 from aiclient2api.server.auth import ClientKey, ClientKeys, key_hash
+from aiclient2api.server.first_start import (
+    Keys,
+    derive,
+    kept_client_key,
+    kept_secret,
+    new_client_key,
+    new_secret,
+)
 from aiclient2api.server.models import ModelLists
 from aiclient2api.server.services import Services
 from aiclient2api.store.base import Store
+from aiclient2api.store.memory import MemoryStore
 from aiclient2api.telemetry.log import JsonLog, RequestLog
 from aiclient2api.telemetry.metrics import Metrics
+
+ENVELOPE_KEY_ID = 0
+
+
+class Runtime:
+    """Everything built from one configuration. `generated_key` is a client key that was made just now."""
+
+    def __init__(self, config: Config, *, ephemeral: bool = False, before: Runtime | None = None) -> None:
+        """`ephemeral`: keep nothing on disk (demo). `before`: the runtime this one replaces.
+
+        Raises ConfigError when the data directory cannot be used.
+        """
+        self.config = config
+        self.log = before.log if before else JsonLog(time.time, level=config.log.level)
+        self.metrics = before.metrics if before else Metrics()
+        self.store: Store = before.store if before else MemoryStore(time.monotonic)
+        self.secrets, self.client_keys, self.generated_key = _keys(config, ephemeral, before)
+        self._transport = PooledTransport(
+            {name: provider.connections for name, provider in config.providers.items()}
+        )
+        self.pools = _pools(config, before)
+        self.metrics.pools = self.pools
+        self.services = self._services()
+
+    def _services(self) -> Services:
+        config = self.config
+        factory = ConverterFactory(
+            converters(),
+            Carrier({ENVELOPE_KEY_ID: self.secrets.envelope}, ENVELOPE_KEY_ID),
+            config.system_prompt.prompt(),
+        )
+        timeouts = {name: _timeouts(account) for name, account in config.accounts.items()}
+        routes = route_table(config)
+        listing = Listing(self._transport, factory, timeouts)
+        return Services(
+            dispatcher=Dispatcher(
+                routes,
+                self.pools,
+                factory,
+                Attempts(self._transport, timeouts),
+                Pins(self.store),
+                Policy(attempts=config.policy.attempts),
+            ),
+            converters=factory,
+            pools=self.pools,
+            keys=ClientKeys(self.secrets.pepper, self.client_keys),
+            admission=Admission(config.limits.streams_per_worker),
+            models=ModelLists(routes.names(), self.pools, listing, time.monotonic),
+            observers=(self.metrics, RequestLog(self.log)),
+            log=self.log,
+            now=time.monotonic,
+            new_id=_request_id,
+            metrics=self.metrics.text,
+            body_limit=config.limits.body,
+            stream_seconds=max((limits.total_stream for limits in timeouts.values()), default=3600.0),
+            cors=config.server.cors,
+            strict=config.policy.strict,
+        )
+
+    async def close(self) -> None:
+        """Close every upstream connection and write what is left of the log."""
+        await self._transport.close()
+        self.log.flush()
+
+
+def _request_id() -> str:
+    return f"req_{secrets.token_hex(12)}"
+
+
+def _keys(
+    config: Config, ephemeral: bool, before: Runtime | None
+) -> tuple[Keys, list[ClientKey], str | None]:
+    if config.secrets.key is not None:
+        keys = derive(config.secrets.key.reveal())
+    elif before is not None:
+        keys = before.secrets
+    else:
+        keys = derive(new_secret() if ephemeral else kept_secret(config.store.data_dir))
+    if config.keys:
+        return keys, [_client_key(entry, keys.pepper) for entry in config.keys], None
+    if before is not None and not before.config.keys:
+        return keys, before.client_keys, None
+    if ephemeral:
+        text = new_client_key()
+        return keys, [ClientKey(name="generated", hash=key_hash(keys.pepper, text))], text
+    generated, text = kept_client_key(config.store.data_dir, keys.pepper)
+    return keys, [generated], text
+
+
+def _client_key(entry: config_model.ClientKey, pepper: bytes) -> ClientKey:
+    return ClientKey(
+        name=entry.name, hash=key_hash(pepper, entry.key.reveal()), models=entry.models, strict=entry.strict
+    )
+
+
+def _pools(config: Config, before: Runtime | None) -> dict[str, AccountPool]:
+    kept = {a.name: a for pool in (before.pools if before else {}).values() for a in pool.accounts}
+    pools: dict[str, AccountPool] = {}
+    for name, members in config.pools.items():
+        accounts = [_account(member) for member in members]
+        for account in accounts:
+            old = kept.get(account.name)
+            if (
+                old is not None
+                and before
+                and before.config.accounts[account.name] == config.accounts[account.name]
+            ):
+                account.state = old.state  # a reload does not heal anybody
+        pools[name] = AccountPool(name, accounts, now=time.monotonic, random=random.random)
+    return pools
+
+
+def _account(entry: AccountConfig) -> Account:
+    return Account(
+        entry.name,
+        entry.provider,
+        entry.spec.build(entry.settings),
+        AccountSettings(
+            models=entry.models,
+            protocols=entry.protocols,
+            weight=entry.weight,
+            concurrency=entry.concurrency or DEFAULT_CONCURRENCY,
+            headers=tuple((name, value.reveal()) for name, value in entry.headers.items()),
+            proxy=entry.proxy.reveal() if entry.proxy else None,
+            ca=str(entry.ca) if entry.ca else None,
+        ),
+    )
+
+
+def _timeouts(entry: AccountConfig) -> Timeouts:
+    return Timeouts(**{name: float(value) for name, value in msgspec.structs.asdict(entry.timeouts).items()})
+
+
+async def check_account(config: Config, name: str) -> str | None:
+    """Ask one account for its models; what is wrong, or None."""
+    runtime = Runtime(config, ephemeral=True)
+    try:
+        account = next(a for pool in runtime.pools.values() for a in pool.accounts if a.name == name)
+        await runtime.services.models.upstream.list_models(account)
+    except (GatewayError, MalformedMessage) as error:
+        return str(error) or type(error).__name__
+    finally:
+        await runtime.close()
+    return None

@@ -18,8 +18,8 @@ class AccountSettings(Struct, frozen=True, kw_only=True):
 
     models: tuple[str, ...] = ()
     """Patterns of the models it answers for; empty for all."""
-    protocol: str | None = None
-    """Pins one of the protocols its provider speaks."""
+    protocols: tuple[str, ...] = ()
+    """Limits the protocols its provider speaks; empty for all of them."""
     weight: int = 1
     concurrency: int = DEFAULT_CONCURRENCY
     headers: Headers = ()
@@ -38,7 +38,7 @@ class Account:
         self.models = settings.models
         self.weight = settings.weight
         self.concurrency = settings.concurrency
-        self.protocols = (settings.protocol,) if settings.protocol else tuple(provider.protocols)
+        self.protocols = settings.protocols or tuple(provider.protocols)
         self.credentials = provider.credentials
         self.state: AccountState = HEALTHY
         self.inflight = 0

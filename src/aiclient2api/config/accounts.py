@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from aiclient2api.config.model import Account, AccountOptions, ProviderOptions, TimeoutChanges, Timeouts
+from aiclient2api.config.model import AccountConfig, AccountOptions, ProviderOptions, TimeoutChanges, Timeouts
 from aiclient2api.config.reading import Reader, Unreadable
 from aiclient2api.providers.base import ProviderSpec
 from aiclient2api.providers.registry import ProviderRegistry
@@ -20,8 +20,10 @@ RESERVED_POOLS: Final = frozenset(
 """What stands where a pool's name would in the path."""
 
 _COMMON: Final = frozenset(field.encode_name for field in msgspec.structs.fields(AccountOptions))
+S = TypeVar("S", bound=Struct)
+
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_HEADER: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS: Final = frozenset(("host", "content-length", "transfer-encoding", "connection", "content-type"))
 
 
@@ -35,7 +37,7 @@ class AccountReader:
         self._registry = registry
         self._providers = providers
 
-    def read(self, name: str, data: object) -> Account | None:
+    def read(self, name: str, data: object) -> AccountConfig | None:
         """The account, or None when the reader noted problems."""
         path = f"accounts.{name}"
         if not _NAME.fullmatch(name):
@@ -45,19 +47,34 @@ class AccountReader:
             self._problem(path, "must be a section with keys")
             return None
         entries = cast(dict[str, object], data)
+        before = len(self._reader.problems)
         spec = self._spec(entries.get("provider"), path)
-        options = self._section(
-            AccountOptions, {key: entries[key] for key in entries if key in _COMMON}, path
-        )
+        common = {key: value for key, value in entries.items() if key in _COMMON}
+        options = self._section(AccountOptions, common, path)
+        if options is not None:
+            self._check(options, path)
         if spec is None:
             return None
-        # a provider may have a key of its own that is called like a common one; then both see it
-        own = {field.encode_name for field in msgspec.structs.fields(spec.settings)}
-        rest = {key: value for key, value in entries.items() if key in own or key not in _COMMON}
+        rest = {key: value for key, value in entries.items() if key not in _COMMON}
         settings = self._section(spec.settings, rest, path)
-        if options is None or settings is None:
+        if options is None or settings is None or len(self._reader.problems) > before:
             return None
-        return self._account(name, spec, options, settings)
+        protocols = self._protocols(spec, options, settings, path)
+        shared = self._providers.get(spec.name, ProviderOptions()).timeouts
+        return AccountConfig(
+            name=name,
+            pool=options.pool or spec.name,
+            spec=spec,
+            settings=settings,
+            protocols=protocols,
+            models=options.models,
+            weight=options.weight,
+            concurrency=options.concurrency,
+            proxy=options.proxy,
+            ca=options.ca,
+            headers={key.lower(): value for key, value in options.headers.items()},
+            timeouts=changed(changed(Timeouts(), shared), options.timeouts),
+        )
 
     def _spec(self, provider: object, path: str) -> ProviderSpec | None:
         if provider is None:
@@ -68,46 +85,22 @@ class AccountReader:
             self._problem(f"{path}.provider", f"unknown provider {str(provider)!r} (known: {known})")
         return spec
 
-    def _section[S: Struct](self, type_: type[S], data: dict[str, object], path: str) -> S | None:
+    def _section(self, type_: type[S], data: dict[str, object], path: str) -> S | None:
         try:
-            return self._reader.section(type_, data, path)
+            return self._reader.section(type_, data, path, beside=_COMMON)
         except Unreadable:
             return None
 
-    def _account(
-        self, name: str, spec: ProviderSpec, options: AccountOptions, settings: Struct
-    ) -> Account | None:
-        before = len(self._reader.problems)
-        path = f"accounts.{name}"
-        protocols = self._protocols(spec, options, settings, path)
-        pool = options.pool or spec.name
-        if pool in RESERVED_POOLS:
-            self._problem(f"{path}.pool", f"{pool!r} is part of the gateway's own paths")
-        headers = {key.lower(): value for key, value in options.headers.items()}
-        for header in headers:
-            if not _HEADER.fullmatch(header) or header in _OWN_HEADERS:
+    def _check(self, options: AccountOptions, path: str) -> None:
+        if options.pool in RESERVED_POOLS:
+            self._problem(f"{path}.pool", f"{options.pool!r} is part of the gateway's own paths")
+        for header in options.headers:
+            if not _HEADER.fullmatch(header) or header.lower() in _OWN_HEADERS:
                 self._problem(f"{path}.headers.{header}", "cannot be set")
         if options.ca is not None and not options.ca.is_file():
             self._problem(f"{path}.ca", f"no such file: {options.ca}")
         if options.proxy is not None and not options.proxy.reveal().startswith(("http://", "https://")):
             self._problem(f"{path}.proxy", "must look like http://host:port")
-        if len(self._reader.problems) > before:
-            return None
-        shared = self._providers.get(spec.name, ProviderOptions()).timeouts
-        return Account(
-            name=name,
-            pool=pool,
-            spec=spec,
-            settings=settings,
-            protocols=protocols,
-            models=options.models,
-            weight=options.weight,
-            concurrency=options.concurrency,
-            proxy=options.proxy,
-            ca=options.ca,
-            headers=headers,
-            timeouts=changed(changed(Timeouts(), shared), options.timeouts),
-        )
 
     def _protocols(
         self, spec: ProviderSpec, options: AccountOptions, settings: Struct, path: str

@@ -18,9 +18,9 @@ SHORT_KEY: Final = 16
 _KEYS_WITHOUT_EFFECT: Final = ("rpm", "tpm", "concurrency", "expires")
 
 
-def problems(document: Document, registry: ProviderRegistry) -> Iterator[str]:
-    """Every rule that is broken, as one sentence with its key path."""
-    yield from _server(document.server, document.keys)
+def problems(document: Document, registry: ProviderRegistry, *, has_keys: bool) -> Iterator[str]:
+    """Every rule that is broken, as one sentence with its key path; `has_keys`: some are written, good or bad."""
+    yield from _server(document.server, has_keys)
     yield from _store(document.store)
     yield from _keys(document.keys)
     yield from _secrets(document)
@@ -44,10 +44,10 @@ def pools(accounts: Mapping[str, object]) -> set[str]:
     return named
 
 
-def _server(server: Server, keys: tuple[ClientKey, ...]) -> Iterator[str]:
+def _server(server: Server, has_keys: bool) -> Iterator[str]:
     if server.workers > 1:
         yield "server.workers: more than one worker is not available in this version"
-    if not is_loopback_host(server.host) and not keys:
+    if not is_loopback_host(server.host) and not has_keys:
         yield f"server.host: {server.host!r} is reachable from outside, so a client key under keys is required"
     if server.tls is not None:
         for name, path in (("cert", server.tls.cert), ("key", server.tls.key)):

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from aiclient2api.config import checks
 from aiclient2api.config.accounts import AccountReader
-from aiclient2api.config.model import Account, Config, Document, ProviderOptions, Store
-from aiclient2api.config.reading import Reader, Unreadable
+from aiclient2api.config.model import AccountConfig, Config, Document, ProviderOptions, Store
+from aiclient2api.config.reading import Reader
 from aiclient2api.config.secrets import SecretSource
 from aiclient2api.config.sources import find_file, merge, overlay, read_file
 from aiclient2api.errors import ConfigError
@@ -52,12 +50,9 @@ def build(
     """A Config of plain data. Raises ConfigError with every problem."""
     registry = registry or ProviderRegistry.installed()
     reader = Reader(SecretSource(environ, source.parent if source is not None else Path()))
-    try:
-        document = reader.section(Document, dict(data), "")
-    except Unreadable:
-        document = _readable(data, reader)
+    document = reader.section(Document, dict(data), "")
     accounts = _accounts(document, reader, registry)
-    problems = [*reader.problems, *checks.problems(document, registry)]
+    problems = [*reader.problems, *checks.problems(document, registry, has_keys=bool(data.get("keys")))]
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
     return Config(
@@ -103,22 +98,7 @@ def _first_set(spec: ProviderSpec, environ: Mapping[str, str]) -> str | None:
     return next((variable for variable in spec.environment if environ.get(variable, "").strip()), None)
 
 
-def _readable(data: Mapping[str, object], reader: Reader) -> Document:
-    """The sections that can be read, so that the checks between sections still find their problems."""
-    known = {field.encode_name for field in msgspec.structs.fields(Document)}
-    noted = list(reader.problems)
-    sections: dict[str, object] = {}
-    for name in known & data.keys():
-        try:
-            read = reader.section(Document, {name: data[name]}, "")
-        except Unreadable:
-            continue
-        sections[name] = getattr(read, name)
-    reader.problems[:] = noted
-    return Document(**sections)  # pyright: ignore[reportArgumentType]  # each value was read as its field's type
-
-
-def _accounts(document: Document, reader: Reader, registry: ProviderRegistry) -> dict[str, Account]:
+def _accounts(document: Document, reader: Reader, registry: ProviderRegistry) -> dict[str, AccountConfig]:
     accounts = AccountReader(reader, registry, document.providers)
     read = {name: accounts.read(name, data) for name, data in document.accounts.items()}
     return {name: account for name, account in read.items() if account is not None}

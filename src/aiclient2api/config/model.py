@@ -24,14 +24,14 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every section has in common: it is a value, and it refuses keys that it does not know."""
 
 
-class Tls(Section):
+class Tls(Section, frozen=True, kw_only=True):
     """Certificate chain and private key, as PEM files."""
 
     cert: Path
     key: Path
 
 
-class Server(Section):
+class Server(Section, frozen=True, kw_only=True):
     """Where the gateway listens."""
 
     host: str = "127.0.0.1"
@@ -42,14 +42,14 @@ class Server(Section):
     cors: tuple[str, ...] = ()
 
 
-class Store(Section):
+class Store(Section, frozen=True, kw_only=True):
     """Where shared state lives."""
 
     url: str = "memory"
     data_dir: Path = Path("~/.local/share/aiclient2api").expanduser()
 
 
-class ClientKey(Section):
+class ClientKey(Section, frozen=True, kw_only=True):
     """A key that clients come with. `models` limits it to names and patterns; empty is everything."""
 
     name: Name
@@ -62,7 +62,7 @@ class ClientKey(Section):
     strict: bool = False
 
 
-class Timeouts(Section):
+class Timeouts(Section, frozen=True, kw_only=True):
     """How long an upstream may take; the defaults are for API upstreams in good health."""
 
     connect: Duration = Duration(3)
@@ -73,7 +73,7 @@ class Timeouts(Section):
     total_stream: Duration = Duration(3600)
 
 
-class TimeoutChanges(Section):
+class TimeoutChanges(Section, frozen=True, kw_only=True):
     """The time-outs that a provider or an account has of its own."""
 
     connect: Duration | UnsetType = UNSET
@@ -84,14 +84,14 @@ class TimeoutChanges(Section):
     total_stream: Duration | UnsetType = UNSET
 
 
-class ProviderOptions(Section):
+class ProviderOptions(Section, frozen=True, kw_only=True):
     """What all accounts of a provider share."""
 
     connections: Positive = 1000
     timeouts: TimeoutChanges = TimeoutChanges()
 
 
-class AccountOptions(Section):
+class AccountOptions(Section, frozen=True, kw_only=True):
     """What every account may say, whatever its provider; the provider's own keys stand beside these."""
 
     provider: str
@@ -106,7 +106,7 @@ class AccountOptions(Section):
     timeouts: TimeoutChanges = TimeoutChanges()
 
 
-class Account(Struct, frozen=True, kw_only=True):
+class AccountConfig(Struct, frozen=True, kw_only=True):
     """One account, ready to use: not a section of the file but made of one."""
 
     name: str
@@ -131,14 +131,14 @@ class Account(Struct, frozen=True, kw_only=True):
         return self.spec.name
 
 
-class ModelEntry(Section):
+class ModelEntry(Section, frozen=True, kw_only=True):
     """A chain of targets behind a model name or pattern."""
 
     targets: tuple[str, ...]
     context_fallback: str | None = None
 
 
-class Policy(Section):
+class Policy(Section, frozen=True, kw_only=True):
     """How requests are placed."""
 
     attempts: Annotated[int, Meta(ge=1, le=10)] = 5
@@ -146,7 +146,7 @@ class Policy(Section):
     affinity: Affinity = "conversation"
 
 
-class Limits(Section):
+class Limits(Section, frozen=True, kw_only=True):
     """Bounds; a request over one is refused."""
 
     body: Size = Size(32 * 1024**2)
@@ -155,7 +155,7 @@ class Limits(Section):
     streams_per_worker: Positive = 1000
 
 
-class SystemPromptOptions(Section):
+class SystemPromptOptions(Section, frozen=True, kw_only=True):
     """The operator's own system text."""
 
     mode: Literal["off", "append", "replace"] = "off"
@@ -168,21 +168,21 @@ class SystemPromptOptions(Section):
         return SystemPrompt(mode=self.mode, text=self.text)
 
 
-class Log(Section):
+class Log(Section, frozen=True, kw_only=True):
     """What is logged."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     prompts: bool = False
 
 
-class Secrets(Section):
+class Secrets(Section, frozen=True, kw_only=True):
     """The gateway's own secret; everything it signs, hashes or encrypts with is derived from it."""
 
     key: Secret | None = None
     previous: tuple[Secret, ...] = ()
 
 
-class Document(Section):
+class Document(Section, frozen=True, kw_only=True):
     """The file as it is written; accounts stay as they are until their provider is known."""
 
     server: Server = Server()
@@ -201,7 +201,7 @@ class Document(Section):
 class Config(Struct, frozen=True, kw_only=True):
     """A configuration that passed every check. `providers` has an entry for each provider in use."""
 
-    accounts: Mapping[str, Account]
+    accounts: Mapping[str, AccountConfig]
     server: Server = Server()
     store: Store = Store()
     keys: tuple[ClientKey, ...] = ()
@@ -219,9 +219,9 @@ class Config(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
     @property
-    def pools(self) -> dict[str, list[Account]]:
+    def pools(self) -> dict[str, list[AccountConfig]]:
         """The accounts of each pool, in the order of the file."""
-        pools: dict[str, list[Account]] = {}
+        pools: dict[str, list[AccountConfig]] = {}
         for account in self.accounts.values():
             pools.setdefault(account.pool, []).append(account)
         return pools

@@ -20,7 +20,7 @@ S = TypeVar("S", bound=Struct)
 
 
 class Unreadable(Exception):
-    """A value that does not fit; its problems are already noted."""
+    """Nothing can be made of a value; the problem is already noted."""
 
 
 class Reader:
@@ -30,35 +30,43 @@ class Reader:
         self.problems: list[str] = []
         self._secrets = secrets
 
-    def section(self, type_: type[S], data: object, path: str) -> S:
-        """`data` as `type_`. Raises Unreadable after all of it was looked at. Null counts as absent."""
-        before = len(self.problems)
+    def section(self, type_: type[S], data: object, path: str, beside: Iterable[str] = ()) -> S:
+        """`data` as `type_`, with the default in place of what does not fit, so that checks can go on.
+
+        `beside` are keys that stand in the same section but are read elsewhere. Raises Unreadable when a key is
+        missing that has no default. Null counts as absent.
+        """
         if data is None:
             data = {}
         if not isinstance(data, dict):
             raise self._problem(path, "must be a section with keys")
         entries = cast(dict[object, object], data)
         fields = msgspec.structs.fields(type_)
-        self._unknown(entries, [field.encode_name for field in fields], path)
+        self._unknown(entries, [field.encode_name for field in fields], beside, path)
         values: dict[str, object] = {}
+        missing = False
         for field in fields:
+            required = field.default is NODEFAULT and field.default_factory is NODEFAULT
             try:
                 if entries.get(field.encode_name) is not None:
                     values[field.name] = self._value(field.type, entries[field.encode_name], _at(path, field))
-                elif field.default is NODEFAULT and field.default_factory is NODEFAULT:
+                elif required:
                     raise self._problem(_at(path, field), "is required")
             except Unreadable:
-                continue
-        if len(self.problems) > before:
+                missing = missing or required
+        if missing:
             raise Unreadable
         try:
             return type_(**values)
         except ValueError as error:
             raise self._problem(path, str(error)) from None
 
-    def _unknown(self, entries: Mapping[object, object], known: list[str], path: str) -> None:
+    def _unknown(
+        self, entries: Mapping[object, object], own: list[str], beside: Iterable[str], path: str
+    ) -> None:
+        known = sorted({*own, *beside})
         for key in entries:
-            if key not in known:
+            if key not in own:
                 close = get_close_matches(str(key), known, n=1)
                 hint = f", did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"
                 self.problems.append(f"{path}.{key}: unknown key{hint}".removeprefix("."))
@@ -109,6 +117,8 @@ class Reader:
             return Duration.parse(data)
         if type_ is Size:
             return Size.parse(data)
+        if type_ is object:
+            return data
         if type_ is Path and isinstance(data, str):
             return Path(data).expanduser()
         raise ValueError(f"must be a {type_.__name__.lower()}, not {data!r}")

@@ -14,38 +14,44 @@ from aiclient2api.errors import ConfigError
 PREFIX: Final = "AICLIENT2API__"
 FILE_NAME: Final = "aiclient2api.yaml"
 
+_TEXT: Final = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+
 _Base = cast(type[yaml.SafeLoader], getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+_BOOL: Final = "tag:yaml.org,2002:bool"
+_Resolvers = dict[str, list[tuple[str, re.Pattern[str]]]]
+
+
+def _resolvers() -> _Resolvers:
+    """How plain words get their type: only `true` and `false` are booleans, a date is text."""
+    inherited = cast(_Resolvers, _Base.yaml_implicit_resolvers)
+    resolvers = {
+        letter: [item for item in items if item[0] not in (_BOOL, "tag:yaml.org,2002:timestamp")]
+        for letter, items in inherited.items()
+    }
+    for letter in "tTfF":
+        resolvers[letter].append((_BOOL, re.compile(r"^(?:true|True|false|False)$")))
+    return resolvers
 
 
 class _Loader(_Base):
     """YAML 1.2 in the two points that bite: `off` is text, and a key may stand once only."""
 
-    yaml_implicit_resolvers = {
-        letter: [
-            (tag, pattern)
-            for tag, pattern in resolvers
-            if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
-        ]
-        for letter, resolvers in _Base.yaml_implicit_resolvers.items()
-    }
+    yaml_implicit_resolvers = _resolvers()
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(None, None, "keys must be text", key_node.start_mark)
-            if key in seen:
+        seen: set[str] = set()
+        for key, _ in cast(list[tuple[yaml.Node, yaml.Node]], node.value):
+            name = key.value if isinstance(key, yaml.ScalarNode) and key.tag in _TEXT else None
+            if name is None:
+                raise yaml.constructor.ConstructorError(None, None, "keys must be text", key.start_mark)
+            if name in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands here twice", key_node.start_mark
+                    None, None, f"key {name!r} stands here twice", key.start_mark
                 )
-            seen.add(key)
+            seen.add(name)
         return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF")
-)
 
 
 def parse_yaml(text: str, name: str) -> object:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from msgspec import Struct
@@ -25,8 +25,6 @@ NO_KEY = "none"
 """The key of an upstream that asks for none (a server in one's own network)."""
 
 _CREDENTIAL_HEADERS = frozenset(("authorization", "x-api-key", "x-goog-api-key", "api-key"))
-# what a path may hold unescaped (RFC 3986 pchar), and `/`, which Gemini's model names may contain
-_PATH_SAFE = "/:@!$&'()*+,;=-._~"
 
 
 class ApiKeyProvider(Struct, frozen=True, kw_only=True):
@@ -44,8 +42,8 @@ class ApiKeyProvider(Struct, frozen=True, kw_only=True):
     """What goes between the base URL and a protocol's relative paths."""
 
     def url(self, protocol: str, path: str) -> str:
-        """See Provider."""
-        return self.base_url.rstrip("/") + self.prefixes.get(protocol, "") + quote(path, safe=_PATH_SAFE)
+        """See Provider. `path` comes escaped."""
+        return self.base_url.rstrip("/") + self.prefixes.get(protocol, "") + path
 
     def sign(self, request: WireRequest, protocol: str, credentials: Credentials) -> WireRequest:
         """See Provider. Whatever key the client came with never leaves the gateway."""

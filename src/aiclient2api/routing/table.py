@@ -75,6 +75,21 @@ class RouteTable:
         self._family = _Matcher(self._families)
 
     @property
+    def chains(self) -> Mapping[str, Chain]:
+        """The entries of `models`, expanded."""
+        return self._chains
+
+    @property
+    def families(self) -> dict[str, list[str]]:
+        """Family patterns to the pools that may serve them: the one named like the provider, else all it has."""
+        found: dict[str, list[str]] = {}
+        for pattern, provider in self._families.items():
+            pools = self._providers.get(provider, set())
+            if pools:
+                found[pattern] = [provider] if provider in pools else sorted(pools)
+        return found
+
+    @property
     def pools(self) -> list[str]:
         """The pools that have an account, sorted."""
         return sorted(self._pools)
@@ -120,11 +135,10 @@ class RouteTable:
         name = self._family.find(model)
         if name is None:
             return None
-        provider = self._families[name]
-        pools = self._providers.get(provider, set())
-        if not pools:
+        pools = self.families.get(name)
+        if pools is None:
             return None
-        pool = provider if provider in pools else _only(model, pools, f"{provider} accounts are")
+        pool = _only(model, pools, f"{self._families[name]} accounts are")
         return Route((Target(pool, model),), f"family {name!r}")
 
     def _forced(self, model: str, pool: str) -> Route:

@@ -35,7 +35,7 @@ class ModelLists:
     ) -> None:
         self._names = tuple(names)
         self._pools = pools
-        self._upstream = upstream
+        self.upstream = upstream
         self._now = now
         self._kept: dict[str, tuple[float, list[str]]] = {}
 
@@ -61,7 +61,7 @@ class ModelLists:
                 continue
             try:
                 async with asyncio.timeout(ASK_SECONDS):
-                    names = await self._upstream.list_models(account)
+                    names = await self.upstream.list_models(account)
             except (GatewayError, MalformedMessage, TimeoutError):
                 continue
             served = [name for name in names if account.serves(name)]

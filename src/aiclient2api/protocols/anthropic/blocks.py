@@ -5,10 +5,20 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from aiclient2api.ir.parts import CacheMark, Citation, Control, HostedCall, Media, Native, Part, Reasoning, ToolCall
-from aiclient2api.protocols import carrier
+from aiclient2api.ir.parts import (
+    CacheMark,
+    Citation,
+    Control,
+    HostedCall,
+    Media,
+    Native,
+    Part,
+    Reasoning,
+    ToolCall,
+)
+from aiclient2api.protocols import carrier, ids
 from aiclient2api.protocols.anthropic.ext import kept
-from aiclient2api.protocols.anthropic.schema import NAME
+from aiclient2api.protocols.anthropic.schema import NAME, TOOL_ID
 from aiclient2api.wire import json
 
 Block = dict[str, object] | Raw
@@ -29,6 +39,11 @@ def tool_input(call: ToolCall) -> tuple[Raw, bool]:
     if json.is_object(call.arguments.encode()):
         return Raw(call.arguments.encode()), True
     return json.raw({"_raw": call.arguments}), False
+
+
+def tool_use(call: ToolCall, arguments: Raw) -> dict[str, object]:
+    """The block of a tool call."""
+    return {"type": "tool_use", "id": ids.legal(call.call_id, TOOL_ID), "name": call.name, "input": arguments}
 
 
 def cache_control(mark: CacheMark, ttl: str | None) -> dict[str, object]:

@@ -37,6 +37,7 @@ from aiclient2api.protocols.anthropic.blocks import (
     native_block,
     thinking_text,
     tool_input,
+    tool_use,
 )
 from aiclient2api.protocols.anthropic.ext import kept
 from aiclient2api.protocols.anthropic.schema import IMAGE_TYPES, NAME, TOOL_ID
@@ -69,22 +70,24 @@ class PartWriter:
         self.report.foreign_ext(part, path)
         if part.opaque is not None and not isinstance(part, Reasoning):
             self.report.dropped("reasoning.opaque", path, part.opaque.kind)
+        block: Block | None
         match part:
             case Text():
-                return self._text(part, path)
+                block = self._text(part, path)
             case Reasoning():
-                return self._reasoning(part, path)
+                block = self._reasoning(part, path)
             case ToolCall():
-                return self._tool_call(part, path)
+                block = self._tool_call(part, path)
             case ToolResult():
-                return self._tool_result(part, path)
+                block = self._tool_result(part, path)
             case Media():
-                return self._media(part, path, role)
+                block = self._media(part, path, role)
             case Refusal():
                 self.report.approximated("refusal", path, "sent as text")
-                return {"type": "text", "text": part.text} if part.text else None
+                block = {"type": "text", "text": part.text} if part.text else None
             case HostedCall() | Control() | Native():
-                return self._hosted(part, path)
+                block = self._hosted(part, path)
+        return block
 
     def marked(self, block: dict[str, object], mark: CacheMark | None, path: str) -> dict[str, object]:
         """`block` with its cache breakpoint."""
@@ -142,13 +145,7 @@ class PartWriter:
         arguments, exact = tool_input(part)
         if not exact:
             self.report.emulated("tool_call.arguments", path, "not an object: sent as _raw")
-        block: dict[str, object] = {
-            "type": "tool_use",
-            "id": ids.legal(part.call_id, TOOL_ID),
-            "name": part.name,
-            "input": arguments,
-        }
-        return self._finished(block, part, path)
+        return self._finished(tool_use(part, arguments), part, path)
 
     def _tool_result(self, part: ToolResult, path: str) -> Block:
         block: dict[str, object] = {
@@ -169,7 +166,9 @@ class PartWriter:
         if part.structured is not None and not any(isinstance(item, Text) for item in parts):
             self.report.approximated("tool_result.structured", path, "sent as JSON text")
             parts = [Text(text=bytes(part.structured).decode()), *parts]
-        return self.content(parts, path, "tool", as_string=part.shape == Shape.CONTENT_STRING or not self.native)
+        return self.content(
+            parts, path, "tool", as_string=part.shape == Shape.CONTENT_STRING or not self.native
+        )
 
     def content(self, parts: list[Part], path: str, role: str, *, as_string: bool) -> Content:
         """A string where that says everything and is wanted, else blocks."""
@@ -195,7 +194,9 @@ class PartWriter:
             self.report.dropped(f"control.{part.kind}", path)
             return None
         kind = part.kind if isinstance(part, Control) else part.wire_type
-        raise Unrepresentable(f"{path}: Messages has no form for {kind or 'an unknown part'!r} of {part.protocol}")
+        raise Unrepresentable(
+            f"{path}: Messages has no form for {kind or 'an unknown part'!r} of {part.protocol}"
+        )
 
     def _media(self, part: Media, path: str, role: str) -> Block:
         if role == "assistant" and not self.native:
@@ -236,7 +237,11 @@ class PartWriter:
                     raise Unrepresentable(f"{path}: the file {ref!r} exists only at its own provider")
                 return kind, {"type": "file", "file_id": ref}
             case TextSource(text, mime):
-                return "document", {"type": "text", "media_type": mime if self.native else "text/plain", "data": text}
+                return "document", {
+                    "type": "text",
+                    "media_type": mime if self.native else "text/plain",
+                    "data": text,
+                }
             case PartsSource(parts):
                 string = bool(part.shape & Shape.CONTENT_STRING)
                 return "document", {

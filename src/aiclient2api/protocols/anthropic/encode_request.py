@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from msgspec import Raw
 
 from aiclient2api.errors import Unrepresentable
@@ -57,7 +56,7 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     if native:
         _add_native(wire, request, report)
     else:
-        _add_settings(wire, request, profile, report)
+        _add_settings(wire, request, profile, report, forced=is_forced(choice))
         if counts:
             for name in ("metadata", "service_tier", "stop_sequences", "temperature", "top_p", "top_k"):
                 wire.pop(name, None)
@@ -65,8 +64,8 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
         wire["stream"] = True
     report.foreign_ext(request, "")
     headers = (("content-type", "application/json"), ("anthropic-version", profile.anthropic_version))
-    body = json.encode({**wire, **kept(request)} if not native else wire)
-    return Encoded(WireRequest(path=COUNT_TOKENS if counts else MESSAGES, body=body, headers=headers), report.losses)
+    path = COUNT_TOKENS if counts else MESSAGES
+    return Encoded(WireRequest(path=path, body=json.encode(wire), headers=headers), report.losses)
 
 
 def _refuse(request: ModelRequest) -> None:
@@ -87,7 +86,9 @@ def _refuse(request: ModelRequest) -> None:
 
 def _surplus_marks(request: ModelRequest) -> int:
     """How many cache breakpoints are too many; they are met in the order tools, system, messages."""
-    count = sum(not isinstance(tool, CustomTool | HostedTool) and tool.cache is not None for tool in request.tools)
+    count = sum(
+        not isinstance(tool, CustomTool | HostedTool) and tool.cache is not None for tool in request.tools
+    )
     for turn in request.turns:
         for part in turn.parts:
             count += part.cache is not None
@@ -104,7 +105,9 @@ def _add_native(wire: Wire, request: ModelRequest, report: LossReport) -> None:
     thinking, effort = native_thinking(request.thinking)
     if thinking:
         wire["thinking"] = thinking
-    config = _merged(left, "output_config", effort=effort, format=output_format(request.output, report, native=True))
+    config = _merged(
+        left, "output_config", effort=effort, format=output_format(request.output, report, native=True)
+    )
     if config is not None:
         wire["output_config"] = config
     wire.update(native_sampling(request.sampling))
@@ -131,11 +134,13 @@ def _merged(left: dict[str, Raw], name: str, **known: object) -> Wire | None:
     return {**wire, **Members.parse(rest, name).rest()}
 
 
-def _add_settings(wire: Wire, request: ModelRequest, profile: ModelProfile, report: LossReport) -> None:
+def _add_settings(
+    wire: Wire, request: ModelRequest, profile: ModelProfile, report: LossReport, *, forced: bool
+) -> None:
     """A foreign client's settings, fitted to the model."""
     limit = wire.get("max_tokens")
     writer = ThinkingWriter(profile, report, limit if isinstance(limit, int) else None)
-    thinking, effort = writer.write(request.thinking, forced=is_forced(wire.get("tool_choice")))
+    thinking, effort = writer.write(request.thinking, forced=forced)
     if thinking:
         wire["thinking"] = thinking
     shape = output_format(request.output, report, native=False)
@@ -151,12 +156,17 @@ def _add_settings(wire: Wire, request: ModelRequest, profile: ModelProfile, repo
 
 
 def _add_tier(wire: Wire, tier: str | None, report: LossReport) -> None:
-    if tier in ("fast", "ultrafast"):
-        wire["speed"] = "fast"
-    elif tier in TIERS_BACK:
-        wire["service_tier"] = TIERS_BACK[tier]
-    if tier is not None and tier not in ("auto", "default", "standard", "fast"):
-        report.approximated("tier", "tier", tier) if tier in TIERS_BACK else report.dropped("tier", "tier", tier)
+    match tier:
+        case None:
+            return
+        case "fast" | "ultrafast":
+            wire["speed"] = "fast"
+        case _ if tier in TIERS_BACK:
+            wire["service_tier"] = TIERS_BACK[tier]
+        case _:
+            report.dropped("tier", "tier", tier)
+    if tier in ("ultrafast", "priority"):
+        report.approximated("tier", "tier", tier)
 
 
 def _report_unknown(request: ModelRequest, report: LossReport) -> None:

@@ -89,7 +89,9 @@ class ThinkingWriter:
         if thinking.effort is not None:
             effort = EFFORTS[thinking.effort]
             if effort != thinking.effort:
-                self._report.approximated("reasoning.effort", "thinking", f"{thinking.effort} sent as {effort}")
+                self._report.approximated(
+                    "reasoning.effort", "thinking", f"{thinking.effort} sent as {effort}"
+                )
         elif thinking.budget is not None and thinking.budget > 0:
             effort = effort_of_budget(thinking.budget)
             self._report.approximated("reasoning.budget", "thinking", f"sent as effort {effort}")
@@ -164,7 +166,9 @@ class SamplingWriter:
         """Temperature must be 1 beside thinking, and newer models take no sampling settings at all."""
         for name in ("temperature", "top_p", "top_k"):
             if getattr(sampling, name) is not None:
-                self._report.dropped(f"sampling.{name}", "sampling", "not accepted by this model or beside thinking")
+                self._report.dropped(
+                    f"sampling.{name}", "sampling", "not accepted by this model or beside thinking"
+                )
         return {}
 
     def _tokens(self, sampling: Sampling) -> Wire:

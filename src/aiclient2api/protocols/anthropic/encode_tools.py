@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Raw
 
-from aiclient2api.ir.request import CustomTool, FunctionTool, HostedTool, ModelRequest, Schema, Tool, ToolChoice
+from aiclient2api.ir.request import (
+    CustomTool,
+    FunctionTool,
+    HostedTool,
+    ModelRequest,
+    Schema,
+    Tool,
+    ToolChoice,
+)
 from aiclient2api.protocols.anthropic.encode_parts import PartWriter
 from aiclient2api.protocols.anthropic.ext import kept
 from aiclient2api.protocols.anthropic.json_schema import from_openapi
@@ -50,7 +59,9 @@ def _described(description: str | None) -> dict[str, object]:
 def _function(tool: FunctionTool, path: str, writer: PartWriter) -> dict[str, object]:
     wire: dict[str, object] = {"type": "custom"} if tool.shape & EXPLICIT_TYPE else {}
     wire |= {"name": tool.name, **_described(tool.description)}
-    wire["input_schema"] = tool.parameters.raw if writer.native and tool.parameters else _input_schema(tool.parameters)
+    wire["input_schema"] = (
+        tool.parameters.raw if writer.native and tool.parameters else _input_schema(tool.parameters)
+    )
     if tool.strict is not None and (tool.strict or writer.native):
         wire["strict"] = tool.strict
     if tool.output is not None:
@@ -82,7 +93,13 @@ def _instructions(tool: CustomTool) -> str | None:
 
 
 Kind = Literal["auto", "any", "none", "tool"]
-_KINDS: dict[str, Kind] = {"auto": "auto", "required": "any", "none": "none", "tool": "tool", "hosted": "auto"}
+_KINDS: dict[str, Kind] = {
+    "auto": "auto",
+    "required": "any",
+    "none": "none",
+    "tool": "tool",
+    "hosted": "auto",
+}
 
 
 def encode_tool_choice(
@@ -121,6 +138,6 @@ def _kind(choice: ToolChoice | None, profile: ModelProfile, writer: PartWriter) 
     return kind
 
 
-def is_forced(choice: object) -> bool:
+def is_forced(choice: Mapping[str, object] | Raw | None) -> bool:
     """Whether an encoded choice makes the model call a tool."""
-    return isinstance(choice, dict) and choice.get("type") in ("any", "tool")
+    return isinstance(choice, Mapping) and choice["type"] in ("any", "tool")

@@ -45,6 +45,8 @@ class _Message:
     takes_user: bool = False
     """Tool results and reminders so far: the user's own words may follow in the same message."""
     members: dict[str, Raw] = field(default_factory=dict[str, Raw])
+    bare: bool = False
+    """The source itself had no content."""
 
     def wire(self) -> dict[str, object]:
         content = self.blocks if self.text is None else self.text
@@ -80,9 +82,8 @@ def _system(turns: list[Turn], writer: PartWriter) -> Content | None:
         _require_text(turn, path)
         if len(turns) == 1:
             as_string = bool(turn.shape & Shape.CONTENT_STRING) or not writer.native
-            return writer.content(turn.parts, path, "system", as_string=as_string) or (
-                None if turn.parts else []
-            )
+            content = writer.content(turn.parts, path, "system", as_string=as_string)
+            return content if content or writer.native else None
         blocks.extend(writer.write_all(turn.parts, path, "system"))
     return blocks or None
 
@@ -111,11 +112,9 @@ def _native_messages(turns: list[tuple[str, Turn]], writer: PartWriter) -> list[
         text: str | None = None
         if turn.shape & Shape.CONTENT_STRING and len(turn.parts) == 1 and isinstance(turn.parts[0], Text):
             text = turn.parts[0].text
-        if turn.parts and not blocks and text is None:
-            continue
         role = turn.role if turn.role in ("assistant", "system") else "user"
-        messages.append(_Message(role, blocks, text, members=kept(turn)))
-    return messages
+        messages.append(_Message(role, blocks, text, members=kept(turn), bare=not turn.parts))
+    return [message for message in messages if message.blocks or message.text is not None or message.bare]
 
 
 def _arranged(turns: list[tuple[str, Turn]], profile: ModelProfile, writer: PartWriter) -> list[_Placed]:
@@ -159,7 +158,7 @@ def _run_in_order(run: list[_Placed], profile: ModelProfile, writer: PartWriter)
 def _messages(placed: list[_Placed], writer: PartWriter) -> list[_Message]:
     messages: list[_Message] = []
     for item in placed:
-        blocks = writer.write_all(item.turn.parts, item.path, item.role)
+        blocks: list[Block] = writer.write_all(item.turn.parts, item.path, item.role)
         if item.role == "reminder":
             blocks = [_reminder(item.turn)]
         last = messages[-1] if messages else None
@@ -172,7 +171,7 @@ def _messages(placed: list[_Placed], writer: PartWriter) -> list[_Message]:
                 continue
             # an empty message is refused; leaving it out could put two assistant turns next to each other
             writer.report.defaulted("message.empty", item.path)
-            blocks = [{"type": "text", "text": _FILLER}]
+            blocks = [_text_block(_FILLER)]
         role = "user" if item.role in ("tool", "reminder") else item.role
         messages.append(_Message(role, blocks, takes_user=item.role in ("tool", "reminder")))
     for message in messages:
@@ -182,7 +181,11 @@ def _messages(placed: list[_Placed], writer: PartWriter) -> list[_Message]:
 
 def _reminder(turn: Turn) -> Block:
     text = "\n\n".join(part.text for part in turn.parts if isinstance(part, Text))
-    return {"type": "text", "text": f"<system-reminder>\n{text}\n</system-reminder>"}
+    return _text_block(f"<system-reminder>\n{text}\n</system-reminder>")
+
+
+def _text_block(text: str) -> Block:
+    return {"type": "text", "text": text}
 
 
 def _plain_text(message: _Message) -> str | None:

@@ -36,22 +36,20 @@ def decode_finish(members: Members) -> Finish | None:
     )
 
 
-def encode_finish(finish: Finish | None, *, native: bool) -> dict[str, object]:
+def encode_finish(finish: Finish | None) -> dict[str, object]:
     """The three members. Raises MalformedMessage for an answer that did not really end."""
     if finish is None:
         return {"stop_reason": "end_turn", "stop_sequence": None}
     if finish.reason in ("malformed", "error"):
         raise MalformedMessage(f"the model did not complete its answer ({finish.raw or finish.reason})")
     reason = STOP_REASONS[finish.reason]
-    wire: dict[str, object] = {
-        "stop_reason": finish.raw if native and finish.raw else reason,
-        "stop_sequence": finish.stop_sequence,
-    }
+    wire: dict[str, object] = {"stop_reason": reason, "stop_sequence": finish.stop_sequence}
+    native = finish.raw in FINISH_REASONS
     if reason == "refusal" and not (native and finish.category is None and finish.explanation is None):
-        known = finish.category in REFUSAL_CATEGORIES
+        known = native or finish.category in REFUSAL_CATEGORIES
         wire["stop_details"] = {
             "type": "refusal",
-            "category": finish.category if known or native else None,
+            "category": finish.category if known else None,
             "explanation": finish.explanation or (None if native else finish.raw),
         }
     return {**wire, **kept(finish)}

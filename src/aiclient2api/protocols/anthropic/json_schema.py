@@ -28,13 +28,15 @@ def _converted(value: object) -> object:
         match key, item:
             case "type", str():
                 out["type"] = item.lower()
-            case ("nullable" | "propertyOrdering" | "property_ordering"), _:
+            case (("nullable" | "propertyOrdering" | "property_ordering"), _):
                 continue
             case "any_of", _:
                 out["anyOf"] = [_converted(entry) for entry in cast("list[object]", item)]
             case _, dict() if key in _MAPS:
                 inner = cast("dict[str, object]", item)
-                out["$defs" if key == "defs" else key] = {name: _converted(entry) for name, entry in inner.items()}
+                out["$defs" if key == "defs" else key] = {
+                    name: _converted(entry) for name, entry in inner.items()
+                }
             case _, list() if key in _LISTS:
                 out[key] = [_converted(entry) for entry in cast("list[object]", item)]
             case _, str() if key in _NUMERIC_TEXT and item.isdecimal():

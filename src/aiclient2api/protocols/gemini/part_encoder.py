@@ -141,7 +141,7 @@ class PartEncoder:
             return {}
         data = part.arguments.encode()
         if json.is_object(data):
-            return Raw(_one_line(data))
+            return Raw(data)
         self._report.emulated("tool_call.arguments", path, "not a JSON object")
         return {"_raw": part.arguments}
 
@@ -230,9 +230,3 @@ def _file_data(uri: str, mime: str | None) -> Wire:
     """The media type only when somebody said it: a wrong guess is worse than none."""
     return {"fileUri": uri} if mime is None else {"mimeType": mime, "fileUri": uri}
 
-
-def _one_line(data: bytes) -> bytes:
-    """Line breaks in JSON are white space; in an event stream they would end the line."""
-    if b"\n" in data or b"\r" in data:
-        return data.replace(b"\r", b" ").replace(b"\n", b" ")
-    return data

@@ -82,23 +82,20 @@ def decode_annotation(raw: Raw, path: str) -> Citation:
 
 def _decode_part(raw: Raw, path: str) -> Part:
     part = Members.parse(raw, path)
-    match part.take("type", str):
+    type_ = part.require("type", str)
+    match type_:
         case "text":
             return Text(text=part.require("text", str), cache=decode_cache(part), ext=unknown(part))
         case "refusal":
             return Refusal(text=part.require("refusal", str), shape=REFUSAL_PART, ext=unknown(part))
-        case "image_url":
-            return _decode_linked(part, "image")
-        case "video_url":
-            return _decode_linked(part, "video")
+        case "image_url" | "video_url":
+            return _decode_linked(part, "image" if type_ == "image_url" else "video")
         case "input_audio":
             return _decode_audio(part)
         case "file":
             return _decode_file(part, raw)
-        case None:
-            raise MalformedMessage("is required", part.at("type"))
-        case other:
-            return Native(protocol=NAME, wire_type=other, raw=raw)
+        case _:
+            return Native(protocol=NAME, wire_type=type_, raw=raw)
 
 
 def _decode_linked(part: Members, kind: Literal["image", "video"]) -> Media:

@@ -30,7 +30,6 @@ from aiclient2api.protocols.openai_chat.encode_content import (
 from aiclient2api.protocols.openai_chat.members import absent, merged
 from aiclient2api.protocols.openai_chat.reasoning import encode_details, shown_text
 from aiclient2api.protocols.openai_chat.schema import CALL_ID, CONTENT_LIST, NAME, REFUSAL_PART
-from aiclient2api.wire import json
 
 
 def encode_messages(turns: list[Turn], target: Target) -> list[Wire]:
@@ -60,7 +59,7 @@ class _MessagesEncoder:
             return
         for index, result in enumerate(results):
             self._result(result, f"{path}.parts[{index}]")
-        others = [part for part in turn.parts if not isinstance(part, ToolResult)]
+        others: list[Part] = [part for part in turn.parts if not isinstance(part, ToolResult)]
         if others or not results:
             self._flush()
             self._messages.append(self._plain(turn, others, path))
@@ -143,9 +142,9 @@ class _MessagesEncoder:
 
     def _assistant_content(self, content: list[Wire], shape: int) -> object:
         # compatible servers want a string from the assistant
-        if len(content) > 1 and self._target.compatible and not self._target.own:
-            if all(wire["type"] == "text" for wire in content):
-                return "".join(str(wire["text"]) for wire in content)
+        wants_string = self._target.compatible and not self._target.own
+        if len(content) > 1 and wants_string and all(wire["type"] == "text" for wire in content):
+            return "".join(str(wire["text"]) for wire in content)
         return self._shaped(content, shape)
 
     def _calls(self, turn: Turn, path: str) -> Wire:
@@ -185,8 +184,10 @@ class _MessagesEncoder:
         return known | {"reasoning_details": encode_details(native)} if native else known
 
     def _report_order(self, turn: Turn, path: str) -> None:
-        rank = {Reasoning: 0, ToolCall: 2}
-        ranks = [rank.get(type(part), 1) for part in turn.parts]
+        ranks = [
+            0 if isinstance(part, Reasoning) else 2 if isinstance(part, ToolCall) else 1
+            for part in turn.parts
+        ]
         if ranks != sorted(ranks):
             self._target.report.approximated("part.order", path)
 
@@ -213,9 +214,9 @@ class _MessagesEncoder:
         if result.structured is not None and not result.parts:
             report.approximated("tool_result.structured", path, "sent as its JSON text")
             return bytes(result.structured).decode()
-        texts = [part for part in result.parts if not isinstance(part, Media)]
+        texts: list[Part] = [part for part in result.parts if not isinstance(part, Media)]
         media = [part for part in result.parts if isinstance(part, Media)]
-        content = self._encoded(list(texts), path)
+        content = self._encoded(texts, path)
         if not media:
             if len(content) > 1 and self._target.compatible and not self._target.own:
                 return "\n".join(str(wire.get("text", "")) for wire in content)

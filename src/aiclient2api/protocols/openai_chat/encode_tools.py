@@ -9,7 +9,6 @@ from aiclient2api.protocols.openai_chat.encode_content import Target, Wire
 from aiclient2api.protocols.openai_chat.members import absent, merged
 from aiclient2api.protocols.openai_chat.schema import NAME
 from aiclient2api.protocols.openai_chat.tools import WEB_SEARCH
-from aiclient2api.wire import json
 
 _CUSTOM_PARAMETERS = {
     "type": "object",
@@ -99,23 +98,26 @@ def _choice(choice: ToolChoice, request: ModelRequest, target: Target) -> Wire:
         return {}
     if choice.validated:
         report.approximated("tool_choice", "tool_choice", "arguments are not held to the schema")
-    mode, names = choice.mode, choice.names or []
-    if mode in ("required", "tool") and not target.profile.forced_tool_choice:
+    if choice.shape & Shape.LEGACY_FUNCTION:
+        return {"function_call": {"name": choice.names[0]} if choice.names else choice.mode}
+    if choice.mode in ("required", "tool") and not target.profile.forced_tool_choice:
         report.approximated("tool_choice", "tool_choice", "the model cannot be forced to call a tool")
         return {"tool_choice": "auto"}
-    if mode == "tool" and names:
-        if choice.shape & Shape.LEGACY_FUNCTION:
-            return {"function_call": {"name": names[0]}}
-        return {"tool_choice": _named(names[0], request, target)}
-    mode = "required" if mode == "tool" else mode
-    if choice.shape & Shape.LEGACY_FUNCTION:
-        return {"function_call": mode}
-    if names and mode != "none" and target.compatible:
-        report.approximated("tool_choice.subset", "tool_choice")
-    elif names and mode != "none":
-        allowed = [_named(name, request, target) for name in names]
-        return {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": allowed}}}
-    return {"tool_choice": mode}
+    return {"tool_choice": _choice_value(choice, request, target)}
+
+
+def _choice_value(choice: ToolChoice, request: ModelRequest, target: Target) -> object:
+    names = choice.names or []
+    if choice.mode == "tool" and names:
+        return _named(names[0], request, target)
+    mode = "required" if choice.mode == "tool" else choice.mode
+    if not names or mode == "none":
+        return mode
+    if target.compatible:
+        target.report.approximated("tool_choice.subset", "tool_choice")
+        return mode
+    allowed = [_named(name, request, target) for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": allowed}}
 
 
 def _named(name: str, request: ModelRequest, target: Target) -> Wire:

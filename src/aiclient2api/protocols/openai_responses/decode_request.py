@@ -138,10 +138,10 @@ def _thinking(members: Members | None) -> Thinking | None:
     """`reasoning`; an effort or summary that we do not know stays in ext."""
     if members is None:
         return None
-    effort, show = _effort(members), _summary(members, "summary")
+    effort, show, shape = _effort(members), _summary(members, "summary"), 0
     if show is None:
-        show = _summary(members, "generate_summary")
-    return Thinking(effort=effort, show=show, ext=ext_of(members))
+        show, shape = _summary(members, "generate_summary"), Shape.LEGACY_FUNCTION
+    return Thinking(effort=effort, show=show, shape=shape, ext=ext_of(members))
 
 
 def _effort(members: Members) -> Effort | None:

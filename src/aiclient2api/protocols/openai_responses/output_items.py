@@ -8,7 +8,18 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from aiclient2api.ir.parts import Control, HostedCall, Inline, Media, Part, Reasoning, Refusal, Text, ToolCall
+from aiclient2api.ir.parts import (
+    Control,
+    HostedCall,
+    Inline,
+    Media,
+    Native,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
 from aiclient2api.protocols.ids import minted
 from aiclient2api.protocols.openai_responses.annotations import encode_citations, encode_logprobs
 from aiclient2api.protocols.openai_responses.schema import (
@@ -57,37 +68,37 @@ def as_custom(call: ToolCall, customs: frozenset[str]) -> ToolCall:
     return msgspec.structs.replace(call, kind="custom", arguments=text)
 
 
+def is_content(part: Part) -> bool:
+    """Whether a part stands inside a message; every other part is an item of its own."""
+    return isinstance(part, Text | Refusal) or (isinstance(part, Native) and part.protocol == NAME)
+
+
 def output_items(
     parts: Sequence[Part], response: str, customs: frozenset[str], report: LossReport
 ) -> list[object]:
     """The `output` of an answer."""
     items: list[object] = []
     for group in _groups(parts):
-        first = group[0]
-        item = (
-            message_item(group, item_id("msg", response, len(items)), report)
-            if isinstance(first, Text | Refusal)
-            else whole_item(first, response, len(items), customs, report)
-        )
+        if is_content(group[0]):
+            items.append(message_item(group, item_id("msg", response, len(items)), report))
+            continue
+        item = whole_item(group[0], response, len(items), customs, report)
         if item is not None:
             items.append(item)
     return items
 
 
 def _groups(parts: Sequence[Part]) -> Iterator[list[Part]]:
-    """Runs of text and refusals, and every other part alone."""
+    """Runs of content of one message, and every other part alone."""
     run: list[Part] = []
     for part in parts:
-        if isinstance(part, Text | Refusal):
-            if run and part.new_item:
-                yield run
-                run = []
-            run.append(part)
-            continue
-        if run:
+        if run and (part.new_item or not is_content(part)):
             yield run
             run = []
-        yield [part]
+        if is_content(part):
+            run.append(part)
+        else:
+            yield [part]
     if run:
         yield run
 
@@ -116,7 +127,7 @@ def whole_item(
 def message_item(parts: Sequence[Part], id_: str, report: LossReport) -> dict[str, object]:
     """A message of the assistant."""
     first = parts[0]
-    content = [content_part(part, report) for part in parts if isinstance(part, Text | Refusal)]
+    content = [content_part(part, report) for part in parts]
     phase = next((part.phase for part in parts if isinstance(part, Text) and part.phase), None)
     unknown = first.ext.get(NAME, {}).get(MESSAGE_MEMBERS) if first.ext else None
     return {
@@ -130,8 +141,11 @@ def message_item(parts: Sequence[Part], id_: str, report: LossReport) -> dict[st
     }
 
 
-def content_part(part: Text | Refusal, report: LossReport) -> dict[str, object]:
+def content_part(part: Part, report: LossReport) -> object:
     """A part of a message: text always with annotations and logprobs."""
+    if isinstance(part, Native):
+        return part.raw
+    assert isinstance(part, Text | Refusal), "content is text, a refusal, or native"
     if part.opaque is not None:
         report.dropped("reasoning.opaque", "response", part.opaque.kind)
     if isinstance(part, Refusal):

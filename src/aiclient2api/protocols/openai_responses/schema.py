@@ -9,6 +9,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from aiclient2api.ir.parts import Ext, Node
+from aiclient2api.ir.request import Schema
+from aiclient2api.protocols.openapi_schema import to_json_schema
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
@@ -114,3 +116,8 @@ def own_ext(node: Node) -> dict[str, Raw]:
 def compact(members: dict[str, object]) -> dict[str, object]:
     """The members that have a value."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def schema_text(schema: Schema) -> Raw:
+    """A schema as OpenAI reads it: JSON Schema, byte for byte where it is that already."""
+    return schema.raw if schema.dialect == "json_schema" else to_json_schema(schema.raw)

@@ -24,6 +24,7 @@ from aiclient2api.protocols.openai_responses.schema import (
     compact,
     ext_of,
     own_ext,
+    schema_text,
 )
 from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
@@ -107,11 +108,11 @@ def _encode_function(tool: FunctionTool, scope: Scope, path: str) -> dict[str, o
     if tool.description is not None:
         body["description"] = tool.description
     if tool.parameters is not None:
-        body["parameters"] = tool.parameters.raw
+        body["parameters"] = schema_text(tool.parameters)
     elif not (scope.own and tool.shape & Shape.CONTENT_ABSENT):
         body["parameters"] = None
     if tool.output is not None:
-        body["output_schema"] = tool.output.raw
+        body["output_schema"] = schema_text(tool.output)
     if tool.strict is not None:
         body["strict"] = tool.strict
     elif not scope.own:

@@ -1,0 +1,75 @@
+"""The command group: finds commands, and turns every failure into one sentence on stderr.
+
+Exit status: 0 done, 1 failed, 2 used or configured wrongly.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Final
+
+import click
+
+from aiclient2api import __version__
+from aiclient2api.errors import ConfigError
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "serve": "aiclient2api.cli.serve",
+    "check": "aiclient2api.cli.check",
+    "explain": "aiclient2api.cli.explain",
+    "convert": "aiclient2api.cli.convert",
+    "simulate": "aiclient2api.cli.simulate",
+}
+"""Each module has a click command of its own name; it is imported when it is used, so that the small ones start
+without the server."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: object = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="aiclient2api", message="%(prog)s %(version)s")
+def cli() -> None:
+    """One address for OpenAI, Claude and Gemini clients, in front of pools of upstream accounts."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    try:
+        status: object = cli.main(
+            None if arguments is None else list(arguments), prog_name="aiclient2api", standalone_mode=False
+        )
+    except ConfigError as error:
+        _complain(*error.problems)
+        return 2
+    except click.Abort:
+        return 130
+    except click.ClickException as error:
+        _complain(error.format_message())
+        return error.exit_code
+    except BrokenPipeError:
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _complain(*sentences: str) -> None:
+    for sentence in sentences:
+        click.echo(f"error: {sentence}", err=True)
+
+
+def main() -> None:
+    """The program."""
+    sys.exit(run())

@@ -1,0 +1,52 @@
+"""`aiclient2api serve`: flags and configuration in, the running gateway out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from aiclient2api.cli.options import config_option, load_config, warn
+from aiclient2api.config.demo import demo_config, wants_demo
+
+
+@click.command()
+@config_option
+@click.option("--host", help="Address to listen on; other than loopback needs a client key.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on [default: 3000].")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.")
+@click.option("--store", help="Where shared state lives: memory, embedded or a redis:// URL.")
+@click.option(
+    "--demo", is_flag=True, help="Answer from the built-in simulator; the default without a key or file."
+)
+@click.option(
+    "--drain", metavar="SECONDS", type=click.FloatRange(min=0), help="Time for open answers at stop."
+)
+def serve(
+    path: Path | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    store: str | None,
+    demo: bool,
+    drain: float | None,
+) -> int:
+    """Run the gateway."""
+    from aiclient2api.server.run import run
+
+    server = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "drain": None if drain is None else f"{drain}s",
+    }
+    overrides = {
+        "server": {key: value for key, value in server.items() if value is not None},
+        "store": {} if store is None else {"url": store},
+    }
+    if demo or wants_demo(path, os.environ):
+        config = demo_config(environ=os.environ, overrides=overrides)
+        warn(config)
+        return run(config, demo=True)
+    return run(load_config(path, overrides), demo=False)

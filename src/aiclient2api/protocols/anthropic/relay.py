@@ -1,0 +1,149 @@
+"""What a relay needs of this protocol: routing facts, spliced requests, watched streams."""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from aiclient2api.errors import ErrorInfo, MalformedMessage
+from aiclient2api.ir.response import Finish, Usage
+from aiclient2api.protocols.anthropic.decode_request import is_count
+from aiclient2api.protocols.anthropic.encode_request import COUNT_TOKENS, MESSAGES
+from aiclient2api.protocols.anthropic.errors import error_event, error_of
+from aiclient2api.protocols.anthropic.finish import decode_finish
+from aiclient2api.protocols.anthropic.schema import DEFAULT_VERSION
+from aiclient2api.protocols.anthropic.stream_decoder import TRUNCATED
+from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING, event_name
+from aiclient2api.protocols.anthropic.usage import UsageTally
+from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
+from aiclient2api.wire import json
+from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.http import Headers, WireRequest
+from aiclient2api.wire.json import NULL, Members, is_string, parse_array
+
+_MEANINGFUL = frozenset({"content-type", "anthropic-version", "anthropic-beta"})
+
+
+def peek(request: WireRequest) -> Peek:
+    """The model, whether a stream is wanted, and the operation."""
+    members = Members.parse(request.body)
+    model = members.require("model", str)
+    if not model:
+        raise MalformedMessage("must not be empty", "model")
+    counts = is_count(request.path)
+    streams = bool(members.take("stream", bool)) and not counts
+    return Peek(
+        model=model,
+        stream="sse" if streams else "no",
+        operation="count_tokens" if counts else "generate",
+    )
+
+
+def splice(request: WireRequest, change: Splice) -> WireRequest:
+    """The request with another model or more system text; the bytes stay as they are when neither differs."""
+    members = Members.parse(request.body).rest()
+    model = json.raw(change.model)
+    changed = members.get("model") != model
+    members["model"] = model
+    if change.system is not None:
+        changed = _splice_system(members, change.system) or changed
+    return WireRequest(
+        path=COUNT_TOKENS if is_count(request.path) else MESSAGES,
+        body=json.encode(members) if changed else request.body,
+        headers=_headers(request.headers),
+    )
+
+
+def _headers(headers: Headers) -> Headers:
+    kept = tuple((name, value) for name, value in headers if name in _MEANINGFUL)
+    if any(name == "anthropic-version" for name, _ in kept):
+        return kept
+    return (*kept, ("anthropic-version", DEFAULT_VERSION))
+
+
+def _splice_system(members: dict[str, Raw], system: SystemPrompt) -> bool:
+    """Whether anything changed. Existing blocks keep their bytes."""
+    if not system.text:
+        return False
+    if system.mode == "replace":
+        members["system"] = json.raw(system.text)
+        return True
+    own = json.raw({"type": "text", "text": system.text})
+    members["system"] = json.raw([*_system_blocks(members.get("system")), own])
+    return True
+
+
+def _system_blocks(system: Raw | None) -> list[Raw]:
+    if system is None or system == NULL:
+        return []
+    if not is_string(system):
+        return parse_array(system, "system")
+    text = json.decode(system, str, "system")
+    return [json.raw({"type": "text", "text": text})] if text else []
+
+
+class MessageStreamTap:
+    """Watches a relayed stream; see StreamTap."""
+
+    def __init__(self) -> None:
+        self.content = False
+        self.ended = False
+        self.usage: Usage | None = None
+        self.failure: ErrorInfo | None = None
+        self.response_id = ""
+        self._tally = UsageTally()
+        self._finish: Finish | None = None
+
+    def feed(self, frame: Frame) -> bytes:
+        """The frame's own bytes."""
+        if not frame.data:
+            return frame.raw
+        name = event_name(frame)
+        match name:
+            case "content_block_start" | "content_block_delta":
+                self.content = True
+            case "message_start":
+                self._start(frame)
+            case "message_delta":
+                self._delta(frame)
+            case "message_stop":
+                self.ended = True
+            case "error":
+                self.failure = error_of(frame.data)
+            case _:
+                pass
+        return frame.raw
+
+    def close(self) -> bytes:
+        """The missing terminal of an answer that told its reason; otherwise the answer was cut off."""
+        if self.ended or self.failure is not None:
+            return b""
+        if self._finish is None:
+            self.failure = TRUNCATED
+            return b""
+        self.ended = True
+        return MESSAGE_STOP
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """The `error` event."""
+        return error_event(error)
+
+    def ping(self) -> bytes:
+        """The protocol's own keep-alive."""
+        return PING
+
+    def _start(self, frame: Frame) -> None:
+        message = Members.parse(frame.data).object("message")
+        if message is not None:
+            self.response_id = message.take("id", str) or ""
+            self._count(message.raw("usage"))
+
+    def _delta(self, frame: Frame) -> None:
+        members = Members.parse(frame.data)
+        self._count(members.raw("usage"))
+        delta = members.object("delta")
+        if delta is not None:
+            self._finish = decode_finish(delta) or self._finish
+
+    def _count(self, usage: Raw | None) -> None:
+        self._tally.add(usage)
+        self.usage = self._tally.total()[0]

@@ -1,0 +1,140 @@
+"""Events to a client's stream, strictly one block after the other.
+
+The part that began first streams live; parts that begin before its end wait, with all their events.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from aiclient2api.errors import ErrorInfo
+from aiclient2api.ir.events import (
+    CandidateEnd,
+    Failure,
+    NativeEvent,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    Ping,
+    ResponseEnd,
+    ResponseStart,
+    StreamEvent,
+    UsageReport,
+)
+from aiclient2api.ir.loss import Loss
+from aiclient2api.ir.response import Finish, Usage
+from aiclient2api.protocols.anthropic.blocks import one_line
+from aiclient2api.protocols.anthropic.errors import error_event
+from aiclient2api.protocols.anthropic.finish import encode_finish
+from aiclient2api.protocols.anthropic.response import message_id
+from aiclient2api.protocols.anthropic.schema import NAME
+from aiclient2api.protocols.anthropic.stream_blocks import BlockWriter, block_writer
+from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING
+from aiclient2api.protocols.anthropic.usage import encode_usage
+from aiclient2api.protocols.report import LossReport
+from aiclient2api.wire.json import encode
+from aiclient2api.wire.sse import encode_event
+
+
+class MessageStreamEncoder:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._report = LossReport(NAME)
+        self._indexes = count()
+        self._started = False
+        self._current: int | None = None
+        self._writer: BlockWriter | None = None
+        self._waiting: dict[int, list[PartStart | PartDelta | PartEnd]] = {}
+        self._usage: Usage | None = None
+        self._finish: Finish | None = None
+
+    @property
+    def losses(self) -> list[Loss]:
+        """What could not be carried over."""
+        return self._report.losses
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes of one event. Raises MalformedMessage for an answer that cannot be ended properly."""
+        written = b""
+        match event:
+            case PartDelta() | PartStart() | PartEnd():
+                written = self._part(event) if event.candidate == 0 else b""
+            case ResponseStart():
+                written = self._start(event)
+            case UsageReport():
+                self._usage = event.usage
+            case CandidateEnd():
+                self._finish = event.finish if event.candidate == 0 else self._finish
+            case ResponseEnd():
+                written = self._end(event)
+            case Ping():
+                written = PING if self._started else b""
+            case Failure():
+                written = self.fail(event.error)
+            case NativeEvent():
+                if event.protocol == NAME and event.name:
+                    written = encode_event(one_line(event.raw), event.name)
+        return written
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """The `error` event; no block is closed and nothing looks like an end."""
+        return error_event(error)
+
+    def ping(self) -> bytes:
+        """The protocol's own keep-alive."""
+        return PING
+
+    def _start(self, event: ResponseStart) -> bytes:
+        self._started = True
+        self._usage = event.usage
+        message: dict[str, object] = {
+            "id": message_id(event.id),
+            "type": "message",
+            "role": "assistant",
+            "model": event.model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": encode_usage(event.usage, event.tier),
+            **(event.ext.get(NAME, {}) if event.ext else {}),
+        }
+        return encode_event(encode({"type": "message_start", "message": message}), "message_start")
+
+    def _part(self, event: PartStart | PartDelta | PartEnd) -> bytes:
+        if event.number == self._current and self._writer is not None:
+            if isinstance(event, PartDelta):
+                return self._writer.feed(event)
+            if isinstance(event, PartEnd):
+                return self._close(self._writer, event)
+        if self._current is not None:
+            self._waiting.setdefault(event.number, []).append(event)
+            return b""
+        return self._open(event) if isinstance(event, PartStart) else b""
+
+    def _open(self, event: PartStart) -> bytes:
+        self._current = event.number
+        self._writer = block_writer(event.part, self._indexes, self._report)
+        return self._writer.open()
+
+    def _close(self, writer: BlockWriter, event: PartEnd) -> bytes:
+        written = writer.close(event.part)
+        self._current = self._writer = None
+        return written + self._resume()
+
+    def _resume(self) -> bytes:
+        """The first waiting part goes on from where it was held; a complete one lets the next follow."""
+        if not self._waiting:
+            return b""
+        held = self._waiting.pop(next(iter(self._waiting)))
+        return b"".join([self._part(event) for event in held])
+
+    def _end(self, event: ResponseEnd) -> bytes:
+        delta = encode_finish(event.blocked or self._finish)
+        message = {"type": "message_delta", "delta": delta, "usage": self._final_usage(event.tier)}
+        return encode_event(encode(message), "message_delta") + MESSAGE_STOP
+
+    def _final_usage(self, tier: str | None) -> dict[str, object]:
+        if self._usage is None:
+            return {"output_tokens": 0}
+        return encode_usage(self._usage, tier)

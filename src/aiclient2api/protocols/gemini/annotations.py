@@ -1,0 +1,114 @@
+"""What stands beside a candidate's text: sources and token probabilities, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Raw
+
+from aiclient2api.ir.parts import Citation, TokenLogprob
+from aiclient2api.protocols.gemini.fields import child, elements, fields
+from aiclient2api.protocols.gemini.part_encoder import Wire
+from aiclient2api.protocols.gemini.schema import PROTOCOL
+from aiclient2api.wire.json import Members
+
+
+def decode_grounding(raw: Raw, text: str) -> list[Citation]:
+    """The web sources of `text`. Google counts its segments in UTF-8 bytes, the IR in code points."""
+    grounding = fields(raw, "groundingMetadata")
+    sources = [_source(fields(chunk, path)) for chunk, path in elements(grounding, "groundingChunks")]
+    encoded = text.encode("utf-8", "surrogatepass")
+    found: list[Citation] = []
+    for raw_support, path in elements(grounding, "groundingSupports"):
+        support = fields(raw_support, path)
+        segment = child(support, "segment") or Members({})
+        start, end = segment.take("startIndex", int) or 0, segment.take("endIndex", int)
+        span = None if end is None or end > len(encoded) else (_points(encoded, start), _points(encoded, end))
+        quote = segment.take("text", str)
+        for index in support.take("groundingChunkIndices", list[int]) or []:
+            source = sources[index] if 0 <= index < len(sources) else None
+            if source is not None:
+                url, title = source
+                found.append(
+                    Citation(kind="url", url=url, title=title, quote=quote, span=span, protocol=PROTOCOL)
+                )
+    return found
+
+
+def _source(chunk: Members) -> tuple[str, str | None] | None:
+    web = child(chunk, "web") or child(chunk, "retrievedContext") or child(chunk, "maps")
+    url = web.take("uri", str) if web is not None else None
+    return (url, web.take("title", str)) if web is not None and url is not None else None
+
+
+def _points(encoded: bytes, offset: int) -> int:
+    return len(encoded[:offset].decode("utf-8", "ignore"))
+
+
+def encode_grounding(texts: Iterable[tuple[int, str, list[Citation]]]) -> Wire | None:
+    """Grounding of the texts of a candidate, each with its part index; None without a web source."""
+    chunks: list[Wire] = []
+    supports: list[Wire] = []
+    known: dict[str, int] = {}
+    for part_index, text, citations in texts:
+        for citation in citations:
+            if citation.url is None:
+                continue
+            if citation.url not in known:
+                known[citation.url] = len(chunks)
+                web: Wire = {"uri": citation.url}
+                if citation.title is not None:
+                    web["title"] = citation.title
+                chunks.append({"web": web})
+            start, end = citation.span or (0, len(text))
+            segment: Wire = {
+                "startIndex": len(text[:start].encode("utf-8", "surrogatepass")),
+                "endIndex": len(text[:end].encode("utf-8", "surrogatepass")),
+                "text": text[start:end],
+            }
+            if part_index:
+                segment["partIndex"] = part_index
+            supports.append({"segment": segment, "groundingChunkIndices": [known[citation.url]]})
+    return {"groundingChunks": chunks, "groundingSupports": supports} if chunks else None
+
+
+def decode_logprobs(raw: Raw) -> list[TokenLogprob]:
+    """The chosen tokens with their alternatives."""
+    result = fields(raw, "logprobsResult")
+    chosen = [_token(fields(item, path)) for item, path in elements(result, "chosenCandidates")]
+    top = [
+        [_token(fields(item, where)) for item, where in elements(fields(step, path), "candidates")]
+        for step, path in elements(result, "topCandidates")
+    ]
+    return [
+        TokenLogprob(
+            token=token.token,
+            logprob=token.logprob,
+            ext=token.ext,
+            top=top[index] if index < len(top) else [],
+        )
+        for index, token in enumerate(chosen)
+    ]
+
+
+def _token(token: Members) -> TokenLogprob:
+    identifier = token.raw("tokenId")
+    return TokenLogprob(
+        token=token.take("token", str) or "",
+        logprob=token.take("logProbability", float) or 0.0,
+        ext={PROTOCOL: {"tokenId": identifier}} if identifier is not None else None,
+    )
+
+
+def encode_logprobs(logprobs: list[TokenLogprob]) -> Wire:
+    """The `logprobsResult` of a candidate."""
+    wire: Wire = {"chosenCandidates": [_plain(item) for item in logprobs]}
+    if any(item.top for item in logprobs):
+        wire["topCandidates"] = [{"candidates": [_plain(top) for top in item.top]} for item in logprobs]
+    return wire
+
+
+def _plain(item: TokenLogprob) -> Wire:
+    kept = item.ext.get(PROTOCOL, {}) if item.ext else {}
+    return {"token": item.token, "logProbability": item.logprob, **kept}
+

@@ -1,0 +1,366 @@
+"""Tools and settings of a request for an upstream."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Raw
+
+from aiclient2api.ir.request import (
+    CustomTool,
+    Effort,
+    FunctionTool,
+    HostedTool,
+    ModelRequest,
+    OutputFormat,
+    Schema,
+    Thinking,
+    ToolChoice,
+)
+from aiclient2api.ir.parts import Shape
+from aiclient2api.protocols.gemini.fields import kept, restore
+from aiclient2api.protocols.gemini.part_encoder import Wire
+from aiclient2api.protocols.gemini.schema import BUDGET_OUT, LEVEL_OUT, PROTOCOL, TIER_OUT
+from aiclient2api.protocols.gemini.schema_dialect import to_json_schema, to_openapi
+from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.protocols.report import LossReport
+from aiclient2api.wire import json
+
+_STOP_LIMIT = 5
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}")
+
+
+class SettingsEncoder:
+    """Encodes everything of one request but its turns."""
+
+    def __init__(self, request: ModelRequest, profile: ModelProfile, report: LossReport) -> None:
+        self._request = request
+        self._profile = profile
+        self._report = report
+        self._own = request.protocol == PROTOCOL
+
+    # tools
+
+    def tools(self) -> list[Wire]:
+        """The functions in one entry, each hosted tool in its own."""
+        entries: list[Wire] = []
+        declarations: list[Wire] = []
+        for index, tool in enumerate(self._request.tools):
+            path = f"tools[{index}]"
+            if isinstance(tool, HostedTool):
+                if tool.protocol == PROTOCOL:
+                    entries.append({tool.wire_type: tool.raw})
+                else:
+                    self._report.dropped("tool.hosted", path, tool.wire_type)
+                continue
+            if not declarations:
+                entries.append({"functionDeclarations": declarations})
+            declarations.append(
+                self._function(tool, path) if isinstance(tool, FunctionTool) else self._custom(tool, path)
+            )
+        return entries
+
+    def _function(self, tool: FunctionTool, path: str) -> Wire:
+        wire: Wire = {"name": tool.name}
+        if tool.description is not None:
+            wire["description"] = tool.description
+        for schema, name, key in (
+            (tool.parameters, "parametersJsonSchema", "parameters"),
+            (tool.output, "responseJsonSchema", "response"),
+        ):
+            if schema is not None:
+                self._put_schema(wire, (name, key), schema, path, "tool.schema")
+        if not self._own:
+            self._report.foreign_ext(tool, path)
+            if tool.cache is not None:
+                self._report.dropped("cache_mark", path)
+            if tool.strict:
+                self._report.approximated("tool.strict", path, "mode VALIDATED")
+        return restore(wire, tool)
+
+    def _put_schema(self, wire: Wire, names: tuple[str, str], schema: Schema, path: str, feature: str) -> None:
+        """Under the name of the dialect that the upstream takes. Its own client's schema is never touched."""
+        json_schema, openapi = names
+        if schema.dialect == "openapi":
+            wire[openapi] = schema.raw
+            return
+        if self._own and self._profile.json_schema:
+            wire[json_schema] = schema.raw
+            return
+        convert = to_json_schema if self._profile.json_schema else to_openapi
+        raw, notes = convert(schema.raw)
+        for where, note in notes:
+            self._report.approximated(feature, f"{path}{where.removeprefix('$')}", note)
+        if self._profile.json_schema:
+            wire[json_schema] = raw
+        elif not _is_empty_object(raw):  # an object without properties is refused there
+            wire[openapi] = raw
+
+    def _custom(self, tool: CustomTool, path: str) -> Wire:
+        """A free-text tool as a function with one string."""
+        self._report.emulated("tool.custom", path)
+        self._report.foreign_ext(tool, path)
+        told = [tool.description or "", self._grammar(tool, path)]
+        description = "\n".join(line for line in told if line)
+        wire: Wire = {"name": tool.name}
+        if description:
+            wire["description"] = description
+        schema = Schema(
+            json.raw(
+                {
+                    "type": "object",
+                    "properties": {"input": {"type": "string"}},
+                    "required": ["input"],
+                    "additionalProperties": False,
+                }
+            )
+        )
+        self._put_schema(wire, ("parametersJsonSchema", "parameters"), schema, path, "tool.schema")
+        return wire
+
+    def _grammar(self, tool: CustomTool, path: str) -> str:
+        if tool.format is None:
+            return ""
+        given = json.decode(tool.format, dict[str, object])
+        grammar = given.get("grammar", given)
+        if not isinstance(grammar, dict) or "definition" not in grammar:
+            return ""
+        self._report.approximated("tool.custom", path, "the grammar is only told to the model")
+        return f"The input must match this {grammar.get('syntax', '')} grammar:\n{grammar['definition']}"
+
+    def tool_config(self) -> Wire | None:
+        """How functions may be called."""
+        calling = self._calling()
+        wire: Wire = {"functionCallingConfig": calling} if calling is not None else {}
+        if self._request.parallel_tools is False:
+            self._report.dropped("parallel_tools", "parallel_tools")
+        own = kept(self._request).get("toolConfig")
+        if own is not None:
+            wire.update(json.decode(own, dict[str, Raw]))
+        return wire or None
+
+    def _calling(self) -> Wire | None:
+        choice, tools = self._request.tool_choice, self._request.tools
+        strict = any(isinstance(tool, FunctionTool) and tool.strict for tool in tools) and not self._own
+        if choice is None:
+            return {"mode": "VALIDATED"} if strict else None
+        if self._own:
+            return self._own_calling(choice)
+        self._report.foreign_ext(choice, "tool_choice")
+        if not any(isinstance(tool, FunctionTool | CustomTool) for tool in tools):
+            return None  # a mode without functions is refused
+        match choice.mode:
+            case "hosted":
+                self._report.dropped("tool_choice", "tool_choice", "a hosted tool")
+                return None
+            case "none":
+                return {"mode": "NONE"}
+            case "auto":
+                if choice.names:
+                    return {"mode": "VALIDATED", "allowedFunctionNames": choice.names}
+                return {"mode": "VALIDATED" if strict or choice.validated else "AUTO"}
+            case "required" | "tool":
+                if not self._profile.forced_tool_choice:
+                    self._report.approximated("tool_choice", "tool_choice", "auto")
+                    return {"mode": "AUTO"}
+                return {"mode": "ANY", "allowedFunctionNames": choice.names} if choice.names else {"mode": "ANY"}
+
+    def _own_calling(self, choice: ToolChoice) -> Wire:
+        modes = {"none": "NONE", "required": "ANY", "tool": "ANY"}
+        wire: Wire = {}
+        if not choice.shape & Shape.CONTENT_ABSENT:
+            wire["mode"] = "VALIDATED" if choice.validated else modes.get(choice.mode, "AUTO")
+        if choice.names is not None:
+            wire["allowedFunctionNames"] = choice.names
+        return restore(wire, choice)
+
+    # generationConfig
+
+    def generation_config(self) -> Wire | None:
+        """Limits, sampling, thinking and the form of the answer."""
+        wire = self._sampling()
+        request = self._request
+        if request.max_output is not None:
+            wire["maxOutputTokens"] = request.max_output
+        if request.modalities is not None and (self._own or request.modalities != ["text"]):
+            wire["responseModalities"] = [name.upper() for name in request.modalities]
+        if request.output is not None:
+            self._output(wire, request.output)
+        thinking = self._thinking(request.thinking) if request.thinking is not None else None
+        if thinking is not None:
+            wire["thinkingConfig"] = thinking
+        own = kept(request).get("generationConfig")
+        if own is not None:
+            wire.update(json.decode(own, dict[str, Raw]))
+        return wire or None
+
+    def _sampling(self) -> Wire:
+        sampling, allowed = self._request.sampling, self._own or self._profile.sampling
+        wire: Wire = {}
+        for name, feature, value in (
+            ("temperature", "sampling.temperature", sampling.temperature),
+            ("topP", "sampling.top_p", sampling.top_p),
+            ("topK", "sampling.top_k", _whole(sampling.top_k)),
+        ):
+            if value is not None and allowed:
+                wire[name] = value
+            elif value is not None:
+                self._report.dropped(feature, feature)
+        for name, value in (
+            ("candidateCount", sampling.candidates),
+            ("seed", sampling.seed),
+            ("presencePenalty", sampling.presence_penalty),
+            ("frequencyPenalty", sampling.frequency_penalty),
+            ("responseLogprobs", sampling.logprobs),
+            ("logprobs", sampling.top_logprobs),
+        ):
+            if value is not None:
+                wire[name] = value
+        if sampling.logit_bias is not None:
+            self._report.dropped("sampling.logit_bias", "sampling.logit_bias")
+        self._stop(wire, sampling.stop)
+        return wire
+
+    def _stop(self, wire: Wire, stop: list[str] | None) -> None:
+        if stop is None:
+            return
+        limit = self._profile.stop_limit or _STOP_LIMIT
+        if self._own or (self._profile.stop and len(stop) <= limit):
+            wire["stopSequences"] = stop
+        elif not self._profile.stop:
+            self._report.dropped("sampling.stop", "sampling.stop")
+        else:
+            self._report.approximated("sampling.stop", "sampling.stop", f"only the first {limit}")
+            wire["stopSequences"] = stop[:limit]
+
+    def _output(self, wire: Wire, output: OutputFormat) -> None:
+        if not self._own:
+            self._report.foreign_ext(output, "output")
+            if output.name is not None or output.description is not None:
+                self._report.dropped("output.schema.name", "output.name")
+        mimes = {"text": "text/plain", "enum": "text/x.enum"}
+        if output.kind == "text" and not self._own:
+            return
+        wire["responseMimeType"] = mimes.get(output.kind, "application/json")
+        if output.schema is not None:
+            names = ("responseJsonSchema", "responseSchema")
+            self._put_schema(wire, names, output.schema, "output.schema", "output.schema")
+
+    def _thinking(self, thinking: Thinking) -> Wire | None:
+        wire: Wire = {}
+        if self._own:
+            if thinking.show is not None:
+                wire["includeThoughts"] = thinking.show != "off"
+            if thinking.budget is not None:
+                wire["thinkingBudget"] = thinking.budget
+            if thinking.effort is not None:
+                wire["thinkingLevel"] = LEVEL_OUT[thinking.effort]
+            return restore(wire, thinking)
+        self._report.foreign_ext(thinking, "thinking")
+        is_off = thinking.mode == "off" or thinking.effort == "none" or thinking.budget == 0
+        if self._profile.thinking == "none":
+            if not is_off:
+                self._report.dropped("reasoning.effort", "thinking", "the model does not think")
+            return None
+        if self._profile.thinking == "effort":
+            self._level(wire, thinking, is_off=is_off)
+        else:
+            self._budget(wire, thinking, is_off=is_off)
+        if not is_off and thinking.show not in ("off", "omitted"):
+            wire["includeThoughts"] = True
+        return wire or None
+
+    def _level(self, wire: Wire, thinking: Thinking, *, is_off: bool) -> None:
+        """Gemini 3: levels; thinking cannot be switched off."""
+        if is_off:
+            self._report.approximated("reasoning.effort", "thinking", "cannot be switched off: MINIMAL")
+            wire["thinkingLevel"] = "MINIMAL"
+        elif thinking.effort is not None:
+            if thinking.effort == "max":
+                self._report.approximated("reasoning.effort", "thinking.effort", "XHIGH")
+            wire["thinkingLevel"] = LEVEL_OUT[thinking.effort]
+        elif thinking.budget is not None and thinking.budget > 0:
+            level = LEVEL_OUT[_effort_of(thinking.budget)]
+            self._report.approximated("reasoning.budget", "thinking.budget", level)
+            wire["thinkingLevel"] = level
+
+    def _budget(self, wire: Wire, thinking: Thinking, *, is_off: bool) -> None:
+        """Gemini 2.5: tokens; 0 is off, -1 leaves it to the model."""
+        if is_off and not self._profile.thinking_off:
+            self._report.approximated("reasoning.effort", "thinking", "cannot be switched off")
+            wire["thinkingBudget"] = BUDGET_OUT["minimal"]
+        elif is_off:
+            wire["thinkingBudget"] = 0
+        elif thinking.budget is not None:
+            wire["thinkingBudget"] = thinking.budget
+        elif thinking.effort is not None:
+            wire["thinkingBudget"] = BUDGET_OUT[thinking.effort]
+        elif thinking.mode == "adaptive":
+            wire["thinkingBudget"] = -1
+
+    # the rest
+
+    def top_level(self) -> Wire:
+        """Members of the request itself that have a place in the IR."""
+        request, wire = self._request, Wire()
+        if self._own:
+            if request.safety is not None:
+                wire["safetySettings"] = request.safety
+            if request.metadata is not None:
+                wire["labels"] = request.metadata
+            if request.state is not None and request.state.store is not None:
+                wire["store"] = request.state.store
+            if request.tier is not None:
+                wire["serviceTier"] = TIER_OUT.get(request.tier, request.tier) or "unspecified"
+            return wire
+        self._labels(wire)
+        if request.tier is not None and request.tier not in TIER_OUT:
+            self._report.dropped("tier", "tier")
+        elif request.tier is not None and TIER_OUT[request.tier] is not None:
+            wire["serviceTier"] = TIER_OUT[request.tier]
+        self._drop_rest()
+        return wire
+
+    def _labels(self, wire: Wire) -> None:
+        labels: dict[str, str] = {}
+        for name, value in (self._request.metadata or {}).items():
+            if _LABEL.fullmatch(name) and _LABEL.fullmatch(value):
+                labels[name] = value
+            else:
+                self._report.dropped("metadata", f"metadata.{name}", "not a legal label")
+        if labels:
+            wire["labels"] = labels
+
+    def _drop_rest(self) -> None:
+        """Settings that only other protocols have."""
+        request, state = self._request, self._request.state
+        for feature, is_set in (
+            ("safety", request.safety is not None),
+            ("user", request.user is not None),
+            ("cache_key", request.cache_key is not None),
+            ("cache_policy", request.cache_policy is not None),
+            ("verbosity", request.verbosity is not None),
+            ("state.store", state is not None and bool(state.store)),
+            ("state.truncation", state is not None and state.truncation not in (None, "disabled")),
+        ):
+            if is_set:
+                self._report.dropped(feature, feature)
+        self._report.foreign_ext(request, "request")
+        self._report.foreign_ext(request.sampling, "sampling")
+
+
+def _effort_of(budget: int) -> Effort:
+    for limit, effort in ((1024, "low"), (8192, "medium"), (24576, "high")):
+        if budget <= limit:
+            return effort
+    return "xhigh"
+
+
+def _whole(number: float | None) -> float | int | None:
+    """`40` stays `40`: the field is an integer to some of Google's servers."""
+    return int(number) if number is not None and number.is_integer() else number
+
+
+def _is_empty_object(schema: Raw) -> bool:
+    members = json.decode(schema, dict[str, object])
+    return members.get("type") == "OBJECT" and not members.get("properties")

@@ -1,0 +1,323 @@
+"""An upstream's stream to events."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from aiclient2api.errors import ErrorInfo, MalformedMessage
+from aiclient2api.ir.events import (
+    CandidateEnd,
+    Failure,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    ResponseEnd,
+    ResponseStart,
+    StreamEvent,
+    UsageReport,
+)
+from aiclient2api.ir.parts import Ext, Opaque, Part, Reasoning, Text, ToolCall
+from aiclient2api.ir.response import Finish
+from aiclient2api.protocols import carrier, ids
+from aiclient2api.protocols.gemini.annotations import decode_grounding, decode_logprobs
+from aiclient2api.protocols.gemini.errors import decode_status
+from aiclient2api.protocols.gemini.fields import child, elements, fields
+from aiclient2api.protocols.gemini.finish import decode_block, decode_finish
+from aiclient2api.protocols.gemini.part_decoder import arguments_text, decode_part
+from aiclient2api.protocols.gemini.partial_args import PartialArg, PartialArguments
+from aiclient2api.protocols.gemini.response import is_padding, tier_of, timestamp
+from aiclient2api.protocols.gemini.schema import (
+    PROTOCOL,
+    SIGNATURE,
+    CandidateChunk,
+    Chunk,
+    text_part,
+)
+from aiclient2api.protocols.gemini.usage import decode_usage
+from aiclient2api.wire import json
+from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.json import NULL, Members
+
+_TEXT, _THOUGHT = Text(text=""), Reasoning()
+_TRUNCATED = ErrorInfo(
+    kind="upstream", code="upstream_truncated", message="the upstream's answer ended without its finish reason"
+)
+_KEPT = (
+    "grounding_metadata",
+    "citation_metadata",
+    "logprobs_result",
+    "safety_ratings",
+    "url_context_metadata",
+    "avg_logprobs",
+    "token_count",
+    "continuation_token",
+)
+
+
+class StreamDecoder:
+    """See protocols.base.StreamDecoder.
+
+    An answer ends with the connection: Google may repeat the finish reason in every chunk and send counts or
+    sources after it.
+    """
+
+    def __init__(self) -> None:
+        self._started = False
+        self._ended = False
+        self._id = ""
+        self._candidates: dict[int, _Candidate] = {}
+        self._usage: Raw | None = None
+        self._blocked: Finish | None = None
+        self._ext: dict[str, Raw] = {}
+
+    def feed(self, frame: Frame) -> list[StreamEvent]:
+        """See protocols.base.StreamDecoder.feed."""
+        if not frame.data or self._ended:
+            return []
+        chunk = json.decode(frame.data, Chunk)
+        if chunk.error is not None:
+            return self._fail(decode_status(chunk.error, None))
+        events: list[StreamEvent] = []
+        if not self._started:
+            events.append(self._start(chunk))
+        if chunk.usage_metadata is not None:
+            self._usage = chunk.usage_metadata
+        if chunk.prompt_feedback is not None:
+            self._feedback(chunk.prompt_feedback)
+        if chunk.model_status is not None:
+            self._ext["modelStatus"] = chunk.model_status
+        for position, piece in enumerate(chunk.candidates or ()):
+            index = position if piece.index is None else piece.index
+            candidate = self._candidates.get(index)
+            if candidate is None:
+                candidate = self._candidates[index] = _Candidate(index, self._id)
+            candidate.feed(piece, events)
+        return events
+
+    def close(self) -> list[StreamEvent]:
+        """See protocols.base.StreamDecoder.close."""
+        if self._ended:
+            return []
+        usage = decode_usage(self._usage) if self._usage is not None else None
+        report: list[StreamEvent] = [UsageReport(usage, final=True)] if usage is not None else []
+        finished = bool(self._candidates) and all(item.is_finished for item in self._candidates.values())
+        if not finished and (self._candidates or self._blocked is None):
+            return [*report, *self._fail(_TRUNCATED)]
+        self._ended = True
+        events: list[StreamEvent] = []
+        for candidate in self._candidates.values():
+            candidate.close(events)
+        events.extend(report)
+        events.extend(
+            CandidateEnd(candidate.finish(), candidate.index) for candidate in self._candidates.values()
+        )
+        blocked = None if self._candidates else self._blocked
+        ext: Ext | None = {PROTOCOL: self._ext} if self._ext else None
+        return [*events, ResponseEnd(ext=ext, blocked=blocked, tier=tier_of(self._usage))]
+
+    def _fail(self, error: ErrorInfo) -> list[StreamEvent]:
+        self._ended = True
+        return [Failure(error)]
+
+    def _start(self, chunk: Chunk) -> ResponseStart:
+        self._started = True
+        self._id = chunk.response_id or ""
+        created = timestamp(chunk.create_time) if chunk.create_time is not None else None
+        if chunk.create_time is not None:
+            self._ext["createTime"] = json.raw(chunk.create_time)
+        return ResponseStart(id=self._id, model=chunk.model_version or "", created=created)
+
+    def _feedback(self, feedback: Raw) -> None:
+        self._blocked = decode_block(feedback)
+        if self._blocked is None:
+            self._ext["promptFeedback"] = feedback
+
+
+class _OpenCall(Struct):
+    """A call whose arguments are still coming."""
+
+    number: int
+    arguments: PartialArguments
+
+
+class _Candidate:
+    """The parts of one candidate."""
+
+    def __init__(self, index: int, response_id: str) -> None:
+        self.index = index
+        self._response_id = response_id
+        self._next = 0
+        self._calls = 0
+        self._open: int | None = None
+        self._is_thought = False
+        self._texts: list[str] = []
+        self._call: _OpenCall | None = None
+        self._reason: str | None = None
+        self._message: str | None = None
+        self._ext: dict[str, Raw] = {}
+
+    @property
+    def is_finished(self) -> bool:
+        """A finish reason was seen."""
+        return self._reason is not None
+
+    def finish(self) -> Finish:
+        """Why the candidate ended."""
+        ext: Ext | None = {PROTOCOL: self._ext} if self._ext else None
+        return decode_finish(self._reason, self._message, ext, has_calls=self._calls > 0)
+
+    def feed(self, piece: CandidateChunk, events: list[StreamEvent]) -> None:
+        """The next piece of this candidate."""
+        if piece.content is not None:
+            for raw in piece.content.parts or ():
+                self._part(raw, events)
+        if piece.finish_reason is not None:
+            self._reason = piece.finish_reason
+            self._message = piece.finish_message
+        for name in _KEPT:
+            value: Raw | None = getattr(piece, name)
+            if value is not None:
+                self._annotate(name, value, events)
+
+    def close(self, events: list[StreamEvent]) -> None:
+        """Close what is open; a call that the upstream finished without saying so is complete."""
+        self._close_call(events)
+        self._close_text(events)
+
+    def _part(self, raw: Raw, events: list[StreamEvent]) -> None:
+        try:
+            piece = text_part.decode(raw)
+        except msgspec.ValidationError:
+            self._other(raw, events)
+            return
+        if piece.thought_signature:
+            self._signed(piece.text, carrier.opaque(SIGNATURE, piece.thought_signature), piece.thought, events)
+        elif piece.text:
+            self._say(piece.text, piece.thought, events)
+
+    def _say(self, text: str, thought: bool, events: list[StreamEvent]) -> None:
+        """Text goes on in the open part of its kind."""
+        number = self._open
+        if number is None or self._is_thought is not thought:
+            self.close(events)
+            number = self._open = self._number()
+            self._is_thought = thought
+            events.append(PartStart(number, _THOUGHT if thought else _TEXT, self.index))
+        if not thought:
+            self._texts.append(text)
+        events.append(PartDelta(number, text, "summary" if thought else "text", 0, None, self.index))
+
+    def _signed(self, text: str, opaque: Opaque, thought: bool, events: list[StreamEvent]) -> None:
+        """A signed part stays alone: Google forbids to join it with another."""
+        self.close(events)
+        number = self._number()
+        if not text:
+            part: Part = Reasoning(opaque=opaque) if thought else Text(text="", opaque=opaque)
+            events += [PartStart(number, part, self.index), PartEnd(number, None, self.index)]
+            return
+        events += [
+            PartStart(number, _THOUGHT if thought else _TEXT, self.index),
+            PartDelta(number, text, "summary" if thought else "text", 0, None, self.index),
+            PartDelta(number, "", "opaque", 0, opaque, self.index),
+            PartEnd(number, None, self.index),
+        ]
+
+    def _other(self, raw: Raw, events: list[StreamEvent]) -> None:
+        members = fields(raw, "parts")
+        if "functionCall" in members and self._streamed_call(members, events):
+            return
+        part = decode_part(raw, "parts")
+        if is_padding(part):
+            return
+        self.close(events)
+        if isinstance(part, ToolCall):
+            self._whole_call(part, events)
+            return
+        number = self._number()
+        events += [PartStart(number, part, self.index), PartEnd(number, None, self.index)]
+
+    def _whole_call(self, call: ToolCall, events: list[StreamEvent]) -> None:
+        number = self._number()
+        header = msgspec.structs.replace(call, arguments="", call_id=call.call_id or self._call_id())
+        self._calls += 1
+        events += [
+            PartStart(number, header, self.index),
+            PartDelta(number, call.arguments, "arguments", 0, None, self.index),
+            PartEnd(number, None, self.index),
+        ]
+
+    def _call_id(self) -> str:
+        return ids.synthetic_call_id(self._response_id, str(self.index), str(self._calls))
+
+    def _streamed_call(self, members: Members, events: list[StreamEvent]) -> bool:
+        """Arguments in pieces; false for a call that is whole."""
+        call = child(members, "functionCall")
+        if call is None:
+            return True
+        name, goes_on = call.take("name", str), call.take("willContinue", bool) or False
+        pieces = [json.decode(raw, PartialArg, path) for raw, path in elements(call, "partialArgs")]
+        if name is not None and not goes_on and not pieces:
+            return False
+        if name is not None:
+            self.close(events)
+            self._open_call(name, call, members, events)
+        if self._call is None:
+            raise MalformedMessage("a function call goes on that has not begun", "functionCall")
+        for piece in pieces:
+            self._call.arguments.add(piece)
+        args = call.raw("args")
+        if args is not None and args != NULL:
+            self._call.arguments.whole = arguments_text(args)
+        if not goes_on:
+            self._close_call(events)
+        return True
+
+    def _open_call(self, name: str, call: Members, part: Members, events: list[StreamEvent]) -> None:
+        call_id, signature = call.take("id", str), part.take("thoughtSignature", str)
+        header = ToolCall(
+            call_id=call_id or self._call_id(),
+            name=name,
+            synthetic_id=not call_id,
+            opaque=carrier.opaque(SIGNATURE, signature) if signature else None,
+        )
+        number = self._number()
+        self._calls += 1
+        self._call = _OpenCall(number, PartialArguments())
+        events.append(PartStart(number, header, self.index))
+
+    def _close_call(self, events: list[StreamEvent]) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            events += [
+                PartDelta(call.number, call.arguments.text(), "arguments", 0, None, self.index),
+                PartEnd(call.number, None, self.index),
+            ]
+
+    def _close_text(self, events: list[StreamEvent]) -> None:
+        if self._open is not None:
+            events.append(PartEnd(self._open, None, self.index))
+            self._open = None
+            self._texts.clear()
+
+    def _annotate(self, name: str, value: Raw, events: list[StreamEvent]) -> None:
+        """Sources and probabilities belong to the open text; everything is kept for this protocol."""
+        self._ext[_camel[name]] = value
+        if self._open is None or self._is_thought:
+            return
+        if name == "grounding_metadata":
+            events.extend(
+                PartDelta(self._open, "", "citation", 0, citation, self.index)
+                for citation in decode_grounding(value, "".join(self._texts))
+            )
+        elif name == "logprobs_result":
+            logprobs = decode_logprobs(value)
+            if logprobs:
+                events.append(PartDelta(self._open, "", "logprobs", 0, logprobs, self.index))
+
+    def _number(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+
+_camel = {field.name: field.encode_name for field in msgspec.structs.fields(CandidateChunk)}

@@ -1,0 +1,108 @@
+"""An upstream's chunks to events.
+
+Lenient where servers differ: a missing tool index, a whole call in one chunk, an index that is used again with
+another id, the role in every chunk, a finish reason twice, usage in any chunk.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from aiclient2api.errors import ErrorInfo, MalformedMessage
+from aiclient2api.ir.events import (
+    Failure,
+    Ping,
+    ResponseEnd,
+    ResponseStart,
+    StreamEvent,
+    UsageReport,
+)
+from aiclient2api.ir.response import Usage
+from aiclient2api.protocols.openai_chat.candidate_decoder import CandidateDecoder
+from aiclient2api.protocols.openai_chat.schema import NAME, Chunk, ChunkChoice, chunk_decoder, has_value
+from aiclient2api.protocols.openai_chat.usage import decode_usage
+from aiclient2api.protocols.openai_errors import decode_error_object
+from aiclient2api.wire import json
+from aiclient2api.wire.frames import Frame
+
+DONE = b"[DONE]"
+
+TRUNCATED = ErrorInfo(
+    kind="upstream", message="the upstream's answer ended early", code="upstream_truncated", type="server_error"
+)
+
+
+def parse_chunk(data: bytes) -> Chunk:
+    """One chunk. Raises MalformedMessage."""
+    try:
+        return chunk_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedMessage(f"not a chat completion chunk: {error}") from None
+
+
+class ChatStreamDecoder:
+    """See base.StreamDecoder."""
+
+    def __init__(self) -> None:
+        self._id = ""
+        self._started = False
+        self._over = False
+        self._candidates: dict[int, CandidateDecoder] = {}
+        self._usage: Usage | None = None
+
+    def feed(self, frame: Frame) -> list[StreamEvent]:
+        """The events of one chunk."""
+        if self._over:
+            return []
+        if not frame.data:
+            return [Ping()]
+        if frame.data == DONE:
+            return self.close()
+        chunk = parse_chunk(frame.data)
+        if has_value(chunk.error):
+            return self._failed(decode_error_object(chunk.error))
+        events: list[StreamEvent] = []
+        if has_value(chunk.usage):
+            self._usage = decode_usage(chunk.usage)
+        # Azure sends a chunk without choices, id and model before the first real one
+        if not self._started and (chunk.choices or has_value(chunk.usage)):
+            events.append(self._start(chunk))
+        for choice in chunk.choices or ():
+            self._choice(choice, events)
+        return events
+
+    def close(self) -> list[StreamEvent]:
+        """The end: whole if every candidate had its finish reason, else a failure."""
+        if self._over:
+            return []
+        if not self._candidates or not all(each.finished for each in self._candidates.values()):
+            return self._failed(TRUNCATED)
+        self._over = True
+        return [*self._usage_report(), ResponseEnd()]
+
+    def _start(self, chunk: Chunk) -> ResponseStart:
+        self._started = True
+        self._id = chunk.id or ""
+        fingerprint = chunk.system_fingerprint
+        return ResponseStart(
+            id=self._id,
+            model=chunk.model or "",
+            created=chunk.created,
+            ext={NAME: {"system_fingerprint": json.raw(fingerprint)}} if fingerprint else None,
+            tier=chunk.service_tier,
+        )
+
+    def _choice(self, choice: ChunkChoice, events: list[StreamEvent]) -> None:
+        candidate = self._candidates.get(choice.index)
+        if candidate is None:
+            candidate = self._candidates[choice.index] = CandidateDecoder(choice.index, self._id)
+        if has_value(choice.usage):
+            self._usage = decode_usage(choice.usage)
+        candidate.feed(choice, events)
+
+    def _failed(self, error: ErrorInfo) -> list[StreamEvent]:
+        self._over = True
+        return [*self._usage_report(), Failure(error)]
+
+    def _usage_report(self) -> list[StreamEvent]:
+        return [UsageReport(self._usage, final=True)] if self._usage is not None else []

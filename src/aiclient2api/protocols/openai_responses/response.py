@@ -1,0 +1,124 @@
+"""Complete answers, both ways."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiclient2api.ir.loss import Encoded
+from aiclient2api.ir.parts import HostedCall, Part, Refusal, ToolCall
+from aiclient2api.ir.request import ModelRequest, Turn
+from aiclient2api.ir.response import Candidate, Finish, FinishReason, ModelResponse
+from aiclient2api.protocols.openai_responses.decode_items import decode_output_item
+from aiclient2api.protocols.openai_responses.echo import created_at, outcome, raw_members, request_echo
+from aiclient2api.protocols.openai_responses.errors import decode_failure
+from aiclient2api.protocols.openai_responses.output_items import output_items, response_id
+from aiclient2api.protocols.openai_responses.schema import CLIENT_EXECUTED, NAME, compact, ext_of
+from aiclient2api.protocols.openai_responses.settings import client_tier
+from aiclient2api.protocols.openai_responses.tools import custom_names
+from aiclient2api.protocols.openai_responses.usage import decode_usage, encode_usage
+from aiclient2api.protocols.report import LossReport
+from aiclient2api.wire import json
+from aiclient2api.wire.http import JSON_HEADERS, WireResponse
+from aiclient2api.wire.json import Members
+
+_INCOMPLETE: Final[dict[str, FinishReason]] = {
+    "max_output_tokens": "length",
+    "content_filter": "content_filter",
+    "steered": "steered",
+}
+
+
+def decode_response(response: WireResponse) -> ModelResponse:
+    """An upstream's complete answer."""
+    return decode_body(Members.parse(response.body))
+
+
+def decode_body(members: Members) -> ModelResponse:
+    """A response object."""
+    parts: list[Part] = []
+    path = members.at("output")
+    for index, raw in enumerate(members.array("output") or ()):
+        parts.extend(decode_output_item(raw, f"{path}[{index}]"))
+    return decode_envelope(members, parts)
+
+
+def decode_envelope(members: Members, parts: list[Part]) -> ModelResponse:
+    """A response object whose output was decoded before (or streamed) to `parts`."""
+    members.take("object", str)
+    status = members.take("status", str)
+    candidate = Candidate(
+        turn=Turn(role="assistant", parts=parts), finish=_decode_finish(status, members, parts)
+    )
+    return ModelResponse(
+        protocol=NAME,
+        id=members.take("id", str) or "",
+        model=members.take("model", str) or "",
+        created=members.take("created_at", float),
+        candidates=[candidate],
+        usage=decode_usage(members.object("usage")),
+        status=status,
+        tier=members.take("service_tier", str),
+        ext=ext_of(members),
+    )
+
+
+def _decode_finish(status: str | None, members: Members, parts: list[Part]) -> Finish:
+    """Why the answer ended. An interrupted one may hold a truncated call: that is no tool use."""
+    details = members.object("incomplete_details")
+    match status:
+        case "incomplete":
+            reason = details.take("reason", str) if details else None
+            return Finish(reason=_INCOMPLETE.get(reason or "", "other"), raw=reason or status)
+        case "failed":
+            error = members.peek("error")
+            info = decode_failure(error if error is not None else b"{}")
+            return Finish(reason="error", raw=info.code or status, explanation=info.message)
+        case "cancelled":
+            return Finish(reason="cancelled", raw=status)
+        case "in_progress" | "queued":
+            return Finish(reason="unknown", raw=status)
+        case _:
+            return Finish(reason=_completed(parts), raw=status)
+
+
+def _completed(parts: list[Part]) -> FinishReason:
+    for part in parts:
+        if isinstance(part, ToolCall) or (isinstance(part, HostedCall) and part.wire_type in CLIENT_EXECUTED):
+            return "tool_use"
+    return "refusal" if any(isinstance(part, Refusal) for part in parts) else "stop"
+
+
+def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:
+    """A complete answer for a client."""
+    report = LossReport(NAME)
+    if response.protocol != NAME:
+        report.foreign_ext(response, "response")
+    for candidate in response.candidates[1:]:
+        report.dropped("candidates", f"candidates[{candidate.index}]")
+    first = (
+        response.candidates[0] if response.candidates else Candidate(turn=Turn(role="assistant", parts=[]))
+    )
+    parts = first.turn.parts
+    id_ = response.id if response.protocol == NAME else response_id(response.id)
+    body: dict[str, object] = {
+        "id": id_,
+        "object": "response",
+        "created_at": created_at(response.created),
+        **request_echo(request),
+        **outcome(response.blocked or first.finish, any(isinstance(part, Refusal) for part in parts)),
+        "model": response.model or request.model,
+        "output": output_items(parts, id_, custom_names(request), report),
+        "usage": encode_usage(response.usage) if response.usage else None,
+        **compact({"service_tier": client_tier(response.tier)}),
+        **raw_members(response.ext),
+    }
+    if response.protocol == NAME:
+        body |= _own_outcome(response.status, first.finish)
+    return Encoded(WireResponse(status=200, body=json.encode(body), headers=JSON_HEADERS), report.losses)
+
+
+def _own_outcome(status: str | None, finish: Finish | None) -> dict[str, object]:
+    """The words of an upstream of this protocol, where it had any."""
+    if status == "incomplete" and finish is not None:
+        return {"status": status, "incomplete_details": {"reason": finish.raw}}
+    return compact({"status": status})
