@@ -119,10 +119,10 @@ def is_padding(part: Part) -> bool:
 
 def _annotate(members: Members, parts: list[Part]) -> None:
     """Attach sources and probabilities to the last text; the raw members stay in the candidate's `ext`."""
-    place = next((at for at in reversed(range(len(parts))) if isinstance(parts[at], Text)), None)
-    if place is None:
+    found = next(((at, part) for at, part in reversed(list(enumerate(parts))) if _is_spoken(part)), None)
+    if found is None:
         return
-    text = parts[place]
+    place, text = found
     assert isinstance(text, Text)
     grounding, logprobs = members.peek("groundingMetadata"), members.peek("logprobsResult")
     if grounding is not None and grounding != NULL:
@@ -130,6 +130,10 @@ def _annotate(members: Members, parts: list[Part]) -> None:
     if logprobs is not None and logprobs != NULL:
         text = msgspec.structs.replace(text, logprobs=decode_logprobs(logprobs) or None)
     parts[place] = text
+
+
+def _is_spoken(part: Part) -> bool:
+    return isinstance(part, Text) and bool(part.text)
 
 
 def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:

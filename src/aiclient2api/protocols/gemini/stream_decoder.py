@@ -43,16 +43,11 @@ _TEXT, _THOUGHT = Text(text=""), Reasoning()
 _TRUNCATED = ErrorInfo(
     kind="upstream", code="upstream_truncated", message="the upstream's answer ended without its finish reason"
 )
-_KEPT = (
-    "grounding_metadata",
-    "citation_metadata",
-    "logprobs_result",
-    "safety_ratings",
-    "url_context_metadata",
-    "avg_logprobs",
-    "token_count",
-    "continuation_token",
-)
+_KEPT = {
+    field.name: field.encode_name
+    for field in msgspec.structs.fields(CandidateChunk)
+    if field.name not in ("index", "content", "finish_reason", "finish_message")
+}
 
 
 class StreamDecoder:
@@ -107,7 +102,7 @@ class StreamDecoder:
         self._ended = True
         events: list[StreamEvent] = []
         for candidate in self._candidates.values():
-            candidate.close(events)
+            candidate.end(events)
         events.extend(report)
         events.extend(
             CandidateEnd(candidate.finish(), candidate.index) for candidate in self._candidates.values()
@@ -175,10 +170,29 @@ class _Candidate:
         if piece.finish_reason is not None:
             self._reason = piece.finish_reason
             self._message = piece.finish_message
-        for name in _KEPT:
+        if piece.logprobs_result is not None and self._open is not None and not self._is_thought:
+            logprobs = decode_logprobs(piece.logprobs_result)
+            if logprobs:
+                events.append(PartDelta(self._open, "", "logprobs", 0, logprobs, self.index))
+        if piece.finish_reason is not None or piece.grounding_metadata is not None:
+            self._keep(piece)
+
+    def _keep(self, piece: CandidateChunk) -> None:
+        """What has no place in the IR goes back to a client of this protocol only; the last one wins."""
+        for name, key in _KEPT.items():
             value: Raw | None = getattr(piece, name)
             if value is not None:
-                self._annotate(name, value, events)
+                self._ext[key] = value
+
+    def end(self, events: list[StreamEvent]) -> None:
+        """The candidate is complete: now its sources are known to be final."""
+        grounding = self._ext.get("groundingMetadata")
+        if grounding is not None and self._open is not None and not self._is_thought:
+            events.extend(
+                PartDelta(self._open, "", "citation", 0, citation, self.index)
+                for citation in decode_grounding(grounding, "".join(self._texts))
+            )
+        self.close(events)
 
     def close(self, events: list[StreamEvent]) -> None:
         """Close what is open; a call that the upstream finished without saying so is complete."""
@@ -262,6 +276,8 @@ class _Candidate:
         if name is not None:
             self.close(events)
             self._open_call(name, call, members, events)
+        if self._call is None and not pieces:
+            return True
         if self._call is None:
             raise MalformedMessage("a function call goes on that has not begun", "functionCall")
         for piece in pieces:
@@ -300,24 +316,7 @@ class _Candidate:
             self._open = None
             self._texts.clear()
 
-    def _annotate(self, name: str, value: Raw, events: list[StreamEvent]) -> None:
-        """Sources and probabilities belong to the open text; everything is kept for this protocol."""
-        self._ext[_camel[name]] = value
-        if self._open is None or self._is_thought:
-            return
-        if name == "grounding_metadata":
-            events.extend(
-                PartDelta(self._open, "", "citation", 0, citation, self.index)
-                for citation in decode_grounding(value, "".join(self._texts))
-            )
-        elif name == "logprobs_result":
-            logprobs = decode_logprobs(value)
-            if logprobs:
-                events.append(PartDelta(self._open, "", "logprobs", 0, logprobs, self.index))
-
     def _number(self) -> int:
         self._next += 1
         return self._next - 1
 
-
-_camel = {field.name: field.encode_name for field in msgspec.structs.fields(CandidateChunk)}

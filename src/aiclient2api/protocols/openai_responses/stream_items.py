@@ -1,197 +1,207 @@
-"""The stream grammar of one output item: what is written when it begins, grows and is done."""
+"""The stream grammar of the items beside messages: thoughts, calls, and what arrives whole."""
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Literal
 
 import msgspec
 
 from aiclient2api.ir.events import PartDelta
 from aiclient2api.ir.fold import PartBuilder
-from aiclient2api.ir.parts import Citation, Opaque, Part, Reasoning, Refusal, Text, ToolCall
-from aiclient2api.protocols.openai_responses.annotations import encode_citation, encode_logprobs
+from aiclient2api.ir.parts import Part, Reasoning, ToolCall
 from aiclient2api.protocols.openai_responses.output_items import (
     as_custom,
     call_item,
-    content_part,
-    message_item,
+    item_id,
     reasoning_item,
+    whole_item,
 )
+from aiclient2api.protocols.openai_responses.stream_writer import EventWriter, Output
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
 
-_EVENT: Final = b'event: %b\ndata: {"type":"%b","sequence_number":%d,%b}\n\n'
+_Channel = Literal["summary", "raw"]
 
 
-class EventWriter:
-    """Numbers and frames events."""
+class Place:
+    """Where an item stands: its id and index in the output."""
 
-    __slots__ = ("_sequence",)
+    __slots__ = ("id", "output_index", "where")
 
-    def __init__(self) -> None:
-        self._sequence = 0
-
-    def write(self, name: bytes, members: bytes) -> bytes:
-        """One event; `members` is what its object holds beside type and number."""
-        number = self._sequence
-        self._sequence = number + 1
-        return _EVENT % (name, name, number, members)
-
-    def item(self, name: bytes, output_index: int, item: object) -> bytes:
-        """An event that carries a whole item."""
-        return self.write(name, b'"output_index":%d,"item":%b' % (output_index, json.encode(item)))
+    def __init__(self, part: Part, prefix: str, response: str, output: Output) -> None:
+        self.output_index = output.reserve()
+        self.id = part.id or item_id(prefix, response, self.output_index)
+        self.where = b'"item_id":%b,"output_index":%d,' % (json.encode(self.id), self.output_index)
 
 
-class PartWriter(Protocol):
-    """Writes one part of the answer."""
+class ReasoningWriter:
+    """A thought: sections of summary or raw text, one open at a time, and its sealed state at the end."""
 
-    def delta(self, event: PartDelta) -> bytes:
-        """The next piece of its content."""
-        ...
+    __slots__ = ("_builder", "_counts", "_current", "_output", "_pieces", "_place", "_writer")
 
-    def end(self, part: Part | None) -> bytes:
-        """Its end; `part` is the authoritative whole, if the source had one."""
-        ...
-
-
-class Message:
-    """A message item: several content parts, done when it was sealed and none of them is open any more."""
-
-    __slots__ = ("_contents", "_is_done", "_is_sealed", "_open", "_report", "id", "item", "output_index", "writer")
-
-    def __init__(self, id_: str, output_index: int, writer: EventWriter, report: LossReport) -> None:
-        self.id = id_
-        self.output_index = output_index
-        self.writer = writer
-        self.item: dict[str, object] | None = None
-        self._report = report
-        self._contents: dict[int, Part] = {}
-        self._open = 0
-        self._is_sealed = False
-        self._is_done = False
-
-    def begin(self, first: Part) -> bytes:
-        """`output_item.added`."""
-        item = message_item([first], self.id, LossReport(""))
-        empty = {**item, "status": "in_progress", "content": []}
-        return self.writer.item(b"response.output_item.added", self.output_index, empty)
-
-    def open_content(self) -> int:
-        """Reserves the next content index."""
-        index = len(self._contents) + self._open
-        self._open += 1
-        return index
-
-    def close_content(self, index: int, part: Part) -> bytes:
-        """A content part is done, and perhaps the message with it."""
-        self._contents[index] = part
-        self._open -= 1
-        return self._finish()
-
-    def seal(self) -> bytes:
-        """No content part will follow."""
-        self._is_sealed = True
-        return self._finish()
-
-    def _finish(self) -> bytes:
-        if not self._is_sealed or self._open or self._is_done:
-            return b""
-        self._is_done = True
-        parts = [part for _, part in sorted(self._contents.items(), key=lambda item: item[0])]
-        self.item = message_item(parts, self.id, self._report)
-        return self.writer.item(b"response.output_item.done", self.output_index, self.item)
-
-
-class ContentWriter:
-    """Text or a refusal inside a message."""
-
-    __slots__ = ("_builder", "_delta", "_index", "_is_refusal", "_message", "_where")
-
-    def __init__(self, message: Message, header: Text | Refusal) -> None:
-        self._message = message
+    def __init__(self, header: Reasoning, response: str, output: Output, writer: EventWriter) -> None:
         self._builder = PartBuilder(header)
-        self._index = message.open_content()
-        self._is_refusal = isinstance(header, Refusal)
-        self._where = b'"item_id":%b,"output_index":%d,"content_index":%d,' % (
-            json.encode(message.id),
-            message.output_index,
-            self._index,
-        )
+        self._place = Place(header, "rs", response, output)
+        self._output = output
+        self._writer = writer
+        self._current: tuple[_Channel, int] | None = None
+        self._counts: dict[str, int] = {"summary": 0, "raw": 0}
+        self._pieces: list[str] = []
 
     def begin(self) -> bytes:
-        """`content_part.added`, always with empty content."""
-        empty: Part = Refusal() if self._is_refusal else Text(text="")
-        part = json.encode(content_part(empty, LossReport("")))
-        return self._message.writer.write(b"response.content_part.added", self._where + b'"part":' + part)
+        """`output_item.added`; the sealed state follows when the item is done."""
+        item: dict[str, object] = {"id": self._place.id, "type": "reasoning", "summary": []}
+        return self._writer.item_added(self._place.output_index, item)
 
     def delta(self, event: PartDelta) -> bytes:
-        """A piece of text, an annotation, or the logprobs of what was just written."""
+        """A piece of a section; another section's first piece ends the one before."""
         self._builder.add(event)
         match event.channel:
-            case "text":
-                members = b'%b"delta":%b,"logprobs":[]' % (self._where, json.encode(event.text))
-                return self._message.writer.write(b"response.output_text.delta", members)
-            case "refusal":
-                members = b'%b"delta":%b' % (self._where, json.encode(event.text))
-                return self._message.writer.write(b"response.refusal.delta", members)
-            case "logprobs" if isinstance(event.value, list):
-                logprobs = json.encode(encode_logprobs(event.value))
-                members = b'%b"delta":"","logprobs":%b' % (self._where, logprobs)
-                return self._message.writer.write(b"response.output_text.delta", members)
-            case "citation" if isinstance(event.value, Citation):
-                return self._annotation(event.value)
+            case "summary" | "raw" as channel:
+                key = (channel, event.index)
             case _:
                 return b""
-
-    def _annotation(self, citation: Citation) -> bytes:
-        length = sum(len(piece) for piece in self._builder.pieces)
-        annotation = encode_citation(citation, length)
-        if annotation is None:
-            return b""
-        index = sum(
-            1 for earlier in self._builder.citations[:-1] if encode_citation(earlier, 0) is not None
+        opened = b""
+        if key != self._current:
+            opened = self._end_section() + self._begin_section(channel)
+            self._current = key
+        self._pieces.append(event.text)
+        name = (
+            b"response.reasoning_summary_text.delta"
+            if channel == "summary"
+            else b"response.reasoning_text.delta"
         )
-        members = b'%b"annotation_index":%d,"annotation":%b' % (self._where, index, json.encode(annotation))
-        return self._message.writer.write(b"response.output_text.annotation.added", members)
+        return opened + self._write(name, channel, b'"delta":' + json.encode(event.text))
+
+    def _write(self, name: bytes, channel: _Channel, members: bytes) -> bytes:
+        index = b"summary_index" if channel == "summary" else b"content_index"
+        section = b'%b"%b":%d,' % (self._place.where, index, self._counts[channel] - 1)
+        return self._writer.write(name, section + members)
+
+    def _begin_section(self, channel: _Channel) -> bytes:
+        self._counts[channel] += 1
+        self._pieces.clear()
+        if channel == "summary":
+            return self._write(
+                b"response.reasoning_summary_part.added", channel, b'"part":{"type":"summary_text","text":""}'
+            )
+        return self._write(
+            b"response.content_part.added", channel, b'"part":{"type":"reasoning_text","text":""}'
+        )
+
+    def _end_section(self) -> bytes:
+        if self._current is None:
+            return b""
+        channel, _ = self._current
+        text = json.encode("".join(self._pieces))
+        if channel == "summary":
+            done, closed, type_ = (
+                b"response.reasoning_summary_text.done",
+                b"response.reasoning_summary_part.done",
+                b"summary_text",
+            )
+        else:
+            done, closed, type_ = (
+                b"response.reasoning_text.done",
+                b"response.content_part.done",
+                b"reasoning_text",
+            )
+        part = b'"part":{"type":"%b","text":%b}' % (type_, text)
+        return self._write(done, channel, b'"text":' + text) + self._write(closed, channel, part)
 
     def end(self, part: Part | None) -> bytes:
-        """`*.done`, `content_part.done`, and the item's end where this was its last part."""
+        """`output_item.done` with the sealed state."""
+        built = self._builder.whole()
+        whole = part if isinstance(part, Reasoning) else built
+        assert isinstance(whole, Reasoning), "a thought stays one"
+        if whole.opaque is None and built.opaque is not None:
+            whole = msgspec.structs.replace(whole, opaque=built.opaque)
+        item = reasoning_item(whole, self._place.id, self._writer.report) | {"id": self._place.id}
+        self._output.add(self._place.output_index, item)
+        return self._end_section() + self._writer.item_done(self._place.output_index, item)
+
+
+class CallWriter:
+    """A call. One to an emulated free-text tool is held back until its text is known."""
+
+    __slots__ = ("_builder", "_customs", "_is_held", "_kind", "_output", "_place", "_writer")
+
+    def __init__(
+        self, header: ToolCall, response: str, customs: frozenset[str], output: Output, writer: EventWriter
+    ) -> None:
+        self._builder = PartBuilder(header)
+        self._customs = customs
+        self._is_held = header.kind == "function" and header.name in customs
+        self._kind = "custom" if self._is_held else header.kind
+        self._place = Place(header, "ctc" if self._kind == "custom" else "fc", response, output)
+        self._output = output
+        self._writer = writer
+
+    def begin(self) -> bytes:
+        """`output_item.added` with empty arguments."""
+        header = self._builder.part
+        assert isinstance(header, ToolCall), "a call's header is a call"
+        empty = msgspec.structs.replace(header, kind=self._kind, arguments="", status="in_progress")
+        item = call_item(empty, self._place.id, LossReport("")) | {"id": self._place.id}
+        added = self._writer.item_added(self._place.output_index, item)
+        return added + (self._delta(header.arguments) if header.arguments and not self._is_held else b"")
+
+    def delta(self, event: PartDelta) -> bytes:
+        """A piece of the arguments."""
+        self._builder.add(event)
+        if event.channel != "arguments" or self._is_held:
+            return b""
+        return self._delta(event.text)
+
+    def _delta(self, text: str) -> bytes:
+        name = (
+            b"response.custom_tool_call_input.delta"
+            if self._kind == "custom"
+            else b"response.function_call_arguments.delta"
+        )
+        return self._writer.write(name, self._place.where + b'"delta":' + json.encode(text))
+
+    def end(self, part: Part | None) -> bytes:
+        """The whole arguments, and `output_item.done`."""
+        whole = part if isinstance(part, ToolCall) else self._builder.whole()
+        assert isinstance(whole, ToolCall), "a call stays one"
+        call = as_custom(whole, self._customs)
+        held = self._delta(call.arguments) if self._is_held and call.arguments else b""
+        name, member = (
+            (b"response.custom_tool_call_input.done", b"input")
+            if self._kind == "custom"
+            else (b"response.function_call_arguments.done", b"arguments")
+        )
+        done = self._writer.write(
+            name, b'%b"%b":%b' % (self._place.where, member, json.encode(call.arguments))
+        )
+        item = call_item(call, self._place.id, self._writer.report) | {"id": self._place.id}
+        self._output.add(self._place.output_index, item)
+        return held + done + self._writer.item_done(self._place.output_index, item)
+
+
+class WholeWriter:
+    """A part that arrives whole (an image, a native item), or one that this protocol has no form for."""
+
+    __slots__ = ("_builder", "_output", "_response", "_writer")
+
+    def __init__(self, header: Part, response: str, output: Output, writer: EventWriter) -> None:
+        self._builder = PartBuilder(header)
+        self._response = response
+        self._output = output
+        self._writer = writer
+
+    def delta(self, event: PartDelta) -> bytes:
+        """Collects; the item is written when it is whole."""
+        self._builder.add(event)
+        return b""
+
+    def end(self, part: Part | None) -> bytes:
+        """The whole item at once, or nothing."""
         whole = part or self._builder.whole()
-        body = content_part(whole, LossReport(""))
-        write = self._message.writer.write
-        if isinstance(whole, Refusal):
-            done = write(b"response.refusal.done", b'%b"refusal":%b' % (self._where, json.encode(whole.text)))
-        else:
-            assert isinstance(whole, Text), "a text part stays one"
-            logprobs = json.encode(encode_logprobs(whole.logprobs or []))
-            members = b'%b"text":%b,"logprobs":%b' % (self._where, json.encode(whole.text), logprobs)
-            done = write(b"response.output_text.done", members)
-        closed = write(b"response.content_part.done", self._where + b'"part":' + json.encode(body))
-        return done + closed + self._message.close_content(self._index, whole)
-
-
-class ItemWriter:
-    """What reasoning and calls have in common: an item of their own."""
-
-    __slots__ = ("builder", "id", "item", "output_index", "report", "writer")
-
-    def __init__(self, header: Part, id_: str, output_index: int, writer: EventWriter, report: LossReport) -> None:
-        self.builder = PartBuilder(header)
-        self.id = header.id or id_
-        self.output_index = output_index
-        self.writer = writer
-        self.report = report
-        self.item: dict[str, object] | None = None
-
-    def added(self, item: dict[str, object]) -> bytes:
-        """`output_item.added`."""
-        return self.writer.item(b"response.output_item.added", self.output_index, item)
-
-    def done(self, item: dict[str, object]) -> bytes:
-        """`output_item.done`."""
-        self.item = item
-        return self.writer.item(b"response.output_item.done", self.output_index, item)
-
-    def where(self) -> bytes:
-        """The members that say which item an event speaks of."""
-        return b'"item_id":%b,"output_index":%d,' % (json.encode(self.id), self.output_index)
+        item = whole_item(whole, self._response, self._output.peek(), frozenset(), self._writer.report)
+        if item is None:
+            return b""
+        output_index = self._output.reserve()
+        self._output.add(output_index, item)
+        return self._writer.item_added(output_index, item) + self._writer.item_done(output_index, item)
