@@ -9,6 +9,7 @@ import click
 
 from aiclient2api.cli.options import config_option, load_config, warn
 from aiclient2api.config.demo import demo_config, wants_demo
+from aiclient2api.config.model import Config
 
 
 @click.command()
@@ -33,13 +34,13 @@ def serve(
     drain: float | None,
 ) -> int:
     """Run the gateway."""
-    from aiclient2api.server.run import run
+    from aiclient2api.cli.start import run
 
     server = {
         "host": host,
         "port": port,
         "workers": workers,
-        "drain": None if drain is None else f"{drain}s",
+        "drain": None if drain is None else f"{drain:f}s",
     }
     overrides = {
         "server": {key: value for key, value in server.items() if value is not None},
@@ -49,4 +50,8 @@ def serve(
         config = demo_config(environ=os.environ, overrides=overrides)
         warn(config)
         return run(config, demo=True)
-    return run(load_config(path, overrides), demo=False)
+
+    def read() -> Config:
+        return load_config(path, overrides)
+
+    return run(read(), demo=False, reload=read)

@@ -15,8 +15,8 @@ from aiclient2api.errors import ConfigError
 from aiclient2api.runtime import Runtime
 from aiclient2api.server.app import App
 from aiclient2api.server.listen import Listener, ListenSettings
-from aiclient2api.simulator.serve import running
 from aiclient2api.simulator.app import Simulator
+from aiclient2api.simulator.serve import running
 from aiclient2api.simulator.settings import SimulatorSettings
 
 RETIRE_POLL = 0.5

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, cast
-
-import msgspec
 
 from aiclient2api.config.model import ClientKey, Document, Server, Store
 from aiclient2api.providers.base_url import is_loopback_host
@@ -15,6 +13,12 @@ from aiclient2api.routing.targets import Entry, expand
 SHORT_KEY: Final = 16
 """Characters under which a secret can be guessed."""
 
+_WITHOUT_EFFECT: Final[Sequence[tuple[str, str, object]]] = [
+    ("policy", "affinity", "off"),
+    ("log", "prompts", False),
+    ("secrets", "previous", ()),
+]
+"""Section, key, and the value that is what this version does anyway."""
 _KEYS_WITHOUT_EFFECT: Final = ("rpm", "tpm", "concurrency", "expires")
 
 
@@ -81,17 +85,18 @@ def _secrets(document: Document) -> Iterator[str]:
             yield f"secrets.{name}: needs at least {SHORT_KEY} characters"
 
 
-def warnings(document: Document) -> Iterator[str]:
-    """What is accepted but has no effect, or not the one that was meant."""
+def warnings(document: Document, data: Mapping[str, object]) -> Iterator[str]:
+    """What is accepted but has no effect, or not the one that was meant; `data` is what was written."""
     if document.store.url == "embedded":
-        yield "store.url: the embedded store is not available in this version, memory is used: state is lost at stop"
-    for index, key in enumerate(document.keys):
-        for name in _set(key, _KEYS_WITHOUT_EFFECT):
-            yield f"keys[{index}].{name}: is not enforced in this version"
-        if len(key.key.reveal()) < SHORT_KEY:
+        yield "store.url: the embedded store is not available in this version; memory forgets all state at stop"
+    for section, key, harmless in _WITHOUT_EFFECT:
+        written = data.get(section)
+        has_key = isinstance(written, Mapping) and key in cast(Mapping[object, object], written)
+        if has_key and getattr(getattr(document, section), key) != harmless:
+            yield f"{section}.{key}: has no effect in this version"
+    for index, client_key in enumerate(document.keys):
+        for name in _KEYS_WITHOUT_EFFECT:
+            if getattr(client_key, name) is not None:
+                yield f"keys[{index}].{name}: is not enforced in this version"
+        if len(client_key.key.reveal()) < SHORT_KEY:
             yield f"keys[{index}].key: is shorter than {SHORT_KEY} characters and easily guessed"
-
-
-def _set(section: msgspec.Struct, names: Iterable[str]) -> list[str]:
-    """Which of these keys have a value."""
-    return [name for name in names if getattr(section, name) is not None]

@@ -72,7 +72,7 @@ def build(
         secrets=document.secrets,
         families={pattern: spec.name for spec in registry for pattern in spec.family},
         source=source,
-        warnings=tuple(checks.warnings(document)),
+        warnings=tuple(checks.warnings(document, data)),
     )
 
 

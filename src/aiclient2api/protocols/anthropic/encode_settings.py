@@ -6,7 +6,6 @@ from msgspec import Raw
 
 from aiclient2api.ir.request import ModelRequest, OutputFormat, Sampling, Thinking
 from aiclient2api.protocols.anthropic.ext import kept
-from aiclient2api.protocols.anthropic.json_schema import from_openapi
 from aiclient2api.protocols.anthropic.schema import (
     DYNAMIC_BUDGET,
     EFFORT_BUDGETS,
@@ -16,6 +15,7 @@ from aiclient2api.protocols.anthropic.schema import (
     THINKING_TYPES,
     effort_of_budget,
 )
+from aiclient2api.protocols.openapi_schema import to_json_schema
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 
@@ -208,7 +208,7 @@ def output_format(output: OutputFormat | None, report: LossReport, *, native: bo
         return None
     schema: Raw = output.schema.raw
     if output.schema.dialect == "openapi":
-        schema = from_openapi(schema)
+        schema = to_json_schema(schema)
     if output.name is not None or output.description is not None:
         report.dropped("output.schema.name", "output")
     if output.strict is False:

@@ -18,8 +18,8 @@ from aiclient2api.ir.request import (
 )
 from aiclient2api.protocols.anthropic.encode_parts import PartWriter
 from aiclient2api.protocols.anthropic.ext import kept
-from aiclient2api.protocols.anthropic.json_schema import from_openapi
 from aiclient2api.protocols.anthropic.schema import EXPLICIT_TYPE, NAME
+from aiclient2api.protocols.openapi_schema import to_json_schema
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
@@ -73,7 +73,7 @@ def _input_schema(parameters: Schema | None) -> Raw:
     """The schema as the provider requires it: an object's, verbatim where it is one."""
     if parameters is None:
         return _NO_PARAMETERS
-    schema = from_openapi(parameters.raw) if parameters.dialect == "openapi" else parameters.raw
+    schema = to_json_schema(parameters.raw) if parameters.dialect == "openapi" else parameters.raw
     members = Members.parse(schema, "parameters")
     if "type" in members:
         return schema

@@ -111,4 +111,3 @@ def encode_logprobs(logprobs: list[TokenLogprob]) -> Wire:
 def _plain(item: TokenLogprob) -> Wire:
     kept = item.ext.get(PROTOCOL, {}) if item.ext else {}
     return {"token": item.token, "logProbability": item.logprob, **kept}
-

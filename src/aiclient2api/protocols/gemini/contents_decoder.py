@@ -51,7 +51,9 @@ class ContentsDecoder:
         """Add parts of one content: to the running turn of the same speaker, or as a new turn."""
         last = self._turns[-1] if self._turns else None
         if last is not None and in_place and not last.parts and last.role == role:
-            self._turns[-1] = msgspec.structs.replace(last, parts=self._identified(parts, len(self._turns) - 1))
+            self._turns[-1] = msgspec.structs.replace(
+                last, parts=self._identified(parts, len(self._turns) - 1)
+            )
             return
         if last is None or last.role != role or not last.parts:
             self._calls = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import Media, Part, Shape, Text, ToolCall, ToolResult
 from aiclient2api.ir.request import ModelRequest, Turn
@@ -120,9 +122,7 @@ class ContentsEncoder:
         Every such step gets it, not only those of the current turn, so that a growing conversation keeps its
         beginning and with it the upstream's cache.
         """
-        parts = content["parts"]
-        assert isinstance(parts, list)
-        for part in parts:
+        for part in _parts_of(content):
             if "functionCall" in part:
                 if "thoughtSignature" not in part:
                     part["thoughtSignature"] = SENTINEL
@@ -193,7 +193,9 @@ class ContentsEncoder:
             result = {"id": part.call_id, **result}
         if not (self._own and part.shape & Shape.CONTENT_ABSENT):
             result["response"] = self._response(part, path)
-        media = [wire for inner in part.parts if not isinstance(inner, Text) for wire in self._inner(inner, path)]
+        media = [
+            wire for inner in part.parts if not isinstance(inner, Text) for wire in self._inner(inner, path)
+        ]
         behind: list[Wire] = []
         if media and self._profile.tool_result_media:
             result["parts"] = media
@@ -254,6 +256,8 @@ def _is_before_answer(turns: Block) -> bool:
 
 
 def _has_call(content: Wire) -> bool:
-    parts = content["parts"]
-    return isinstance(parts, list) and any("functionCall" in part for part in parts)
+    return any("functionCall" in part for part in _parts_of(content))
 
+
+def _parts_of(content: Wire) -> list[Wire]:
+    return cast("list[Wire]", content["parts"])

@@ -111,4 +111,3 @@ def _generation(address: Address, data: bytes) -> ModelRequest:
         shape=Shape.SNAKE_CASE if has_snake_case(data) else 0,
         ext=keep(body, generationConfig=config, toolConfig=tool_config),
     )
-

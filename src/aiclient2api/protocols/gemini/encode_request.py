@@ -10,6 +10,7 @@ from aiclient2api.protocols.gemini.fields import kept
 from aiclient2api.protocols.gemini.part_encoder import Wire
 from aiclient2api.protocols.gemini.schema import PROTOCOL, VERSION
 from aiclient2api.protocols.gemini.settings_encoder import SettingsEncoder
+from aiclient2api.protocols.gemini.tools_encoder import ToolsEncoder
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -32,12 +33,13 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     _refuse(request)
     report = LossReport(PROTOCOL)
     system, contents = ContentsEncoder(request, profile, report).encode()
+    tools = ToolsEncoder(request, profile, report)
     settings = SettingsEncoder(request, profile, report)
     body: Wire = {"contents": contents}
     for name, value in (
         ("systemInstruction", system),
-        ("tools", settings.tools()),
-        ("toolConfig", settings.tool_config()),
+        ("tools", tools.tools()),
+        ("toolConfig", tools.tool_config()),
         ("generationConfig", settings.generation_config()),
     ):
         if value:
@@ -81,5 +83,7 @@ def _embedding(request: ModelRequest) -> Encoded[WireRequest]:
         raise Unrepresentable("embeddings are not converted between protocols")
     members = kept(request)
     method = "batchEmbedContents" if "requests" in members else "embedContent"
-    wire = WireRequest(path=model_path(request.model, method), headers=JSON_HEADERS, body=json.encode(members))
+    wire = WireRequest(
+        path=model_path(request.model, method), headers=JSON_HEADERS, body=json.encode(members)
+    )
     return Encoded(wire)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Final
+from typing import Final, cast
 
 from msgspec import Raw, Struct
 
@@ -68,7 +68,11 @@ _BY_MESSAGE: Final[tuple[tuple[frozenset[ErrorKind], re.Pattern[str], ErrorKind]
         re.compile(r"token count.{0,40}exceed|exceeds? the maximum number of (input )?tokens", re.I),
         "context_length",
     ),
-    (frozenset({"invalid"}), re.compile(r"blocked by (the )?safety|prohibited.content", re.I), "content_policy"),
+    (
+        frozenset({"invalid"}),
+        re.compile(r"blocked by (the )?safety|prohibited.content", re.I),
+        "content_policy",
+    ),
     (frozenset({"unavailable"}), re.compile(r"overloaded|high demand", re.I), "overloaded"),
 )
 
@@ -137,7 +141,9 @@ def decode_status(status: Raw, response: WireResponse | None) -> ErrorInfo:
     return _described(http, response.headers if response is not None else (), members, raw)
 
 
-def _described(http: int, headers: Headers, members: dict[str, object], details: Raw | None = None) -> ErrorInfo:
+def _described(
+    http: int, headers: Headers, members: dict[str, object], details: Raw | None = None
+) -> ErrorInfo:
     message, status = members.get("message"), members.get("status")
     found = _read_details(members.get("details"))
     text = message if isinstance(message, str) and message else f"the upstream answered with status {http}"
@@ -193,7 +199,8 @@ def _read_details(details: object) -> _Details:
 
 
 def _dicts(value: object) -> list[dict[str, object]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return [cast("dict[str, object]", item) for item in items if isinstance(item, dict)]
 
 
 def _text(value: object) -> str | None:
@@ -247,7 +254,10 @@ def inline_error(error: ErrorInfo) -> bytes:
 def _address(error: ErrorInfo) -> tuple[int, str]:
     http, status = _OUT[error.kind]
     if error.protocol == PROTOCOL:
-        return error.status if error.status is not None and error.status >= 400 else http, error.type or status
+        return (
+            error.status if error.status is not None and error.status >= 400 else http,
+            error.type or status,
+        )
     if error.protocol is None and error.kind == "upstream":
         return 503, status  # Google has no 502; its clients know how to wait for 503
     return http, status
@@ -261,9 +271,7 @@ def _details(error: ErrorInfo) -> list[Wire]:
     details: list[Wire] = []
     if error.code is not None:
         reason = re.sub(r"[^A-Z0-9_]", "_", error.code.upper())
-        details.append(
-            {"@type": f"{_TYPE}ErrorInfo", "reason": reason, "domain": error.protocol or _DOMAIN}
-        )
+        details.append({"@type": f"{_TYPE}ErrorInfo", "reason": reason, "domain": error.protocol or _DOMAIN})
     if error.kind == "quota" or error.code == _SPENT:
         details.append({"@type": f"{_TYPE}QuotaFailure", "violations": [{"description": error.message}]})
     if error.retry_after is not None:

@@ -11,7 +11,9 @@ from aiclient2api.protocols.gemini.part_encoder import Wire
 from aiclient2api.protocols.gemini.schema import FINISH, FINISH_OUT, PROTOCOL
 from aiclient2api.protocols.report import LossReport
 
-_BLOCKS = frozenset("SAFETY OTHER BLOCKLIST PROHIBITED_CONTENT IMAGE_SAFETY MODEL_ARMOR JAILBREAK".split())
+_BLOCKS = frozenset(
+    ["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY", "MODEL_ARMOR", "JAILBREAK"]
+)
 _DECLINED = ("refusal", "content_filter")
 
 

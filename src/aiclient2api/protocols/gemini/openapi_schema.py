@@ -9,12 +9,44 @@ from msgspec import Raw
 from aiclient2api.wire import json
 
 _COPIED = frozenset(
-    "title description example default minimum maximum minItems maxItems minLength maxLength minProperties"
-    " maxProperties pattern".split()
+    [
+        "title",
+        "description",
+        "example",
+        "default",
+        "minimum",
+        "maximum",
+        "minItems",
+        "maxItems",
+        "minLength",
+        "maxLength",
+        "minProperties",
+        "maxProperties",
+        "pattern",
+    ]
 )
 _HANDLED = frozenset(
-    "$schema $comment $id $anchor $defs definitions $ref type nullable format enum const items properties required"
-    " anyOf oneOf allOf propertyOrdering".split()
+    [
+        "$schema",
+        "$comment",
+        "$id",
+        "$anchor",
+        "$defs",
+        "definitions",
+        "$ref",
+        "type",
+        "nullable",
+        "format",
+        "enum",
+        "const",
+        "items",
+        "properties",
+        "required",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "propertyOrdering",
+    ]
 )
 _FORMATS = {
     "STRING": frozenset(["date-time", "enum"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct
@@ -28,6 +29,8 @@ from aiclient2api.protocols.gemini.fields import child, elements, fields, keep
 from aiclient2api.protocols.gemini.schema import HOSTED_PARTS, PROTOCOL, RESOLUTIONS, SIGNATURE
 from aiclient2api.wire import json
 from aiclient2api.wire.json import NULL, Members
+
+MediaKind = Literal["image", "audio", "video", "document", "file"]
 
 _FILE_SERVICE = "https://generativelanguage.googleapis.com/"
 _VIDEO_SITES = ("https://www.youtube.com/", "https://youtube.com/", "https://youtu.be/")
@@ -108,9 +111,9 @@ def _file_data(part: Members, modifiers: _Modifiers) -> Part:
     return msgspec.structs.replace(media, ext=keep(part, fileData=data))
 
 
-def _kind(mime: str) -> str:
+def _kind(mime: str) -> MediaKind:
     main = mime.partition("/")[0]
-    if main in ("image", "audio", "video"):
+    if main == "image" or main == "audio" or main == "video":
         return main
     return "document" if mime == "application/pdf" or main == "text" else "file"
 

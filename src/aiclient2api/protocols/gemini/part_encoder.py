@@ -47,7 +47,9 @@ class PartEncoder:
     states that may be written. `call_ids`: the reader knows functionCall.id.
     """
 
-    def __init__(self, report: LossReport, *, own: bool, kinds: frozenset[str], call_ids: bool = True) -> None:
+    def __init__(
+        self, report: LossReport, *, own: bool, kinds: frozenset[str], call_ids: bool = True
+    ) -> None:
         self._report = report
         self._own = own
         self._kinds = kinds
@@ -59,22 +61,23 @@ class PartEncoder:
         self._note_losses(part, path)
         match part:
             case Text():
-                return [self._signed(self._text(part), part, path)]
+                wires = [self._signed(self._text(part), part, path)]
             case Reasoning():
-                return self._reasoning(part, path)
+                wires = self._reasoning(part, path)
             case ToolCall():
-                return [self._signed(self.call(part, path), part, path)]
+                wires = [self._signed(self._call(part, path), part, path)]
             case Media():
-                return self._media(part, path)
+                wires = self._media(part, path)
             case Refusal():
                 self._report.approximated("refusal", path)
-                return [{"text": part.text}]
+                wires = [self._signed({"text": part.text}, part, path)]
             case HostedCall() | Native():
-                return self._native(part, path, spoken_by_model)
+                wires = self._native(part, path, spoken_by_model)
             case Control():
-                return self._control(part, path)
+                wires = self._control(part, path)
             case ToolResult():
                 raise Unrepresentable(f"a tool result cannot stand here ({path})")
+        return wires
 
     def signature(self, opaque: Opaque | None, path: str) -> str | None:
         """The text for `thoughtSignature`, if this state may go there."""
@@ -122,8 +125,7 @@ class PartEncoder:
         wire: Wire = {"thought": True} if absent else {"text": text, "thought": True}
         return [self._signed(restore(wire, part), part, path)]
 
-    def call(self, part: ToolCall, path: str) -> Wire:
-        """A functionCall without its signature."""
+    def _call(self, part: ToolCall, path: str) -> Wire:
         call: Wire = {"name": part.name}
         if self._call_ids and not (part.synthetic_id or is_synthetic(part.call_id)):
             call = {"id": part.call_id, **call}
@@ -211,7 +213,9 @@ class PartEncoder:
             self._report.approximated("tool.hosted", path)
             return [{"text": shadow}]
         if not (spoken_by_model or self._to_client):
-            raise Unrepresentable(f"{part.wire_type or 'this'} content only exists in {part.protocol} ({path})")
+            raise Unrepresentable(
+                f"{part.wire_type or 'this'} content only exists in {part.protocol} ({path})"
+            )
         self._report.dropped("tool.hosted", path, part.wire_type)
         return []
 
@@ -229,4 +233,3 @@ def _members(raw: Raw) -> Wire:
 def _file_data(uri: str, mime: str | None) -> Wire:
     """The media type only when somebody said it: a wrong guess is worse than none."""
     return {"fileUri": uri} if mime is None else {"mimeType": mime, "fileUri": uri}
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import cast
 
@@ -43,7 +44,7 @@ class PartialArguments:
         """Put a piece in its place."""
         steps = _steps(piece.json_path)
         node: Tree = self._root
-        for step, following in zip(steps, steps[1:], strict=False):
+        for step, following in itertools.pairwise(steps):
             node = _enter(node, step, list if isinstance(following, int) else dict, piece.json_path)
         last = steps[-1]
         if piece.string_value is not None:
@@ -100,12 +101,13 @@ def _put(node: Tree, step: str | int, value: object, path: str) -> None:
     """Lists grow by one: an index beyond the end would let a few bytes ask for any amount of memory."""
     if isinstance(node, dict) and isinstance(step, str):
         node[step] = value
-    elif isinstance(node, list) and isinstance(step, int) and step < len(node):
-        node[step] = value
-    elif isinstance(node, list) and step == len(node):
+        return
+    if not isinstance(node, list) or not isinstance(step, int) or step > len(node):
+        raise MalformedMessage(f"{path!r} does not fit what came before", "functionCall.partialArgs")
+    if step == len(node):
         node.append(value)
     else:
-        raise MalformedMessage(f"{path!r} does not fit what came before", "functionCall.partialArgs")
+        node[step] = value
 
 
 def _joined(node: object) -> object:

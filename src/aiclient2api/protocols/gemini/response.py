@@ -141,7 +141,9 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
     report = LossReport(PROTOCOL)
     body: Wire = {}
     if response.candidates:
-        body["candidates"] = [_encode_candidate(item, response.protocol, report) for item in response.candidates]
+        body["candidates"] = [
+            _encode_candidate(item, response.protocol, report) for item in response.candidates
+        ]
     if response.blocked is not None:
         body["promptFeedback"] = encode_block(response.blocked)
     usage = encode_usage(response.usage, report)

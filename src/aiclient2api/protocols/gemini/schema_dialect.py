@@ -13,13 +13,44 @@ from aiclient2api.protocols.gemini.openapi_schema import OpenApiSchema
 from aiclient2api.wire import json
 
 _KNOWN = frozenset(
-    "$id $defs $ref $anchor type format title description enum items prefixItems minItems maxItems minimum maximum"
-    " anyOf oneOf properties additionalProperties required propertyOrdering".split()
+    [
+        "$id",
+        "$defs",
+        "$ref",
+        "$anchor",
+        "type",
+        "format",
+        "title",
+        "description",
+        "enum",
+        "items",
+        "prefixItems",
+        "minItems",
+        "maxItems",
+        "minimum",
+        "maximum",
+        "anyOf",
+        "oneOf",
+        "properties",
+        "additionalProperties",
+        "required",
+        "propertyOrdering",
+    ]
 )
 _SILENT = frozenset(["$schema", "$comment"])
 _LIMITS = frozenset(
-    "minLength maxLength pattern multipleOf exclusiveMinimum exclusiveMaximum minProperties maxProperties"
-    " uniqueItems default".split()
+    [
+        "minLength",
+        "maxLength",
+        "pattern",
+        "multipleOf",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minProperties",
+        "maxProperties",
+        "uniqueItems",
+        "default",
+    ]
 )
 _NESTED = ("items", "additionalProperties", "not")
 _LISTED = ("anyOf", "oneOf", "prefixItems")

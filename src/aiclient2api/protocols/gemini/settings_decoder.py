@@ -127,7 +127,7 @@ def _thinking(config: Members | None) -> Thinking | None:
     thinking = Thinking(
         effort=effort,
         budget=budget,
-        mode={0: "off", -1: "adaptive"}.get(budget, None) if budget is not None else None,
+        mode="off" if budget == 0 else "adaptive" if budget == -1 else None,
         show=None if show is None else "auto" if show else "off",
     )
     ext = keep(config)
@@ -154,4 +154,3 @@ def _output(config: Members) -> OutputFormat | None:
 
 def _text(raw: Raw | None) -> str | None:
     return json.decode(raw, str) if raw is not None and json.is_string(raw) else None
-

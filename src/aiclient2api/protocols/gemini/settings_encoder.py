@@ -1,4 +1,4 @@
-"""Tools and settings of a request for an upstream."""
+"""Limits, sampling, thinking, the answer's form and the members of the request itself, for an upstream."""
 
 from __future__ import annotations
 
@@ -7,21 +7,15 @@ import re
 from msgspec import Raw
 
 from aiclient2api.ir.request import (
-    CustomTool,
     Effort,
-    FunctionTool,
-    HostedTool,
     ModelRequest,
     OutputFormat,
-    Schema,
     Thinking,
-    ToolChoice,
 )
-from aiclient2api.ir.parts import Shape
 from aiclient2api.protocols.gemini.fields import kept, restore
 from aiclient2api.protocols.gemini.part_encoder import Wire
 from aiclient2api.protocols.gemini.schema import BUDGET_OUT, LEVEL_OUT, PROTOCOL, TIER_OUT
-from aiclient2api.protocols.gemini.schema_dialect import to_json_schema, to_openapi
+from aiclient2api.protocols.gemini.schema_writer import SchemaWriter
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -31,150 +25,14 @@ _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 
 
 class SettingsEncoder:
-    """Encodes everything of one request but its turns."""
+    """Encodes everything of one request but its turns and tools."""
 
     def __init__(self, request: ModelRequest, profile: ModelProfile, report: LossReport) -> None:
         self._request = request
         self._profile = profile
         self._report = report
         self._own = request.protocol == PROTOCOL
-
-    # tools
-
-    def tools(self) -> list[Wire]:
-        """The functions in one entry, each hosted tool in its own."""
-        entries: list[Wire] = []
-        declarations: list[Wire] = []
-        for index, tool in enumerate(self._request.tools):
-            path = f"tools[{index}]"
-            if isinstance(tool, HostedTool):
-                if tool.protocol == PROTOCOL:
-                    entries.append({tool.wire_type: tool.raw})
-                else:
-                    self._report.dropped("tool.hosted", path, tool.wire_type)
-                continue
-            if not declarations:
-                entries.append({"functionDeclarations": declarations})
-            declarations.append(
-                self._function(tool, path) if isinstance(tool, FunctionTool) else self._custom(tool, path)
-            )
-        return entries
-
-    def _function(self, tool: FunctionTool, path: str) -> Wire:
-        wire: Wire = {"name": tool.name}
-        if tool.description is not None:
-            wire["description"] = tool.description
-        for schema, name, key in (
-            (tool.parameters, "parametersJsonSchema", "parameters"),
-            (tool.output, "responseJsonSchema", "response"),
-        ):
-            if schema is not None:
-                self._put_schema(wire, (name, key), schema, path, "tool.schema")
-        if not self._own:
-            self._report.foreign_ext(tool, path)
-            if tool.cache is not None:
-                self._report.dropped("cache_mark", path)
-            if tool.strict:
-                self._report.approximated("tool.strict", path, "mode VALIDATED")
-        return restore(wire, tool)
-
-    def _put_schema(self, wire: Wire, names: tuple[str, str], schema: Schema, path: str, feature: str) -> None:
-        """Under the name of the dialect that the upstream takes. Its own client's schema is never touched."""
-        json_schema, openapi = names
-        if schema.dialect == "openapi":
-            wire[openapi] = schema.raw
-            return
-        if self._own and self._profile.json_schema:
-            wire[json_schema] = schema.raw
-            return
-        convert = to_json_schema if self._profile.json_schema else to_openapi
-        raw, notes = convert(schema.raw)
-        for where, note in notes:
-            self._report.approximated(feature, f"{path}{where.removeprefix('$')}", note)
-        if self._profile.json_schema:
-            wire[json_schema] = raw
-        elif not _is_empty_object(raw):  # an object without properties is refused there
-            wire[openapi] = raw
-
-    def _custom(self, tool: CustomTool, path: str) -> Wire:
-        """A free-text tool as a function with one string."""
-        self._report.emulated("tool.custom", path)
-        self._report.foreign_ext(tool, path)
-        told = [tool.description or "", self._grammar(tool, path)]
-        description = "\n".join(line for line in told if line)
-        wire: Wire = {"name": tool.name}
-        if description:
-            wire["description"] = description
-        schema = Schema(
-            json.raw(
-                {
-                    "type": "object",
-                    "properties": {"input": {"type": "string"}},
-                    "required": ["input"],
-                    "additionalProperties": False,
-                }
-            )
-        )
-        self._put_schema(wire, ("parametersJsonSchema", "parameters"), schema, path, "tool.schema")
-        return wire
-
-    def _grammar(self, tool: CustomTool, path: str) -> str:
-        if tool.format is None:
-            return ""
-        given = json.decode(tool.format, dict[str, object])
-        grammar = given.get("grammar", given)
-        if not isinstance(grammar, dict) or "definition" not in grammar:
-            return ""
-        self._report.approximated("tool.custom", path, "the grammar is only told to the model")
-        return f"The input must match this {grammar.get('syntax', '')} grammar:\n{grammar['definition']}"
-
-    def tool_config(self) -> Wire | None:
-        """How functions may be called."""
-        calling = self._calling()
-        wire: Wire = {"functionCallingConfig": calling} if calling is not None else {}
-        if self._request.parallel_tools is False:
-            self._report.dropped("parallel_tools", "parallel_tools")
-        own = kept(self._request).get("toolConfig")
-        if own is not None:
-            wire.update(json.decode(own, dict[str, Raw]))
-        return wire or None
-
-    def _calling(self) -> Wire | None:
-        choice, tools = self._request.tool_choice, self._request.tools
-        strict = any(isinstance(tool, FunctionTool) and tool.strict for tool in tools) and not self._own
-        if choice is None:
-            return {"mode": "VALIDATED"} if strict else None
-        if self._own:
-            return self._own_calling(choice)
-        self._report.foreign_ext(choice, "tool_choice")
-        if not any(isinstance(tool, FunctionTool | CustomTool) for tool in tools):
-            return None  # a mode without functions is refused
-        match choice.mode:
-            case "hosted":
-                self._report.dropped("tool_choice", "tool_choice", "a hosted tool")
-                return None
-            case "none":
-                return {"mode": "NONE"}
-            case "auto":
-                if choice.names:
-                    return {"mode": "VALIDATED", "allowedFunctionNames": choice.names}
-                return {"mode": "VALIDATED" if strict or choice.validated else "AUTO"}
-            case "required" | "tool":
-                if not self._profile.forced_tool_choice:
-                    self._report.approximated("tool_choice", "tool_choice", "auto")
-                    return {"mode": "AUTO"}
-                return {"mode": "ANY", "allowedFunctionNames": choice.names} if choice.names else {"mode": "ANY"}
-
-    def _own_calling(self, choice: ToolChoice) -> Wire:
-        modes = {"none": "NONE", "required": "ANY", "tool": "ANY"}
-        wire: Wire = {}
-        if not choice.shape & Shape.CONTENT_ABSENT:
-            wire["mode"] = "VALIDATED" if choice.validated else modes.get(choice.mode, "AUTO")
-        if choice.names is not None:
-            wire["allowedFunctionNames"] = choice.names
-        return restore(wire, choice)
-
-    # generationConfig
+        self._schemas = SchemaWriter(profile, report, own=self._own)
 
     def generation_config(self) -> Wire | None:
         """Limits, sampling, thinking and the form of the answer."""
@@ -244,7 +102,7 @@ class SettingsEncoder:
         wire["responseMimeType"] = mimes.get(output.kind, "application/json")
         if output.schema is not None:
             names = ("responseJsonSchema", "responseSchema")
-            self._put_schema(wire, names, output.schema, "output.schema", "output.schema")
+            self._schemas.put(wire, names, output.schema, "output.schema", "output.schema")
 
     def _thinking(self, thinking: Thinking) -> Wire | None:
         wire: Wire = {}
@@ -297,8 +155,6 @@ class SettingsEncoder:
             wire["thinkingBudget"] = BUDGET_OUT[thinking.effort]
         elif thinking.mode == "adaptive":
             wire["thinkingBudget"] = -1
-
-    # the rest
 
     def top_level(self) -> Wire:
         """Members of the request itself that have a place in the IR."""
@@ -359,8 +215,3 @@ def _effort_of(budget: int) -> Effort:
 def _whole(number: float | None) -> float | int | None:
     """`40` stays `40`: the field is an integer to some of Google's servers."""
     return int(number) if number is not None and number.is_integer() else number
-
-
-def _is_empty_object(schema: Raw) -> bool:
-    members = json.decode(schema, dict[str, object])
-    return members.get("type") == "OBJECT" and not members.get("properties")

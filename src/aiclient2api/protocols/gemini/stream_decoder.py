@@ -41,7 +41,9 @@ from aiclient2api.wire.json import NULL, Members
 
 _TEXT, _THOUGHT = Text(text=""), Reasoning()
 _TRUNCATED = ErrorInfo(
-    kind="upstream", code="upstream_truncated", message="the upstream's answer ended without its finish reason"
+    kind="upstream",
+    code="upstream_truncated",
+    message="the upstream's answer ended without its finish reason",
 )
 _KEPT = {
     field.name: field.encode_name
@@ -206,7 +208,9 @@ class _Candidate:
             self._other(raw, events)
             return
         if piece.thought_signature:
-            self._signed(piece.text, carrier.opaque(SIGNATURE, piece.thought_signature), piece.thought, events)
+            self._signed(
+                piece.text, carrier.opaque(SIGNATURE, piece.thought_signature), piece.thought, events
+            )
         elif piece.text:
             self._say(piece.text, piece.thought, events)
 
@@ -319,4 +323,3 @@ class _Candidate:
     def _number(self) -> int:
         self._next += 1
         return self._next - 1
-

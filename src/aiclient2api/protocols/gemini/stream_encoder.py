@@ -25,10 +25,10 @@ from aiclient2api.ir.parts import Citation, Part, Reasoning, Refusal, Text, Toke
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.gemini.annotations import encode_grounding, encode_logprobs
-from aiclient2api.protocols.gemini.errors import inline_error
 from aiclient2api.protocols.gemini.fields import kept
 from aiclient2api.protocols.gemini.finish import encode_block, encode_finish
 from aiclient2api.protocols.gemini.part_encoder import CLIENT_KINDS, PartEncoder, Wire
+from aiclient2api.protocols.gemini.relay import blank, failed
 from aiclient2api.protocols.gemini.schema import PROTOCOL
 from aiclient2api.protocols.gemini.usage import encode_usage
 from aiclient2api.protocols.report import LossReport
@@ -85,14 +85,11 @@ class StreamEncoder:
 
     def fail(self, error: ErrorInfo) -> bytes:
         """See protocols.base.StreamEncoder.fail."""
-        data = inline_error(error)
-        if not self._is_array:
-            return b"data: " + data + b"\n\n"
-        return (b"[" if self._is_first else b",") + data + b"]"
+        return failed(error, is_array=self._is_array, has_begun=not self._is_first)
 
     def ping(self) -> bytes:
-        """White space: Google's own client breaks on a comment."""
-        return b"\n" if self._is_array else b"\r\n"
+        """See protocols.base.StreamEncoder.ping."""
+        return blank(is_array=self._is_array)
 
     def _start(self, event: ResponseStart) -> None:
         end = {"modelVersion": event.model or self._asked_model}
@@ -167,7 +164,11 @@ class StreamEncoder:
 
     def _end_part(self, event: PartEnd) -> bytes:
         builder = self._open.pop((event.candidate, event.number))
-        part = event.part if event.part is not None and not isinstance(builder.part, _SPOKEN) else builder.whole()
+        part = (
+            event.part
+            if event.part is not None and not isinstance(builder.part, _SPOKEN)
+            else builder.whole()
+        )
         opaque = (event.part.opaque if event.part is not None else None) or part.opaque
         path = f"candidates[{event.candidate}].parts[{event.number}]"
         if isinstance(part, Refusal):
@@ -211,7 +212,9 @@ class StreamEncoder:
             **encode_finish(finish, protocol, self._report),
             "index": index,
         }
-        grounding = encode_grounding([(0, "".join(self._texts.get(index, [])), self._citations.get(index, []))])
+        grounding = encode_grounding(
+            [(0, "".join(self._texts.get(index, [])), self._citations.get(index, []))]
+        )
         if grounding is not None:
             wire.setdefault("groundingMetadata", grounding)
         if index in self._logprobs:

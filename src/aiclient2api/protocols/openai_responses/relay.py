@@ -146,7 +146,7 @@ class ResponsesStreamTap:
         elif name == "response.created":
             response = _response_of(frame)
             self.response_id = response.take("id", str) or ""
-            self._response = json.decode(json.encode(response.rest()), dict[str, Raw])
+            self._response = response.rest()
         elif name in ("response.failed", "error"):
             self.failure = _failure(frame)
         return frame.raw

@@ -126,7 +126,7 @@ class ResponsesStreamDecoder:
             handler(event)
         elif event.type == "error" or (not event.type and memoryview(event.error)):
             self._fail(event, frame.data)
-        else:
+        elif self._started:
             self._out.append(NativeEvent(NAME, event.type or None, Raw(frame.data)))
         out, self._out = self._out, []
         return out
@@ -186,8 +186,6 @@ class ResponsesStreamDecoder:
             self._abandon(item)
 
     def _fail(self, event: Event, data: bytes) -> None:
-        if not self._started:
-            self._start(ResponseStart())
         self._ended = True
         # flat by the book, nested from compatible servers
         is_nested = memoryview(event.error) and event.error != json.NULL

@@ -1,0 +1,192 @@
+"""Calls between a client and an upstream that both speak this protocol: bytes pass, little is looked at."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from aiclient2api.errors import ErrorInfo, MalformedMessage
+from aiclient2api.ir.response import Usage
+from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
+from aiclient2api.protocols.gemini.decode_request import read_address
+from aiclient2api.protocols.gemini.encode_request import model_path
+from aiclient2api.protocols.gemini.errors import decode_status, inline_error
+from aiclient2api.protocols.gemini.fields import elements, fields
+from aiclient2api.protocols.gemini.schema import Chunk
+from aiclient2api.protocols.gemini.usage import decode_usage
+from aiclient2api.wire import json
+from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.http import JSON_HEADERS, WireRequest, WireResponse
+from aiclient2api.wire.json import NULL
+
+_SYSTEM_NAMES = ("systemInstruction", "system_instruction")
+_COUNTED_NAMES = ("generateContentRequest", "generate_content_request")
+
+
+def peek(request: WireRequest) -> Peek:
+    """See Converter.peek: all of it stands in the path."""
+    address = read_address(request)
+    return Peek(model=address.model, stream=address.stream, operation=address.operation)
+
+
+def splice(request: WireRequest, change: Splice) -> WireRequest:
+    """See Converter.splice. The query may hold the client's key: only `alt` goes on."""
+    address = read_address(request)
+    body = request.body
+    if change.system is not None and address.operation == "generate":
+        body = _with_system(body, change.system)
+    if change.model != address.model and b'"model"' in body:
+        body = _with_model(body, change.model)
+    return WireRequest(
+        path=model_path(change.model, address.method, address.version),
+        query="alt=sse" if address.stream == "sse" else "",
+        headers=JSON_HEADERS,
+        body=body,
+    )
+
+
+def _with_system(body: bytes, system: SystemPrompt) -> bytes:
+    """The system text as a part of its own, behind the client's or instead of it."""
+    members = json.decode(body, dict[str, Raw])
+    name = next((known for known in _SYSTEM_NAMES if known in members), _SYSTEM_NAMES[0])
+    own = json.raw({"text": system.text})
+    before = members.get(name, NULL)
+    if system.mode == "replace" or before == NULL:
+        members[name] = json.raw({"parts": [own]})
+    else:
+        content = fields(before, name)
+        parts = [raw for raw, _ in elements(content, "parts")]
+        members[name] = json.raw({**content.rest(), "parts": [*parts, own]})
+    return json.encode(members)
+
+
+def _with_model(body: bytes, model: str) -> bytes:
+    """Embeddings and counts repeat the model inside; the upstream compares it with the path."""
+    members = json.decode(body, dict[str, Raw])
+    resource = json.raw(model if model.startswith(("models/", "tunedModels/")) else f"models/{model}")
+    _set_model(members, resource)
+    for name in _COUNTED_NAMES:
+        if name in members:
+            inner = json.decode(members[name], dict[str, Raw], name)
+            _set_model(inner, resource)
+            members[name] = json.raw(inner)
+    if "requests" in members:
+        requests = json.decode(members["requests"], list[dict[str, Raw]], "requests")
+        for inner in requests:
+            _set_model(inner, resource)
+        members["requests"] = json.raw(requests)
+    return json.encode(members)
+
+
+def _set_model(members: dict[str, Raw], resource: Raw) -> None:
+    if "model" in members:
+        members["model"] = resource
+
+
+class _Ending(Struct, rename="camel"):
+    """What the tap reads of a chunk that may be the last."""
+
+    candidates: list[_EndingCandidate] | None = None
+    prompt_feedback: Raw | None = None
+    usage_metadata: Raw | None = None
+    error: Raw | None = None
+
+
+class _EndingCandidate(Struct, rename="camel"):
+    finish_reason: str | None = None
+
+
+_ending = msgspec.json.Decoder(_Ending)
+_NOTABLE = (b'"finishReason"', b'"promptFeedback"', b'"error"')
+
+
+class StreamTap:
+    """See protocols.base.StreamTap. Chunks without a finish reason are passed on unread."""
+
+    def __init__(self, *, is_array: bool) -> None:
+        self.content = False
+        self.ended = False
+        self.usage: Usage | None = None
+        self.failure: ErrorInfo | None = None
+        self.response_id = ""
+        self._is_array = is_array
+        self._sent = False
+        self._counts = b""
+
+    def feed(self, frame: Frame) -> bytes:
+        """See protocols.base.StreamTap.feed."""
+        data = frame.data
+        self._sent = self._sent or bool(frame.raw)
+        if not data:
+            return frame.raw
+        if not self.response_id:
+            self._identify(data)
+        if not self.content:
+            self.content = b'"parts"' in data
+        if b'"usageMetadata"' in data:
+            self._counts = data
+        if any(mark in data for mark in _NOTABLE):
+            self._look(data)
+        return frame.raw
+
+    def _identify(self, data: bytes) -> None:
+        if b'"responseId"' in data:
+            self.response_id = json.decode(data, Chunk).response_id or ""
+
+    def _look(self, data: bytes) -> None:
+        """A chunk that may be the last or an error."""
+        try:
+            chunk = _ending.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedMessage(f"not a chunk of a stream: {error}") from None
+        if chunk.error is not None:
+            self.failure = decode_status(chunk.error, None)
+            return
+        finished = any(candidate.finish_reason for candidate in chunk.candidates or ())
+        if finished or (
+            chunk.prompt_feedback is not None and b'"blockReason"' in bytes(chunk.prompt_feedback)
+        ):
+            self.ended = True
+            self._count()
+
+    def _count(self) -> None:
+        """Counts are cumulative and in every chunk: only the last ones are read."""
+        if self._counts:
+            raw = json.decode(self._counts, Chunk).usage_metadata
+            self.usage = decode_usage(raw) if raw is not None else None
+
+    def close(self) -> bytes:
+        """See protocols.base.StreamTap.close."""
+        self._count()
+        return b""
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """See protocols.base.StreamTap.fail."""
+        return failed(error, is_array=self._is_array, has_begun=self._sent)
+
+    def ping(self) -> bytes:
+        """See protocols.base.StreamTap.ping."""
+        return blank(is_array=self._is_array)
+
+
+def failed(error: ErrorInfo, *, is_array: bool, has_begun: bool) -> bytes:
+    """The in-band error that ends a stream; it closes an array so that what was sent is valid JSON."""
+    data = inline_error(error)
+    if not is_array:
+        return b"data: " + data + b"\n\n"
+    return (b"," if has_begun else b"[") + data + b"]"
+
+
+def blank(*, is_array: bool) -> bytes:
+    """White space as a sign of life: Google's own client breaks on a comment."""
+    return b"\n" if is_array else b"\r\n"
+
+
+def usage(response: WireResponse) -> Usage | None:
+    """See Converter.usage; never raises."""
+    try:
+        body = fields(response.body)
+        raw = body.raw("usageMetadata")
+        return decode_usage(raw) if raw is not None and raw != NULL else None
+    except (MalformedMessage, UnicodeDecodeError):
+        return None
