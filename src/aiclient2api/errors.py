@@ -2,13 +2,15 @@
 
     GatewayError                      carries an ErrorInfo: what a client may be told
     ├── ClientError                   the client's fault: never fails over, never touches health
-    │   ├── BadRequest · Unauthenticated · Forbidden · UnknownModel · NotFound · TooLarge
+    │   ├── BadRequest · Unauthenticated · Forbidden · UnknownModel · NotFound · MethodNotAllowed
+    │   ├── TooLarge · ClientTimeout
     │   ├── Unrepresentable           the target protocol cannot express this content (400)
     │   └── Busy                      our own concurrency limit
     ├── UpstreamError                 failover         penalty
     │   ├── Rejected                  never            none       the upstream refused the request itself
     │   ├── ContextTooLong            never            none       a `context_fallback` may reroute it
     │   ├── ContentBlocked            never            none       safety filter
+    │   ├── ModelMissing              next account     none       this account does not have the model
     │   ├── CredentialsRejected       next account     disable    401, 403
     │   ├── QuotaExhausted            next account     cool       402, spent quota
     │   ├── RateLimited               next account     cool       429 with or without Retry-After
@@ -17,9 +19,9 @@
     │   └── Malformed · Truncated · EmptyAnswer       next account   strike
     ├── NoCapacity                    every candidate failed or none may be used
     ├── StatefulAccountUnavailable    the one account that holds the conversation is out
-    ├── ShuttingDown                  the drain time is over
-    └── ConfigError                   start-up only; lists every problem with its key path
+    └── ShuttingDown                  the drain time is over
 
+    ConfigError                       start-up only; lists every problem with its key path
     MalformedMessage                  raised by converters; the side that fed the bytes names the culprit
 
 The class answers every question (`failover`, `penalty`), so the failover loop and the health rules hold no

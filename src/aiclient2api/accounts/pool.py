@@ -23,24 +23,25 @@ WAIT_SECONDS = 2.0
 class Lease:
     """An account taken for one attempt. The first of `succeeded`, `failed`, `abandoned` ends it; more are ignored."""
 
-    __slots__ = ("_pool", "account", "is_over")
+    __slots__ = ("_pool", "account", "is_over", "is_probe")
 
     def __init__(self, pool: AccountPool, account: Account) -> None:
         self._pool = pool
         self.account = account
+        self.is_probe = account.is_waiting_for_probe
         self.is_over = False
 
     def succeeded(self) -> None:
         """Content was received and the terminal was seen."""
         if not self.is_over:
-            self.account.state = after_success(self.account.state)
+            self.account.state = after_success(self.account.state, is_probe=self.is_probe)
             self._end()
 
     def failed(self, error: UpstreamError) -> None:
         """The attempt failed; the error's penalty falls on the account."""
         if not self.is_over:
             self.account.state = after_failure(
-                self.account.state, error, self._pool.now(), self._pool.random()
+                self.account.state, error, self._pool.now(), self._pool.random(), is_probe=self.is_probe
             )
             self._end()
 
@@ -52,7 +53,8 @@ class Lease:
     def _end(self) -> None:
         self.is_over = True
         self.account.inflight -= 1
-        self.account.probing = False
+        if self.is_probe:
+            self.account.probing = False
         self._pool.wake_one()
 
 
@@ -89,9 +91,10 @@ class AccountPool:
         return None
 
     def _lease(self, account: Account) -> Lease:
+        lease = Lease(self, account)
         account.inflight += 1
-        account.probing = account.is_waiting_for_probe
-        return Lease(self, account)
+        account.probing = lease.is_probe
+        return lease
 
     def is_full(self, usable: Callable[[Account], bool], model: str, tried: set[str]) -> bool:
         """Whether only the concurrency limits stand in the way."""
@@ -112,7 +115,7 @@ class AccountPool:
             async with asyncio.timeout(WAIT_SECONDS):
                 await waiter
         except TimeoutError:
-            return False
+            return waiter.done() and not waiter.cancelled()  # the place and the time-out may come together
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
                 self.wake_one()  # the place was ours; pass it on

@@ -23,14 +23,22 @@ def ring(accounts: Sequence[Account]) -> tuple[Account, ...]:
         best = max(range(len(accounts)), key=lambda index: (credit[index], -index))
         credit[best] -= total
         order.append(accounts[best])
-    return tuple(order)
+    # a weight too small for the ring still stands in once for the others
+    present = {id(account) for account in order}
+    return (*order, *(account for account in accounts if id(account) not in present))
 
 
 def walk(slots: Sequence[T], ticket: int) -> Iterator[T]:
-    """Each distinct entry of the ring once, beginning at the ticket's slot."""
+    """Each distinct entry of the ring once, beginning at the ticket's slot.
+
+    From there each round goes on at another slot, so that the turns of an entry that is out are shared by all
+    the others instead of falling to its neighbour.
+    """
+    size = len(slots)
     seen: set[int] = set()
-    for offset in range(len(slots)):
-        slot = slots[(ticket + offset) % len(slots)]
+    for offset in range(size):
+        onward = 1 + (ticket // size + offset) % (size - 1) if offset else 0
+        slot = slots[(ticket + onward) % size]
         if id(slot) not in seen:
             seen.add(id(slot))
             yield slot

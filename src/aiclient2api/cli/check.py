@@ -15,7 +15,7 @@ from aiclient2api.config.model import AccountConfig, Config
 from aiclient2api.errors import ConfigError
 
 
-@click.command()
+@click.command(short_help="Validate; show accounts, pools and routes.")
 @config_option
 @click.option("--live", is_flag=True, help="Ask each account for its models once.")
 @json_option

@@ -15,7 +15,7 @@ from aiclient2api.cli.losses import describe_all
 from aiclient2api.cli.messages import PROTOCOLS, TENANT, carrier, client_request, factory
 from aiclient2api.cli.output import print_json
 from aiclient2api.errors import MalformedMessage, Unrepresentable
-from aiclient2api.ir.events import StreamEvent
+from aiclient2api.ir.events import Failure, StreamEvent
 from aiclient2api.ir.fold import fold, unfold
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import ModelRequest
@@ -50,7 +50,7 @@ Converted = tuple[bytes, list[Loss], str]
 """The bytes, what got lost, and a line about what is not in the body."""
 
 
-@click.command()
+@click.command(short_help="Convert a message between protocols.")
 @click.option(
     "--from", "source", type=click.Choice(PROTOCOLS), required=True, help="The protocol of the input."
 )
@@ -119,7 +119,12 @@ def _response(job: Job) -> Converted:
 def _stream(job: Job) -> Converted:
     sealing = _sealing(job)
     encoder = job.target.stream_encoder(_asked(job, ""))
-    out = [encoder.feed(item) for event in _events(job) for item in sealing.feed(event)]
+    out: list[bytes] = []
+    for event in _events(job):
+        if isinstance(event, Failure):
+            out.append(encoder.fail(event.error))
+            break
+        out.extend(encoder.feed(item) for item in sealing.feed(event))
     return b"".join(out), [*sealing.losses, *encoder.losses], ""
 
 

@@ -43,7 +43,7 @@ class Step(Struct, frozen=True):
     refused: str | None = None
 
 
-@click.command()
+@click.command(short_help="Show where a model name leads, and why.")
 @click.argument("model")
 @config_option
 @click.option("--pool", help="As if the request came in at /POOL/….")

@@ -23,6 +23,7 @@ from aiclient2api.ir.events import (
 )
 from aiclient2api.ir.parts import (
     Citation,
+    Ext,
     Inline,
     Media,
     Opaque,
@@ -175,8 +176,15 @@ class Folder:
             usage=self._usage,
             blocked=self._end.blocked,
             tier=self._end.tier or self._start.tier,
-            ext=self._end.ext or self._start.ext,
+            ext=_joined(self._start.ext, self._end.ext),
         )
+
+
+def _joined(first: Ext | None, last: Ext | None) -> Ext | None:
+    """Members of both ends of a stream; the later one wins."""
+    if first is None or last is None:
+        return last if first is None else first
+    return {name: {**first.get(name, {}), **last.get(name, {})} for name in (*first, *last)}
 
 
 def fold(events: Iterable[StreamEvent], protocol: str) -> ModelResponse:

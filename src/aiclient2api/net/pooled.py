@@ -56,7 +56,10 @@ class PooledTransport:
             return True
         context = self._trusts.get(ca)
         if context is None:
-            context = self._trusts[ca] = ssl.create_default_context(cafile=ca)
+            try:
+                context = self._trusts[ca] = ssl.create_default_context(cafile=ca)
+            except OSError as error:  # also what OpenSSL raises for a file without certificates
+                raise Unreachable("the certificates of this account's `ca` cannot be read") from error
         return context
 
     async def send(self, call: Call) -> HttpStream:
@@ -65,14 +68,9 @@ class PooledTransport:
             seen = SimpleNamespace(reused=False)
             try:
                 return await self._send(call, seen)
-            except aiohttp.ServerDisconnectedError as error:
+            except aiohttp.ClientConnectionError as error:
                 if last_try or not seen.reused:
                     raise UpstreamFailed("the upstream closed the connection without an answer") from error
-            except aiohttp.ClientOSError as error:
-                if isinstance(error, aiohttp.ClientConnectorError):
-                    raise Unreachable("no connection to the upstream") from error
-                if last_try or not seen.reused:
-                    raise UpstreamFailed("the connection to the upstream broke") from error
         raise AssertionError("unreachable: the second try returns or raises")
 
     async def _send(self, call: Call, seen: SimpleNamespace) -> HttpStream:
@@ -100,9 +98,9 @@ class PooledTransport:
             raise Unreachable("no connection to the upstream") from error
         except TimeoutError as error:
             raise TimedOut("the upstream did not answer in time") from error
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        except aiohttp.ClientConnectionError:
             raise
-        except (aiohttp.ClientError, ValueError, ssl.SSLError) as error:
+        except (aiohttp.ClientError, ValueError) as error:
             raise UpstreamFailed("the upstream's answer is not valid HTTP") from error
         return _AiohttpStream(response)
 
@@ -149,6 +147,9 @@ class _AiohttpStream:
         except (TimeoutError, aiohttp.ClientError, OSError):
             self.abort()
             return
+        except asyncio.CancelledError:
+            self.abort()
+            raise
         self._response.release()
 
     def abort(self) -> None:

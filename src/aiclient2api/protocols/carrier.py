@@ -273,7 +273,8 @@ def _put_back(carrying: Part, original: Part | None, out: list[Part]) -> None:
     if original is None:
         return
     if not isinstance(carrying, Reasoning):
-        out.append(msgspec.structs.replace(carrying, opaque=None))
+        if not isinstance(carrying, Text) or carrying.text:
+            out.append(msgspec.structs.replace(carrying, opaque=None))
         out.append(original)
         return
     if isinstance(original, Reasoning):

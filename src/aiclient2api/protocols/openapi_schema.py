@@ -8,9 +8,7 @@ from msgspec import Raw
 
 from aiclient2api.wire import json
 
-_COUNTS = frozenset(
-    ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
-)
+_COUNTS = frozenset(("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"))
 _NAMED_SCHEMAS = frozenset(("properties", "$defs", "defs", "definitions"))
 _VERBATIM = frozenset(("enum", "default", "example", "const", "required"))
 

@@ -9,13 +9,17 @@ from aiclient2api.ir.parts import Node
 class LossReport:
     """Collects what `target` could not take as it was. Each entry once per feature and path."""
 
-    __slots__ = ("losses", "target")
+    __slots__ = ("_seen", "losses", "target")
 
     def __init__(self, target: str) -> None:
         self.target = target
         self.losses: list[Loss] = []
+        self._seen: set[tuple[str, str]] = set()
 
     def _add(self, act: Act, feature: str, path: str, note: str | None) -> None:
+        if (feature, path) in self._seen:
+            return
+        self._seen.add((feature, path))
         self.losses.append(Loss(feature, path, act, self.target, note))
 
     def dropped(self, feature: str, path: str, note: str | None = None) -> None:

@@ -21,8 +21,7 @@ class ToolNames:
         self.losses: list[Loss] = []
         for index, tool in enumerate(request.tools):
             if isinstance(tool, FunctionTool | CustomTool) and not allowed.fullmatch(tool.name):
-                readable = re.sub(r"[^A-Za-z0-9_-]", "_", tool.name)[:55] or "tool"
-                self._short[tool.name] = f"{readable}_{digest(tool.name, length=8)}"
+                self._short[tool.name] = _short(tool.name)
                 self.losses.append(
                     Loss("tool.name", f"tools[{index}]", "emulated", note="renamed for the upstream")
                 )
@@ -65,3 +64,11 @@ class ToolNames:
                 event, part=msgspec.structs.replace(part, name=self._long[part.name])
             )
         return event
+
+
+def _short(name: str) -> str:
+    """A name every protocol accepts: at most 64 characters, and Gemini wants a letter or underscore first."""
+    readable = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    if not readable[:1].isalpha():
+        readable = f"_{readable}"
+    return f"{readable[:55]}_{digest(name, length=8)}"

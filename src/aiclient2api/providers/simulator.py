@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from aiclient2api.protocols.profile import ModelProfile
-from aiclient2api.providers.api_key import NO_KEY, ApiKeyProvider
+from aiclient2api.providers.api_key import ApiKeyProvider
 from aiclient2api.providers.base import ProviderSpec
 from aiclient2api.providers.base_url import check_base_url
 from aiclient2api.providers.credentials import Credentials, Secret
@@ -17,7 +17,8 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The keys of a simulator account; `base_url` is the simulator's root."""
 
     base_url: str
-    api_key: Secret = Secret(NO_KEY)
+    # it wants a key, as the providers do, and takes any
+    api_key: Secret = Secret("simulator")
 
     def __post_init__(self) -> None:
         check_base_url(self.base_url)

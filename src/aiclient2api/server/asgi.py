@@ -21,11 +21,11 @@ class ClientGone(Exception):
 
 def request_head(scope: Scope) -> WireRequest:
     """The request without its body; the path is percent-decoded, the query is not."""
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    raw: bytes | None = scope.get("raw_path")
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     return WireRequest(
         method=scope["method"],
-        path=unquote(raw.split(b"?", 1)[0].decode("latin-1")),
+        path=unquote(raw.split(b"?", 1)[0].decode("latin-1")) if raw else scope["path"],
         query=scope["query_string"].decode("latin-1"),
         headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers),
     )
@@ -36,7 +36,7 @@ async def read_body(head: WireRequest, receive: Receive, limit: int) -> bytes:
     if (head.header("content-encoding") or "identity") != "identity":
         raise BadRequest("a compressed request body is not accepted")
     announced = head.header("content-length")
-    if announced is not None and announced.isdigit() and int(announced) > limit:
+    if announced is not None and announced.isdecimal() and int(announced) > limit:
         raise TooLarge(f"the request body is larger than {limit} bytes")
     parts: list[bytes] = []
     size = 0

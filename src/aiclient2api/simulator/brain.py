@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Literal
 
 import msgspec
@@ -273,4 +274,4 @@ def _grouped(pieces: tuple[str, ...], events: int | None) -> tuple[str, ...]:
     if events is None or len(pieces) <= events:
         return pieces
     borders = [len(pieces) * index // events for index in range(events + 1)]
-    return tuple("".join(pieces[start:end]) for start, end in zip(borders, borders[1:], strict=False))
+    return tuple("".join(pieces[start:end]) for start, end in pairwise(borders))

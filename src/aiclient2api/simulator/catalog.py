@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiclient2api.simulator.jsontext import Json, dump
+from aiclient2api.simulator.scenario import ProtocolName
 
 _CREATED = 1767225600
 _CREATED_TEXT = "2026-01-01T00:00:00Z"
@@ -11,35 +12,28 @@ _OUTPUT_LIMIT = 64_000
 _METHODS = ["generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"]
 
 
-def openai_models(models: tuple[str, ...]) -> bytes:
-    """`{object: list, data}`."""
-    return dump({"object": "list", "data": [_openai(model) for model in models]})
+def answer(protocol: ProtocolName, model: str, models: tuple[str, ...]) -> bytes:
+    """One model when it is named, else all of them."""
+    if model:
+        return dump(_entry(protocol, model))
+    data = [_entry(protocol, one) for one in models]
+    match protocol:
+        case "anthropic":
+            return dump({"data": data, "has_more": False, "first_id": models[0], "last_id": models[-1]})
+        case "gemini":
+            return dump({"models": data})
+        case "openai_chat" | "openai_responses":
+            return dump({"object": "list", "data": data})
 
 
-def openai_model(model: str) -> bytes:
-    """One of them."""
-    return dump(_openai(model))
-
-
-def anthropic_models(models: tuple[str, ...]) -> bytes:
-    """`{data, has_more, first_id, last_id}`."""
-    data = [_anthropic(model) for model in models]
-    return dump({"data": data, "has_more": False, "first_id": models[0], "last_id": models[-1]})
-
-
-def anthropic_model(model: str) -> bytes:
-    """One of them."""
-    return dump(_anthropic(model))
-
-
-def gemini_models(models: tuple[str, ...]) -> bytes:
-    """`{models}`."""
-    return dump({"models": [_gemini(model) for model in models]})
-
-
-def gemini_model(model: str) -> bytes:
-    """One of them."""
-    return dump(_gemini(model))
+def _entry(protocol: ProtocolName, model: str) -> dict[str, Json]:
+    match protocol:
+        case "anthropic":
+            return _anthropic(model)
+        case "gemini":
+            return _gemini(model)
+        case "openai_chat" | "openai_responses":
+            return _openai(model)
 
 
 def _openai(model: str) -> dict[str, Json]:

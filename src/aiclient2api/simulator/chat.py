@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from aiclient2api.simulator.brain import Answer, Finish, Reply, ToolCall, Usage
-from aiclient2api.simulator.chat_request import ChatRequest, parse
+from aiclient2api.simulator.chat_request import VOICE, ChatRequest
+from aiclient2api.simulator.chat_rules import parse
 from aiclient2api.simulator.exchange import Exchange, StreamEvent, unnamed_event
 from aiclient2api.simulator.jsontext import Json, dump
 from aiclient2api.simulator.settings import SimulatorSettings
 from aiclient2api.simulator.signatures import shown_model
+from aiclient2api.simulator.voices import Voice
 
 _FINISH: dict[Finish, str] = {
     "stop": "stop",
@@ -28,6 +30,11 @@ class ChatExchange(Exchange):
         request, conversation = parse(body, settings)
         super().__init__(conversation, created, stream=bool(request.stream))
         self._request = request
+
+    @property
+    def voice(self) -> Voice:
+        """How the provider words its errors."""
+        return VOICE
 
     def unary(self, reply: Reply) -> bytes:
         """A `chat.completion`."""
@@ -57,7 +64,7 @@ class ChatExchange(Exchange):
             chunk = self._chunk(index, {}, _FINISH[answer.finish])
             yield StreamEvent(chunk.data, "end")
         if _wants_usage(self._request) and reply.usage_shown:
-            data = self._envelope("chat.completion.chunk") | {"choices": [], "usage": _usage(reply.usage)}
+            data = self._envelope("chat.completion.chunk") | {"choices": (), "usage": _usage(reply.usage)}
             yield StreamEvent(unnamed_event(data), "usage")
         yield StreamEvent(b"data: [DONE]\n\n", "end")
 
@@ -99,7 +106,11 @@ def _message(answer: Answer) -> dict[str, Json]:
 
 def _call(call: ToolCall) -> dict[str, Json]:
     if call.tool.free_text:
-        return {"id": _id(call), "type": "custom", "custom": {"name": call.tool.name, "input": call.arguments}}
+        return {
+            "id": _id(call),
+            "type": "custom",
+            "custom": {"name": call.tool.name, "input": call.arguments},
+        }
     function = {"name": call.tool.name, "arguments": call.arguments}
     return {"id": _id(call), "type": "function", "function": function}
 

@@ -28,7 +28,7 @@ _decoders: dict[object, msgspec.json.Decoder[object]] = {}
 _STREAM_MEMBERS = ("stream", "stream_options")
 
 
-class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Strict(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A JSON object of which every member is known."""
 
 

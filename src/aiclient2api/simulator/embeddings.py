@@ -41,8 +41,8 @@ def vector(text: str, size: int) -> list[float]:
     return [_single(value / length) for value in raw]
 
 
-def openai_embeddings(body: bytes, settings: SimulatorSettings) -> tuple[str, bytes]:
-    """The model asked for and the answer."""
+def openai_embeddings(body: bytes, settings: SimulatorSettings) -> bytes:
+    """`POST /v1/embeddings`."""
     read_tree(body, VOICE)
     request = read_as(body, EmbeddingsRequest, VOICE)
     one_of(request.dimensions, 1, 65536, "dimensions")
@@ -56,9 +56,7 @@ def openai_embeddings(body: bytes, settings: SimulatorSettings) -> tuple[str, by
         data.append({"object": "embedding", "index": index, "embedding": packed if is_packed else values})
     count = max(1, sum(words(text) for text in texts))
     usage = {"prompt_tokens": count, "total_tokens": count}
-    return request.model, dump(
-        {"object": "list", "data": data, "model": shown_model(request.model), "usage": usage}
-    )
+    return dump({"object": "list", "data": data, "model": shown_model(request.model), "usage": usage})
 
 
 def gemini_embedding(body: bytes, settings: SimulatorSettings) -> bytes:

@@ -11,6 +11,7 @@ import msgspec
 from aiclient2api.simulator.brain import Reply
 from aiclient2api.simulator.conversation import Conversation
 from aiclient2api.simulator.jsontext import Json, dump
+from aiclient2api.simulator.voices import Refused, Voice
 
 EventPart = Literal["body", "usage", "end"]
 
@@ -39,6 +40,15 @@ class Exchange(ABC):
     @abstractmethod
     def events(self, reply: Reply) -> Iterator[StreamEvent]:
         """The answer event by event."""
+
+    @property
+    @abstractmethod
+    def voice(self) -> Voice:
+        """How the provider words its errors."""
+
+    def failure(self, refused: Refused, request_id: str, sent: int) -> bytes:
+        """The event with which a stream fails after `sent` events."""
+        return self.voice.event(refused, request_id)
 
     def id(self, prefix: str, length: int = 24) -> str:
         """An id made of the request's own content."""

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import msgspec
 
 from aiclient2api.simulator.brain import Answer, Finish, Reply, Usage
+from aiclient2api.simulator.conversation import Conversation
 from aiclient2api.simulator.exchange import Exchange, StreamEvent
+from aiclient2api.simulator.gemini_request import VOICE
 from aiclient2api.simulator.gemini_rules import call_identity, generation, parse
 from aiclient2api.simulator.jsontext import Json, dump, read
 from aiclient2api.simulator.settings import SimulatorSettings
 from aiclient2api.simulator.signatures import Signer, shown_model
+from aiclient2api.simulator.voices import Refused, Voice
 
 _FINISH: dict[Finish, str] = {
     "stop": "STOP",
@@ -26,7 +29,14 @@ class GeminiExchange(Exchange):
     """One generateContent or streamGenerateContent call."""
 
     def __init__(
-        self, model: str, body: bytes, settings: SimulatorSettings, created: float, *, stream: bool, sse: bool
+        self,
+        model: str,
+        body: bytes,
+        settings: SimulatorSettings,
+        created: float,
+        *,
+        stream: bool,
+        sse: bool = True,
     ) -> None:
         request, conversation = parse(model, body, settings)
         super().__init__(conversation, created, stream=stream)
@@ -37,6 +47,11 @@ class GeminiExchange(Exchange):
             self.stream_type = "application/json; charset=UTF-8"
         thinking = request.generationConfig.thinkingConfig if request.generationConfig else None
         self._shows_thoughts = thinking is None or thinking.includeThoughts is not False
+
+    @property
+    def voice(self) -> Voice:
+        """How the provider words its errors."""
+        return VOICE
 
     def unary(self, reply: Reply) -> bytes:
         """A `GenerateContentResponse`."""
@@ -49,24 +64,26 @@ class GeminiExchange(Exchange):
 
     def events(self, reply: Reply) -> Iterator[StreamEvent]:
         """One part per chunk, usage so far in every chunk, the reason in the last one of each candidate."""
-        thoughts = candidates = 0
+        spent = {"thoughts": 0, "candidates": 0}
         first = True
         for index, answer in enumerate(reply.answers):
-            last = len(reply.answers) - 1 == index
             for part, cost in self._pieces(answer):
-                thoughts, candidates = thoughts + cost * bool(part.get("thought")), candidates + cost * (not part.get("thought"))
-                so_far = msgspec.structs.replace(reply.usage, output=thoughts + candidates, reasoning=thoughts)
-                yield self._chunk(first, [_candidate(index, [part])], so_far if reply.usage_shown else None)
+                spent["thoughts" if part.get("thought") else "candidates"] += cost
+                yield self._chunk(first, [_candidate(index, [part])], _so_far(reply, **spent))
                 first = False
-            if last and reply.usage_shown:
-                so_far = reply.usage
-            else:
-                so_far = None
-            ending = self._chunk(first, [_candidate(index, self._ending(answer), answer)], so_far)
+            is_last = index == len(reply.answers) - 1
+            usage = _so_far(reply, **spent) if not is_last else reply.usage if reply.usage_shown else None
+            ending = self._chunk(first, [_candidate(index, self._ending(answer), answer)], usage)
             yield StreamEvent(ending.data, "end")
             first = False
         if not self._sse:
             yield StreamEvent(b"]", "end")
+
+    def failure(self, refused: Refused, request_id: str, sent: int) -> bytes:
+        """An error chunk; the array is closed behind it."""
+        if self._sse:
+            return super().failure(refused, request_id, sent)
+        return (b"," if sent else b"[") + VOICE.body(refused, request_id) + b"]"
 
     def _chunk(self, first: bool, candidates: list[Json], usage: Usage | None) -> StreamEvent:
         data = dump(self._envelope(candidates, usage))
@@ -136,6 +153,13 @@ def _candidate(index: int, parts: list[dict[str, Json]], answer: Answer | None =
     return candidate
 
 
+def _so_far(reply: Reply, thoughts: int, candidates: int) -> Usage | None:
+    """What was spent when a chunk is sent."""
+    if not reply.usage_shown:
+        return None
+    return msgspec.structs.replace(reply.usage, output=thoughts + candidates, reasoning=thoughts)
+
+
 def usage_metadata(usage: Usage) -> dict[str, Json]:
     """`candidatesTokenCount` excludes thoughts; zero counts are left out."""
     candidates = usage.output - usage.reasoning
@@ -150,3 +174,10 @@ def usage_metadata(usage: Usage) -> dict[str, Json]:
     if usage.reasoning:
         metadata["thoughtsTokenCount"] = usage.reasoning
     return metadata
+
+
+def count_answer(conversation: Conversation) -> bytes:
+    """The answer of `countTokens`."""
+    count = conversation.input_words
+    details = [{"modality": "TEXT", "tokenCount": count}]
+    return dump({"totalTokens": count, "promptTokensDetails": details})

@@ -1,3 +1,4 @@
+# ruff: noqa: D101 - the classes are the provider's own objects
 """A generateContent request: its members, in either casing."""
 
 from __future__ import annotations

@@ -60,7 +60,9 @@ def _meaning(
 ) -> Conversation:
     reader = _Reader(model, Signer(settings.secret, "google"))
     transcript = reader.read(request)
-    return transcript.finish(model, digest_of(tree, settings.seed, "gemini", plain_model(model)), _wishes(request))
+    return transcript.finish(
+        model, digest_of(tree, settings.seed, "gemini", plain_model(model)), _wishes(request)
+    )
 
 
 def _check_limits(request: GenerateRequest) -> None:
@@ -76,7 +78,9 @@ def _check_limits(request: GenerateRequest) -> None:
     if config.maxOutputTokens is not None and config.maxOutputTokens < 1:
         raise Refused("max_output_tokens must be positive.")
     if config.temperature is not None and not 0 <= config.temperature <= 2:
-        raise Refused("* GenerateContentRequest.generation_config.temperature: must be in the range [0.0, 2.0]\n")
+        raise Refused(
+            "* GenerateContentRequest.generation_config.temperature: must be in the range [0.0, 2.0]\n"
+        )
     thinking = config.thinkingConfig
     if thinking is not None and thinking.thinkingBudget is not None and thinking.thinkingLevel is not None:
         raise Refused("You can only set only one of thinking budget and thinking level.")
@@ -109,7 +113,9 @@ class _Reader:
         instruction = request.systemInstruction.parts if request.systemInstruction else None
         self._transcript.system("\n".join(part.text for part in instruction or () if part.text))
         runs = _runs(request.contents or [])
-        current = max((index for index, (role, parts) in enumerate(runs) if _opens_turn(role, parts)), default=0)
+        current = max(
+            (index for index, (role, parts) in enumerate(runs) if _opens_turn(role, parts)), default=0
+        )
         for index, (role, parts) in enumerate(runs):
             if role == "model":
                 self._expect_all_answered()
@@ -171,7 +177,9 @@ class _Reader:
     def _answer(self, response: wire.FunctionResponse) -> None:
         call = next((call for call in self._open if _belongs(response, call)), None)
         if call is None:
-            raise Refused("Please ensure that function response turn comes immediately after a function call turn.")
+            raise Refused(
+                "Please ensure that function response turn comes immediately after a function call turn."
+            )
         self._open.remove(call)
         error = response.response.get("error")
         value = error if error is not None else response.response.get("output", response.response)
@@ -181,7 +189,10 @@ class _Reader:
 
     def _expect_all_answered(self) -> None:
         if self._open:
-            text = "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
+            text = (
+                "Please ensure that function call turn comes immediately after a user turn or after a function "
+                "response turn."
+            )
             raise Refused(text)
 
 
@@ -193,7 +204,9 @@ def _runs(contents: list[wire.Content]) -> list[tuple[str, list[wire.Part]]]:
         if role not in ("user", "model"):
             raise Refused("Please use a valid role: user, model.")
         if not content.parts:
-            raise Refused(f"* GenerateContentRequest.contents[{index}].parts: contents.parts must not be empty.\n")
+            raise Refused(
+                f"* GenerateContentRequest.contents[{index}].parts: contents.parts must not be empty.\n"
+            )
         for place, part in enumerate(content.parts):
             _check_part(part, f"contents[{index}].parts[{place}]")
         if runs and runs[-1][0] == role:
@@ -214,7 +227,7 @@ def _check_part(part: wire.Part, at: str) -> None:
     if given > 1:
         raise Refused(f"Invalid value at '{at}' (oneof), oneof field 'data' is already set.")
     if not given and part.thoughtSignature is None:
-        raise Refused(f"* GenerateContentRequest.{at}.data: required oneof field 'data' must have one initialized field\n")
+        raise Refused(f"* GenerateContentRequest.{at}.data: required oneof field 'data' must be set\n")
 
 
 def _opens_turn(role: str, parts: list[wire.Part]) -> bool:

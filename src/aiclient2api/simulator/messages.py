@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from aiclient2api.simulator.brain import Answer, Finish, Reply, Usage
+from aiclient2api.simulator.conversation import Conversation
 from aiclient2api.simulator.exchange import Exchange, StreamEvent, named_event
 from aiclient2api.simulator.jsontext import Json, dump
+from aiclient2api.simulator.messages_request import VOICE
 from aiclient2api.simulator.messages_rules import parse
 from aiclient2api.simulator.settings import SimulatorSettings
 from aiclient2api.simulator.signatures import Signer, shown_model
+from aiclient2api.simulator.voices import Voice
 
 _FINISH: dict[Finish, str] = {
     "stop": "end_turn",
@@ -20,6 +23,9 @@ _FINISH: dict[Finish, str] = {
     "tool_use": "tool_use",
     "refusal": "refusal",
 }
+
+
+_EMPTY: dict[str, Json] = {}
 
 
 class MessagesExchange(Exchange):
@@ -34,6 +40,11 @@ class MessagesExchange(Exchange):
         self._is_omitted = request.thinking is not None and request.thinking.display == "omitted"
         self._long_cache = request.cache_control is not None and request.cache_control.ttl == "1h"
 
+    @property
+    def voice(self) -> Voice:
+        """How the provider words its errors."""
+        return VOICE
+
     def unary(self, reply: Reply) -> bytes:
         """A `message`."""
         answer = reply.answers[0]
@@ -45,7 +56,7 @@ class MessagesExchange(Exchange):
     def events(self, reply: Reply) -> Iterator[StreamEvent]:
         """`message_start`, a ping, the blocks one after the other, `message_delta`, `message_stop`."""
         answer = reply.answers[0]
-        start = self._message(answer) | {"content": [], **_ending(None)}
+        start: dict[str, Json] = self._message(answer) | {"content": (), **_ending(None)}
         if reply.usage_shown:
             start["usage"] = self._usage(msgspec.structs.replace(reply.usage, output=1, reasoning=0))
         yield _event("message_start", {"message": start})
@@ -81,7 +92,9 @@ class MessagesExchange(Exchange):
             blocks.append({"type": "text", "text": answer.text})
         for call in answer.calls:
             arguments = msgspec.Raw(call.arguments.encode())
-            blocks.append({"type": "tool_use", "id": f"toolu_{call.id}", "name": call.tool.name, "input": arguments})
+            blocks.append(
+                {"type": "tool_use", "id": f"toolu_{call.id}", "name": call.tool.name, "input": arguments}
+            )
         return blocks
 
     def _usage(self, usage: Usage) -> dict[str, Json]:
@@ -103,7 +116,7 @@ def _begun(block: dict[str, Json]) -> dict[str, Json]:
         case "text":
             return block | {"text": ""}
         case _:
-            return block | {"input": {}}
+            return block | {"input": _EMPTY}
 
 
 def _deltas(block: dict[str, Json], answer: Answer) -> Iterator[dict[str, Json]]:
@@ -142,3 +155,8 @@ def _final_usage(usage: Usage) -> dict[str, Json]:
         "output_tokens": usage.output,
         "output_tokens_details": {"thinking_tokens": usage.reasoning},
     }
+
+
+def message_count_answer(conversation: Conversation) -> bytes:
+    """The answer of `count_tokens`."""
+    return dump({"input_tokens": conversation.input_words})

@@ -1,3 +1,4 @@
+# ruff: noqa: D101 - the classes are the provider's own objects
 """A Messages request: its members and content blocks, as Anthropic accepts them."""
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Block(Strict, tag_field="type"):
     cache_control: CacheControl | None = None
 
 
-class Text(Block, tag="text"):
+class Text(Block, tag="text", kw_only=True):
     text: str
     citations: list[dict[str, object]] | None = None
 
@@ -56,7 +57,7 @@ class ContentSource(Strict, tag_field="type", tag="content"):
     content: str | list[dict[str, object]]
 
 
-class Image(Block, tag="image"):
+class Image(Block, tag="image", kw_only=True):
     source: Base64Source | UrlSource | FileSource
     transformations: dict[str, object] | None = None
 
@@ -65,14 +66,14 @@ class Citations(Strict):
     enabled: bool | None = None
 
 
-class Document(Block, tag="document"):
+class Document(Block, tag="document", kw_only=True):
     source: Base64Source | UrlSource | FileSource | TextSource | ContentSource
     title: str | None = None
     context: str | None = None
     citations: Citations | None = None
 
 
-class SearchResult(Block, tag="search_result"):
+class SearchResult(Block, tag="search_result", kw_only=True):
     source: str
     title: str
     content: list[Text]
@@ -88,7 +89,7 @@ class RedactedThinking(Strict, tag_field="type", tag="redacted_thinking"):
     data: str
 
 
-class ToolUse(Block, tag="tool_use"):
+class ToolUse(Block, tag="tool_use", kw_only=True):
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]+$")]
     name: str
     input: dict[str, object]
@@ -96,11 +97,11 @@ class ToolUse(Block, tag="tool_use"):
     toolset_name: str | None = None
 
 
-class ToolReference(Block, tag="tool_reference"):
+class ToolReference(Block, tag="tool_reference", kw_only=True):
     tool_name: str
 
 
-class ToolResult(Block, tag="tool_result"):
+class ToolResult(Block, tag="tool_result", kw_only=True):
     tool_use_id: str
     content: str | list[Text | Image | Document | SearchResult | ToolReference] | None = None
     is_error: bool | None = None
@@ -153,7 +154,7 @@ class ThinkingMode(Strict, tag_field="type"):
     block_binding: dict[str, object] | None = None
 
 
-class ThinkingEnabled(ThinkingMode, tag="enabled"):
+class ThinkingEnabled(ThinkingMode, tag="enabled", kw_only=True):
     budget_tokens: int
 
 
@@ -201,7 +202,7 @@ class CountRequest(Strict):
     mcp_servers: list[dict[str, object]] | None = None
 
 
-class MessagesRequest(CountRequest):
+class MessagesRequest(CountRequest, kw_only=True):
     """The members of `POST /v1/messages`, the last five of them beta."""
 
     max_tokens: int

@@ -122,15 +122,22 @@ class _Reader:
         if not messages:
             raise Refused("messages: at least one message is required")
         if messages[0].role != "user":
-            raise Refused("messages: first message must use the \"user\" role")
+            raise Refused('messages: first message must use the "user" role')
         for index, message in enumerate(messages):
             self._message(message, index)
         self._expect_all_answered()
-        if messages[-1].role == "assistant":
-            text = "This model does not support assistant message prefill. The conversation must end with a user message."
-            raise Refused(text)
+        self._check_prefill(messages[-1])
         self._check_marks()
         return self._transcript
+
+    def _check_prefill(self, last: wire.Message) -> None:
+        """An answer may be begun by the caller, as older models allow it."""
+        if last.role != "assistant":
+            return
+        block = last.content if isinstance(last.content, str) else last.content[-1]
+        text = block.text if isinstance(block, wire.Text) else block
+        if isinstance(text, str) and text != text.rstrip():
+            raise Refused("messages: final assistant content cannot end with trailing whitespace")
 
     def _message(self, message: wire.Message, index: int) -> None:
         at = f"messages.{index}"
@@ -152,7 +159,9 @@ class _Reader:
     def _mid_system(self, message: wire.Message, index: int) -> None:
         """Only after a user or system message, and only before an assistant message or at the end."""
         following = self._request.messages[index + 1 : index + 2]
-        if self._request.messages[index - 1].role == "assistant" or (following and following[0].role == "user"):
+        if self._request.messages[index - 1].role == "assistant" or (
+            following and following[0].role == "user"
+        ):
             text = "a `system` message must follow a user message and precede an assistant message or end the list"
             raise Refused(f"messages.{index}: {text}")
         content = message.content
@@ -248,7 +257,9 @@ class _Reader:
 
     def _check_marks(self) -> None:
         """Blocks, tools and the request itself may be marked."""
-        self._transcript.cache_marks += sum(tool.cache_control is not None for tool in self._request.tools or ())
+        self._transcript.cache_marks += sum(
+            tool.cache_control is not None for tool in self._request.tools or ()
+        )
         if self._transcript.cache_marks > _MOST_CACHE_MARKS:
             found = self._transcript.cache_marks
             raise Refused(f"A maximum of 4 blocks with cache_control may be provided. Found {found}.")
@@ -281,7 +292,9 @@ def _media(block: wire.Image | wire.Document, at: str) -> Media:
 
 def _wishes(request: CountRequest) -> Wishes:
     choice, form = request.tool_choice, request.output_config.format if request.output_config else None
-    thinking = isinstance(request.thinking, wire.ThinkingEnabled | wire.ThinkingAdaptive | wire.ThinkingBetweenTools)
+    thinking = isinstance(
+        request.thinking, wire.ThinkingEnabled | wire.ThinkingAdaptive | wire.ThinkingBetweenTools
+    )
     forced = isinstance(choice, wire.ChooseAny | wire.ChooseTool)
     limited = isinstance(request, MessagesRequest)
     return Wishes(
@@ -291,7 +304,9 @@ def _wishes(request: CountRequest) -> Wishes:
         ),
         choice="none" if isinstance(choice, wire.ChooseNone) else "required" if forced else "auto",
         allowed=frozenset({choice.name}) if isinstance(choice, wire.ChooseTool) else None,
-        parallel=choice is None or isinstance(choice, wire.ChooseNone) or not choice.disable_parallel_tool_use,
+        parallel=choice is None
+        or isinstance(choice, wire.ChooseNone)
+        or not choice.disable_parallel_tool_use,
         thinking=thinking and not (limited and request.max_tokens == 0),
         json=form is not None,
         schema=form.schema if form is not None else None,

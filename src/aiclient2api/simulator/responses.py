@@ -8,10 +8,12 @@ from typing import cast
 from aiclient2api.simulator.brain import Answer, Reply, ToolCall, Usage
 from aiclient2api.simulator.exchange import EventPart, Exchange, StreamEvent, named_event
 from aiclient2api.simulator.jsontext import Json, dump
-from aiclient2api.simulator.responses_request import parse
+from aiclient2api.simulator.responses_request import VOICE
+from aiclient2api.simulator.responses_rules import parse
 from aiclient2api.simulator.samples import as_list, as_object
 from aiclient2api.simulator.settings import SimulatorSettings
 from aiclient2api.simulator.signatures import Signer, shown_model
+from aiclient2api.simulator.voices import Refused, Voice, openai_error
 
 _ECHOED: dict[str, Json] = {
     "instructions": None,
@@ -45,6 +47,11 @@ class ResponsesExchange(Exchange):
         self._signer = Signer(settings.secret, "openai")
         self._encrypts = "reasoning.encrypted_content" in (request.include or ())
 
+    @property
+    def voice(self) -> Voice:
+        """How the provider words its errors."""
+        return VOICE
+
     def unary(self, reply: Reply) -> bytes:
         """A `response` object."""
         return dump(self._final(reply))
@@ -52,8 +59,8 @@ class ResponsesExchange(Exchange):
     def events(self, reply: Reply) -> Iterator[StreamEvent]:
         """The documented grammar with a dense `sequence_number`."""
         final = self._final(reply)
-        running = final | {
-            "status": "in_progress", "output": [], "usage": None, "completed_at": None, "incomplete_details": None,
+        running: dict[str, Json] = final | {
+            "status": "in_progress", "output": (), "usage": None, "completed_at": None, "incomplete_details": None,
         }  # fmt: skip
         opening: list[Event] = [
             ("response.created", {"response": running}),
@@ -65,6 +72,12 @@ class ResponsesExchange(Exchange):
             yield _event(name, number, data)
             number += 1
         yield _event(f"response.{final['status']}", number, {"response": final}, "end")
+
+    def failure(self, refused: Refused, request_id: str, sent: int) -> bytes:
+        """A flat `error` event that continues the numbering."""
+        error = openai_error(refused)
+        data: dict[str, Json] = {"code": error["code"], "message": error["message"], "param": None}
+        return _event("error", sent, data).data
 
     def _final(self, reply: Reply) -> dict[str, Json]:
         answer = reply.answers[0]
@@ -90,7 +103,10 @@ class ResponsesExchange(Exchange):
             "model": shown_model(self.conversation.model),
             "service_tier": "default",
             "tools": [_echoed_tool(tool) for tool in as_list(tree.get("tools"))],
-            "reasoning": {"effort": cast(Json, reasoning.get("effort")), "summary": cast(Json, reasoning.get("summary"))},
+            "reasoning": {
+                "effort": cast(Json, reasoning.get("effort")),
+                "summary": cast(Json, reasoning.get("summary")),
+            },
             "text": cast(Json, {"format": {"type": "text"}, "verbosity": "medium"} | text),
         }
         for name, default in _ECHOED.items():
@@ -112,7 +128,13 @@ class ResponsesExchange(Exchange):
             content.append({"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []})
         if content:
             items.append(
-                {"type": "message", "id": self.id("msg_", 48), "status": status, "role": "assistant", "content": content}
+                {
+                    "type": "message",
+                    "id": self.id("msg_", 48),
+                    "status": status,
+                    "role": "assistant",
+                    "content": content,
+                }
             )
         return items
 
@@ -152,9 +174,9 @@ def _begun(item: dict[str, Json]) -> dict[str, Json]:
         case "reasoning":
             secret = item.get("encrypted_content")
             partial: dict[str, Json] = {"encrypted_content": secret[:40]} if isinstance(secret, str) else {}
-            return item | {"summary": []} | partial
+            return item | {"summary": ()} | partial
         case "message":
-            return item | {"status": "in_progress", "content": []}
+            return item | {"status": "in_progress", "content": ()}
         case "custom_tool_call":
             return item | {"input": ""}
         case _:

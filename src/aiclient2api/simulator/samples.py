@@ -20,6 +20,8 @@ _FORMATS = {
     "ipv4": "192.0.2.1",
 }
 
+_SIMPLE: dict[str, Json] = {"boolean": True, "null": None}
+
 
 class _Nothing(Exception):
     """A branch that would never end; an optional member is left out instead."""
@@ -29,10 +31,9 @@ def sample(schema: object, text: str = "text") -> str:
     """A document for `schema` as JSON text; free strings in it are `text`."""
     root = as_object(schema) or {}
     try:
-        value = _Sampler(root, text).value(root, 0)
+        return write(_Sampler(root, text).value(root, 0))
     except _Nothing:
-        value = {}
-    return write(value)
+        return "{}"
 
 
 def first_choice(schema: object) -> str:
@@ -55,19 +56,12 @@ class _Sampler:
         reference = schema.get("$ref", schema.get("ref"))
         if isinstance(reference, str):
             return self.value(self._resolve(reference), depth + 1)
-        for hint in ("const", "default"):
-            if hint in schema:
-                return cast(Json, schema[hint])
-        for hint in ("examples", "enum"):
-            if listed := as_list(schema.get(hint)):
-                return cast(Json, listed[0])
-        if "example" in schema:
-            return cast(Json, schema["example"])
-        for choice in ("anyOf", "any_of", "oneOf"):
-            if listed := as_list(schema.get(choice)):
-                return self._first_possible(listed, depth)
-        if listed := as_list(schema.get("allOf")):
-            return self.value(_merged(schema, listed), depth + 1)
+        if hints := _hints(schema):
+            return cast(Json, hints[0])
+        if branches := as_list(schema.get("anyOf", schema.get("any_of", schema.get("oneOf")))):
+            return self._first_possible(branches, depth)
+        if branches := as_list(schema.get("allOf")):
+            return self.value(_merged(schema, branches), depth + 1)
         return self._by_type(schema, depth)
 
     def _first_possible(self, branches: list[object], depth: int) -> Json:
@@ -86,16 +80,10 @@ class _Sampler:
                 return self._array(schema, depth)
             case "string":
                 return self._string(schema)
-            case "integer":
-                return _bounded(schema, 1)
-            case "number":
-                return _bounded(schema, Decimal("1.50"))
-            case "boolean":
-                return True
-            case "null":
-                return None
-            case _:
-                return self._text
+            case "integer" | "number" as kind:
+                return _bounded(schema, 1 if kind == "integer" else Decimal("1.50"))
+            case kind:
+                return _SIMPLE.get(kind or "", self._text)
 
     def _object(self, schema: dict[str, object], depth: int) -> Json:
         required = as_list(schema.get("required"))
@@ -133,6 +121,13 @@ class _Sampler:
             if step:
                 target = (as_object(target) or {}).get(step.replace("~1", "/").replace("~0", "~"))
         return as_object(target) or {}
+
+
+def _hints(schema: dict[str, object]) -> list[object]:
+    """Values the schema itself names, the most binding first."""
+    single = [schema[name] for name in ("const", "default") if name in schema]
+    listed = [*as_list(schema.get("examples"))[:1], *as_list(schema.get("enum"))[:1]]
+    return [*single, *listed, *([schema["example"]] if "example" in schema else [])]
 
 
 def _type_of(schema: dict[str, object]) -> str | None:

@@ -11,13 +11,15 @@ DEFAULT_MODELS = ("gpt-simulated", "claude-simulated", "gemini-3-simulated", "em
 class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the simulated providers behave for every request.
 
-    `keys` empty: any non-empty key is good. `models` empty: every model exists, `DEFAULT_MODELS` are listed.
-    `events` is the exact number of text deltas of an answer, `interval` the seconds between two events.
-    `seed` changes every generated id, `secret` every signature: simulators with different secrets refuse
-    each other's thoughts, as accounts of different organizations do.
+    `keys` empty: any non-empty key is good, and without `require_key` none is needed.
+    `models` empty: every model exists, `DEFAULT_MODELS` are listed. `events` is the exact number of text deltas of
+    an answer, `interval` the seconds between two events. `seed` changes every generated id, `secret` every
+    signature: simulators with different secrets refuse each other's thoughts, as accounts of different
+    organizations do.
     """
 
     keys: tuple[str, ...] = ()
+    require_key: bool = True
     models: tuple[str, ...] = ()
     events: int | None = None
     interval: float = 0.0
@@ -37,6 +39,12 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     def listed_models(self) -> tuple[str, ...]:
         """The models a list request shows."""
         return self.models or DEFAULT_MODELS
+
+    def admits(self, key: str) -> bool:
+        """Whether a request with this key is served."""
+        if self.keys:
+            return key in self.keys
+        return bool(key) or not self.require_key
 
     def knows(self, model: str) -> bool:
         """Whether a request may ask for this model."""

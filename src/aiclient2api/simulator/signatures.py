@@ -33,7 +33,9 @@ class Signer:
     def verify(self, model: str, thought: str, signature: str) -> Verdict:
         """Whether this signature was given for this thought."""
         try:
-            data = base64.b64decode(signature, altchars=b"-_" if set("-_") & set(signature) else None, validate=True)
+            data = base64.b64decode(
+                signature, altchars=b"-_" if set("-_") & set(signature) else None, validate=True
+            )
         except (binascii.Error, ValueError):
             return Verdict.ALTERED
         mac, name = data[:_MAC_BYTES], data[_MAC_BYTES:]

@@ -68,7 +68,6 @@ class Voice(ABC):
         """The error inside a stream."""
 
 
-_OPENAI_TYPES = {500: "server_error", 502: "server_error", 503: "server_error", 504: "server_error"}
 _OPENAI_CODES = {
     401: "invalid_api_key",
     403: "permission_denied",
@@ -99,7 +98,9 @@ class OpenAIVoice(Voice):
     def missing_field(self, name: str, at: str) -> Refused:
         """`Missing required parameter: 'x'.`"""
         path = _dotted(f"{at}.{name}")
-        return Refused(f"Missing required parameter: '{path}'.", code="missing_required_parameter", param=path)
+        return Refused(
+            f"Missing required parameter: '{path}'.", code="missing_required_parameter", param=path
+        )
 
     def wrong_type(self, expected: str, got: str, at: str) -> Refused:
         """`Invalid type for 'x': expected a string, but got an integer instead.`"""
@@ -122,7 +123,9 @@ class OpenAIVoice(Voice):
     def no_key(self, key: str) -> Refused:
         """401 `invalid_api_key`."""
         if not key:
-            text = "You didn't provide an API key. You need to provide your API key in an Authorization header."
+            text = (
+                "You didn't provide an API key. You need to provide your API key in an Authorization header."
+            )
         else:
             text = f"Incorrect API key provided: {key[:3]}***."
         return Refused(text, status=401, code="invalid_api_key")
@@ -138,41 +141,27 @@ class OpenAIVoice(Voice):
 
     def body(self, refused: Refused, request_id: str, retry_after: float | None = None) -> bytes:
         """`{"error": {message, type, param, code}}`."""
-        return dump({"error": self._error(refused)})
+        return dump({"error": openai_error(refused)})
 
     def event(self, refused: Refused, request_id: str) -> bytes:
         """An unnamed event with the error object; no `[DONE]` follows."""
-        return b"data: " + dump({"error": self._error(refused)}) + b"\n\n"
-
-    def _error(self, refused: Refused) -> dict[str, Json]:
-        if refused.code == "insufficient_quota":
-            kind = "insufficient_quota"
-        elif refused.status == 429:
-            kind = "requests"
-        else:
-            kind = _OPENAI_TYPES.get(refused.status, "server_error" if refused.status >= 500 else "")
-        return {
-            "message": refused.message,
-            "type": kind or "invalid_request_error",
-            "param": refused.param,
-            "code": refused.code or _OPENAI_CODES.get(refused.status),
-        }
+        return b"data: " + dump({"error": openai_error(refused)}) + b"\n\n"
 
 
-class ResponsesVoice(OpenAIVoice):
-    """Responses: the same words, another event."""
-
-    def event(self, refused: Refused, request_id: str) -> bytes:
-        """A flat `error` event."""
-        error = self._error(refused)
-        data = {
-            "type": "error",
-            "code": error["code"],
-            "message": error["message"],
-            "param": None,
-            "sequence_number": 0,
-        }
-        return b"event: error\ndata: " + dump(data) + b"\n\n"
+def openai_error(refused: Refused) -> dict[str, Json]:
+    """OpenAI's error object."""
+    if refused.code == "insufficient_quota":
+        kind = "insufficient_quota"
+    elif refused.status == 429:
+        kind = "requests"
+    else:
+        kind = "server_error" if refused.status >= 500 else "invalid_request_error"
+    return {
+        "message": refused.message,
+        "type": kind,
+        "param": refused.param,
+        "code": refused.code or _OPENAI_CODES.get(refused.status),
+    }
 
 
 _ANTHROPIC_TYPES = {

@@ -13,7 +13,10 @@ from aiclient2api.wire.frames import Frame
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 """Inline images make an event this large (README of the design, "Limits")."""
 
-_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n|\r\n\r(?!\n)|\n\r(?!\n)|\r\r\n")
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+"""Two line ends. A CR ends a line without waiting for its LF, which then opens the next event and means nothing."""
+_SEAM = 3
+"""All but one byte of the longest blank line: what may stand before the cut of a chunk."""
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -22,42 +25,60 @@ class SseDecoder:
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._limit = limit
-        self._tail = b""
-        self._searched = 0
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._seam = b""
         self._started = False
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """The events completed by this chunk, in order."""
-        buffer = self._tail + chunk if self._tail else chunk
-        if not self._started and buffer:
-            if _UTF8_BOM.startswith(buffer[:3]) and len(buffer) < 3:
-                self._tail = buffer
-                return []
-            self._started = True
-            buffer = buffer.removeprefix(_UTF8_BOM)
+        if not self._started:
+            chunk = self._without_mark(chunk)
         frames: list[Frame] = []
-        start = 0
-        if b"\r" not in buffer:
-            start = _split_lf(buffer, self._searched, frames)
-        else:
-            start = _split_any(buffer, self._searched, frames)
-        self._tail = buffer[start:] if start else buffer
-        # a delimiter may straddle the next chunk: look again at the last three bytes only
-        self._searched = max(0, len(self._tail) - 3)
-        if len(self._tail) > self._limit:
+        rest, seam = chunk, self._seam + chunk
+        if _has_blank_line(seam):
+            buffer = b"".join((*self._pieces, chunk))
+            rest = buffer[_split(buffer, frames) :]
+            seam = rest
+            self._pieces.clear()
+            self._size = 0
+        # large events wait in pieces: joining them at every chunk would cost the square of their size
+        self._pieces.append(rest)
+        self._size += len(rest)
+        self._seam = seam[-_SEAM:]
+        if self._size > self._limit:
             raise MalformedMessage(f"a stream event is larger than {self._limit} bytes")
         return frames
 
     def close(self) -> bytes:
         """The unfinished rest."""
-        tail, self._tail = self._tail, b""
-        return tail
+        rest = b"".join(self._pieces)
+        self._pieces.clear()
+        return rest
+
+    def _without_mark(self, chunk: bytes) -> bytes:
+        """The beginning of the stream without a byte order mark; empty while it may still be one."""
+        chunk = self.close() + chunk
+        if len(chunk) < len(_UTF8_BOM) and _UTF8_BOM.startswith(chunk):
+            self._pieces.append(chunk)
+            return b""
+        self._started = True
+        return chunk.removeprefix(_UTF8_BOM)
 
 
-def _split_lf(buffer: bytes, searched: int, frames: list[Frame]) -> int:
+def _has_blank_line(data: bytes) -> bool:
+    return b"\n\n" in data or (b"\r" in data and _BLANK_LINE.search(data) is not None)
+
+
+def _split(buffer: bytes, frames: list[Frame]) -> int:
+    """Append the complete events and return where the unfinished one begins."""
+    return _split_any(buffer, frames) if b"\r" in buffer else _split_lf(buffer, frames)
+
+
+def _split_lf(buffer: bytes, frames: list[Frame]) -> int:
     """The usual case: only line feeds."""
     start = 0
-    end = buffer.find(b"\n\n", searched)
+    end = buffer.find(b"\n\n")
     while end >= 0:
         raw = buffer[start : end + 2]
         frames.append(_frame(raw))
@@ -66,15 +87,12 @@ def _split_lf(buffer: bytes, searched: int, frames: list[Frame]) -> int:
     return start
 
 
-def _split_any(buffer: bytes, searched: int, frames: list[Frame]) -> int:
-    """Any mixture of CR, LF and CRLF. A final CR may be half a CRLF, so it waits for the next chunk."""
+def _split_any(buffer: bytes, frames: list[Frame]) -> int:
+    """Any mixture of CR, LF and CRLF."""
     start = 0
-    for match in _BLANK_LINE.finditer(buffer, searched):
-        end = match.end()
-        if end == len(buffer) and buffer.endswith(b"\r"):
-            break
-        frames.append(_frame(buffer[start:end]))
-        start = end
+    for match in _BLANK_LINE.finditer(buffer):
+        frames.append(_frame(buffer[start : match.end()]))
+        start = match.end()
     return start
 
 

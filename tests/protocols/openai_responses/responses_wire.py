@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -30,9 +30,9 @@ from aiclient2api.wire.http import WireRequest, WireResponse
 from aiclient2api.wire.sse import SseDecoder
 
 CONVERTER = OpenAIResponsesConverter()
-RECORDED = Path(
-    os.environ.get("AICLIENT2API_SHARED") or Path(__file__).resolve().parents[4] / "shared"
-) / "recorded"
+RECORDED = (
+    Path(os.environ.get("AICLIENT2API_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "recorded"
+)
 
 
 def wire(body: object) -> WireRequest:
@@ -64,9 +64,7 @@ def answer(*parts: Part, finish: Finish | None = None, usage: Usage | None = Non
         id="msg_1",
         model="claude",
         candidates=[
-            Candidate(
-                turn=Turn(role="assistant", parts=list(parts)), finish=finish or Finish(reason="stop")
-            )
+            Candidate(turn=Turn(role="assistant", parts=list(parts)), finish=finish or Finish(reason="stop"))
         ],
         usage=usage,
     )
@@ -136,9 +134,11 @@ def check(events: Sequence[StreamEvent]) -> None:
 def normal(value: Any) -> Any:
     """The normal form: a null member is an absent one."""
     if isinstance(value, dict):
-        return {name: normal(inner) for name, inner in value.items() if inner is not None}
-    return [normal(inner) for inner in value] if isinstance(value, list) else value
+        members = cast("dict[str, Any]", value)
+        return {name: normal(inner) for name, inner in members.items() if inner is not None}
+    return [normal(inner) for inner in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def builtins(value: Any) -> Any:
-    return msgspec.to_builtins(value)
+    """Plain data of an IR value."""
+    return json.loads(msgspec.json.encode(value))

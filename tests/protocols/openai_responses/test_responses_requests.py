@@ -202,7 +202,11 @@ ROUND_TRIPS: dict[str, dict[str, Any]] = {
             {"type": "custom", "name": "sql", "format": {"type": "grammar", "syntax": "lark"}},
             {"type": "web_search_2025_08_26", "filters": {"allowed_domains": ["a.b"]}},
         ],
-        "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "mcp", "server_label": "x"}]},
+        "tool_choice": {
+            "type": "allowed_tools",
+            "mode": "auto",
+            "tools": [{"type": "mcp", "server_label": "x"}],
+        },
     },
     "one tool": {"model": "m", "input": "hi", "tool_choice": {"type": "custom", "name": "sql"}},
     "a hosted tool": {"model": "m", "input": "hi", "tool_choice": {"type": "web_search"}},
@@ -219,7 +223,14 @@ def test_request_comes_back_as_it_was(body: dict[str, Any]) -> None:
 
 
 def test_null_members_are_absent_members() -> None:
-    body = {"model": "m", "input": "hi", "tools": None, "text": {"format": None}, "metadata": None, "new": None}
+    body = {
+        "model": "m",
+        "input": "hi",
+        "tools": None,
+        "text": {"format": None},
+        "metadata": None,
+        "new": None,
+    }
 
     assert normal(encode(decode(body))) == {"model": "m", "input": "hi"}
 
@@ -259,7 +270,7 @@ def test_items_of_the_assistant_form_one_turn_with_item_boundaries() -> None:
 
 
 def test_envelope_in_encrypted_content_is_told_apart() -> None:
-    item = {"type": "reasoning", "summary": [], "encrypted_content": "Z3ctY2Fycnkxabc"}
+    item: dict[str, Any] = {"type": "reasoning", "summary": [], "encrypted_content": "Z3ctY2Fycnkxabc"}
 
     part = decode({"model": "m", "input": [item]}).turns[0].parts[0]
 
@@ -372,16 +383,52 @@ def test_other_bytes_are_refused(body: bytes) -> None:
 
 
 _KEYS = st.sampled_from(
-    "type role content text id status call_id name arguments output summary encrypted_content input_image "
-    "image_url file_data detail annotations logprobs refusal prompt_cache_breakpoint".split()
+    [
+        "type",
+        "role",
+        "content",
+        "text",
+        "id",
+        "status",
+        "call_id",
+        "name",
+        "arguments",
+        "output",
+        "summary",
+        "encrypted_content",
+        "input_image",
+        "image_url",
+        "file_data",
+        "detail",
+        "annotations",
+        "logprobs",
+        "refusal",
+        "prompt_cache_breakpoint",
+    ]
 )
 _TYPES = st.sampled_from(
-    "message reasoning function_call function_call_output custom_tool_call input_text input_image input_file "
-    "output_text refusal item_reference user assistant developer".split()
+    [
+        "message",
+        "reasoning",
+        "function_call",
+        "function_call_output",
+        "custom_tool_call",
+        "input_text",
+        "input_image",
+        "input_file",
+        "output_text",
+        "refusal",
+        "item_reference",
+        "user",
+        "assistant",
+        "developer",
+    ]
 )
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | _TYPES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS | st.text(max_size=3), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(_KEYS | st.text(max_size=3), inner, max_size=5)
+    ),
     max_leaves=20,
 )
 
@@ -445,7 +492,9 @@ def test_wire_request_is_relative_to_the_account() -> None:
 def test_a_function_without_parameters_from_elsewhere_gets_null_parameters_and_strict_false() -> None:
     request = foreign(Turn(role="user", parts=[Text(text="hi")]), tools=[FunctionTool(name="f")])
 
-    assert encode(request)["tools"] == [{"type": "function", "name": "f", "parameters": None, "strict": False}]
+    assert encode(request)["tools"] == [
+        {"type": "function", "name": "f", "parameters": None, "strict": False}
+    ]
 
 
 def test_decode_refuses_nothing_that_the_endpoint_matches() -> None:

@@ -1,8 +1,7 @@
-"""What requests and answers write alike: tool inputs, citations, cache marks, single-line JSON."""
+"""What requests and answers write alike: tool inputs, citations, cache marks."""
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import Raw
 
 from aiclient2api.ir.parts import (
@@ -109,9 +108,3 @@ def foreign_feature(part: Part) -> str:
             return "media.image" if part.kind == "image" else "media.document"
         case _:
             return "tool.hosted"
-
-
-def one_line(value: Raw) -> bytes:
-    """`value` without line breaks, which would end a `data:` line."""
-    data = bytes(value)
-    return msgspec.json.format(data, indent=-1) if b"\n" in data or b"\r" in data else data

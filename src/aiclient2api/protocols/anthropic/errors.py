@@ -105,6 +105,7 @@ def error_of(body: bytes, status: int | None = None, headers: Headers = ()) -> E
         message=_SECRET.sub(r"\1-…", message) or _nameless(status),
         status=status,
         type=kind_name,
+        code=_code(details),
         details=details,
         retry_after=_retry_after(headers, kind),
         request_id=request_id or find_header(headers, "request-id"),
@@ -130,6 +131,11 @@ def _read(body: bytes) -> tuple[str | None, str, Raw | None, str | None]:
         return _string(error, "type"), _string(error, "message") or "", details, request_id
     except MalformedMessage:
         return None, "", None, None
+
+
+def _code(details: Raw | None) -> str | None:
+    """The machine-readable word, where the provider gives one."""
+    return None if details is None else _string(Members.parse(details), "error_code")
 
 
 def _string(members: Members, key: str) -> str | None:

@@ -94,7 +94,7 @@ class MessageStreamTap:
         self._finish: Finish | None = None
 
     def feed(self, frame: Frame) -> bytes:
-        """The frame's own bytes."""
+        """The frame's own bytes; nothing for an error, which `fail` tells the client once and cleaned."""
         if not frame.data:
             return frame.raw
         name = event_name(frame)
@@ -109,6 +109,7 @@ class MessageStreamTap:
                 self.ended = True
             case "error":
                 self.failure = error_of(frame.data)
+                return b""
             case _:
                 pass
         return frame.raw

@@ -19,11 +19,11 @@ from aiclient2api.protocols.anthropic.blocks import (
     foreign_feature,
     is_redacted,
     native_block,
-    one_line,
     slot_data,
     tool_input,
     tool_use,
 )
+from aiclient2api.protocols.anthropic.ext import kept
 from aiclient2api.protocols.anthropic.stream_schema import (
     CITATION_DELTA,
     JSON_DELTA,
@@ -32,6 +32,7 @@ from aiclient2api.protocols.anthropic.stream_schema import (
     THINKING_DELTA,
     block_start,
     block_stop,
+    one_line,
 )
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -190,9 +191,8 @@ class _ToolWriter:
 
     def open(self) -> bytes:
         self._index = next(self._indexes)
-        return block_start(self._index, tool_use(self._part, EMPTY_INPUT)) + self._arguments(
-            self._part.arguments
-        )
+        block = {**tool_use(self._part, EMPTY_INPUT), **kept(self._part)}
+        return block_start(self._index, block) + self._arguments(self._part.arguments)
 
     def feed(self, delta: PartDelta) -> bytes:
         return self._arguments(delta.text) if delta.channel == "arguments" else b""
@@ -247,4 +247,4 @@ class _WholeWriter:
             self._report.dropped(foreign_feature(self._part), "response")
             return b""
         index = next(self._indexes)
-        return block_start(index, one_line(block)) + block_stop(index)
+        return block_start(index, block) + block_stop(index)

@@ -32,7 +32,7 @@ from aiclient2api.protocols.anthropic.errors import error_of
 from aiclient2api.protocols.anthropic.ext import keep
 from aiclient2api.protocols.anthropic.finish import decode_finish
 from aiclient2api.protocols.anthropic.schema import NAME
-from aiclient2api.protocols.anthropic.stream_schema import BlockDelta, WireEvent, parse_event
+from aiclient2api.protocols.anthropic.stream_schema import NOTHING, BlockDelta, WireEvent, parse_event
 from aiclient2api.protocols.anthropic.usage import UsageTally
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
@@ -125,7 +125,7 @@ class MessageStreamDecoder:
     def _start_block(self, event: WireEvent) -> list[StreamEvent]:
         if not self._started:
             raise MalformedMessage("comes before message_start", "content_block_start")
-        if event.content_block is None:
+        if event.content_block == NOTHING:
             raise MalformedMessage("is required", "content_block")
         number, self._next = self._next, self._next + 1
         whole = _complete(event.content_block)
@@ -220,7 +220,7 @@ def _pieces(number: int, delta: BlockDelta) -> list[StreamEvent]:
             return [PartDelta(number, text, "arguments")]
         case BlockDelta(thinking=str(text)):
             return [PartDelta(number, text, "summary")]
-        case BlockDelta(citation=Raw() as raw):
+        case BlockDelta(citation=raw) if raw != NOTHING:
             return [PartDelta(number, "", "citation", 0, decode_citation(raw, "delta.citation"))]
         case _:
             return []

@@ -23,16 +23,14 @@ from aiclient2api.ir.events import (
 )
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.response import Finish, Usage
-from aiclient2api.protocols.anthropic.blocks import one_line
 from aiclient2api.protocols.anthropic.errors import error_event
 from aiclient2api.protocols.anthropic.finish import encode_finish
 from aiclient2api.protocols.anthropic.response import message_id
 from aiclient2api.protocols.anthropic.schema import NAME
 from aiclient2api.protocols.anthropic.stream_blocks import BlockWriter, block_writer
-from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING
+from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING, one_line
 from aiclient2api.protocols.anthropic.usage import encode_usage
 from aiclient2api.protocols.report import LossReport
-from aiclient2api.wire.json import encode
 from aiclient2api.wire.sse import encode_event
 
 
@@ -99,7 +97,7 @@ class MessageStreamEncoder:
             "usage": encode_usage(event.usage, event.tier),
             **(event.ext.get(NAME, {}) if event.ext else {}),
         }
-        return encode_event(encode({"type": "message_start", "message": message}), "message_start")
+        return encode_event(one_line({"type": "message_start", "message": message}), "message_start")
 
     def _part(self, event: PartStart | PartDelta | PartEnd) -> bytes:
         if event.number == self._current and self._writer is not None:
@@ -131,8 +129,12 @@ class MessageStreamEncoder:
 
     def _end(self, event: ResponseEnd) -> bytes:
         delta = encode_finish(event.blocked or self._finish)
-        message = {"type": "message_delta", "delta": delta, "usage": self._final_usage(event.tier)}
-        return encode_event(encode(message), "message_delta") + MESSAGE_STOP
+        message: dict[str, object] = {
+            "type": "message_delta",
+            "delta": delta,
+            "usage": self._final_usage(event.tier),
+        }
+        return encode_event(one_line(message), "message_delta") + MESSAGE_STOP
 
     def _final_usage(self, tier: str | None) -> dict[str, object]:
         if self._usage is None:

@@ -12,6 +12,9 @@ from aiclient2api.errors import MalformedMessage
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.json import encode
 
+NOTHING: Final = Raw(b"")
+"""An absent member."""
+
 
 class BlockDelta(Struct, gc=False):
     """The `delta` of a content_block_delta: one of its textual members is set."""
@@ -21,7 +24,7 @@ class BlockDelta(Struct, gc=False):
     partial_json: str | None = None
     thinking: str | None = None
     signature: str | None = None
-    citation: Raw | None = None
+    citation: Raw = NOTHING
 
 
 class WireEvent(Struct, gc=False):
@@ -30,7 +33,7 @@ class WireEvent(Struct, gc=False):
     type: str = ""
     index: int = 0
     delta: BlockDelta | None = None
-    content_block: Raw | None = None
+    content_block: Raw = NOTHING
 
 
 class _Named(Struct, gc=False):
@@ -66,6 +69,12 @@ def event_name(frame: Frame) -> str:
         return ""
 
 
+def one_line(value: Mapping[str, object] | Raw) -> bytes:
+    """JSON without line breaks, which would end a `data:` line; kept members may have some between values."""
+    data = encode(value)
+    return msgspec.json.format(data, indent=-1) if b"\n" in data or b"\r" in data else data
+
+
 PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 MESSAGE_STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
@@ -89,9 +98,9 @@ _BLOCK_START = (
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 
 
-def block_start(index: int, block: Mapping[str, object] | bytes) -> bytes:
-    """The event that opens a block; `block` as JSON must be on one line."""
-    return _BLOCK_START % (index, block if isinstance(block, bytes) else encode(block))
+def block_start(index: int, block: Mapping[str, object] | Raw | bytes) -> bytes:
+    """The event that opens a block; one given as bytes must be on one line."""
+    return _BLOCK_START % (index, block if isinstance(block, bytes) else one_line(block))
 
 
 def block_stop(index: int) -> bytes:

@@ -64,6 +64,11 @@ def keep(members: Members, **nested: Members | None) -> Ext | None:
     return {PROTOCOL: rest} if rest else None
 
 
+def given(raw: Raw) -> bool:
+    """Whether a raw member of a struct is there and says something."""
+    return bool(raw) and raw != NULL
+
+
 def kept(node: Node) -> dict[str, Raw]:
     """A node's own members that the IR has no field for."""
     return node.ext.get(PROTOCOL, {}) if node.ext else {}

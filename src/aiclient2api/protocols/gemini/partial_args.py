@@ -9,6 +9,8 @@ from typing import cast
 from msgspec import Raw, Struct
 
 from aiclient2api.errors import MalformedMessage
+from aiclient2api.protocols.gemini.fields import given
+from aiclient2api.protocols.gemini.schema import ABSENT
 from aiclient2api.wire import json
 from aiclient2api.wire.json import NULL
 
@@ -23,9 +25,9 @@ class PartialArg(Struct, rename="camel"):
 
     json_path: str
     string_value: str | None = None
-    number_value: Raw | None = None
+    number_value: Raw = ABSENT
     bool_value: bool | None = None
-    null_value: Raw | None = None
+    null_value: Raw = ABSENT
 
 
 class _Pieces(list[str]):
@@ -53,7 +55,7 @@ class PartialArguments:
                 known.append(piece.string_value)
             else:
                 _put(node, last, _Pieces([piece.string_value]), piece.json_path)
-        elif piece.number_value is not None:
+        elif given(piece.number_value):
             _put(node, last, piece.number_value, piece.json_path)
         elif piece.bool_value is not None:
             _put(node, last, piece.bool_value, piece.json_path)

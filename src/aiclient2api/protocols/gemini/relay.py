@@ -11,8 +11,8 @@ from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
 from aiclient2api.protocols.gemini.decode_request import read_address
 from aiclient2api.protocols.gemini.encode_request import model_path
 from aiclient2api.protocols.gemini.errors import decode_status, inline_error
-from aiclient2api.protocols.gemini.fields import elements, fields
-from aiclient2api.protocols.gemini.schema import Chunk
+from aiclient2api.protocols.gemini.fields import elements, fields, given
+from aiclient2api.protocols.gemini.schema import ABSENT, Chunk
 from aiclient2api.protocols.gemini.usage import decode_usage
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
@@ -87,9 +87,9 @@ class _Ending(Struct, rename="camel"):
     """What the tap reads of a chunk that may be the last."""
 
     candidates: list[_EndingCandidate] | None = None
-    prompt_feedback: Raw | None = None
-    usage_metadata: Raw | None = None
-    error: Raw | None = None
+    prompt_feedback: Raw = ABSENT
+    usage_metadata: Raw = ABSENT
+    error: Raw = ABSENT
 
 
 class _EndingCandidate(Struct, rename="camel"):
@@ -139,13 +139,11 @@ class StreamTap:
             chunk = _ending.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedMessage(f"not a chunk of a stream: {error}") from None
-        if chunk.error is not None:
+        if given(chunk.error):
             self.failure = decode_status(chunk.error, None)
             return
         finished = any(candidate.finish_reason for candidate in chunk.candidates or ())
-        if finished or (
-            chunk.prompt_feedback is not None and b'"blockReason"' in bytes(chunk.prompt_feedback)
-        ):
+        if finished or (chunk.prompt_feedback and b'"blockReason"' in bytes(chunk.prompt_feedback)):
             self.ended = True
             self._count()
 
@@ -153,7 +151,7 @@ class StreamTap:
         """Counts are cumulative and in every chunk: only the last ones are read."""
         if self._counts:
             raw = json.decode(self._counts, Chunk).usage_metadata
-            self.usage = decode_usage(raw) if raw is not None else None
+            self.usage = decode_usage(raw) if given(raw) else None
 
     def close(self) -> bytes:
         """See protocols.base.StreamTap.close."""

@@ -112,6 +112,8 @@ BUDGET_OUT: Final[dict[Effort, int]] = {
     "xhigh": 24576,
     "max": -1,
 }
+EFFORT_LIMITS: Final[tuple[tuple[int, Effort], ...]] = ((1024, "low"), (8192, "medium"), (24576, "high"))
+"""Up to how many tokens of thought an effort stands for; beyond the last it is `xhigh`."""
 
 RESOLUTIONS: Final = {
     "MEDIA_RESOLUTION_LOW": "low",
@@ -130,6 +132,10 @@ TIER_OUT: Final = {
     "priority": "priority",
 }
 TRAFFIC: Final = {"ON_DEMAND": "default", "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}
+
+
+ABSENT: Final = Raw()
+"""The default of a raw member: `Raw | None` would take nothing but null. It is false, a member is true."""
 
 
 class TextPart(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
@@ -153,27 +159,27 @@ class CandidateChunk(Struct, rename="camel"):
     content: ContentChunk | None = None
     finish_reason: str | None = None
     finish_message: str | None = None
-    grounding_metadata: Raw | None = None
-    logprobs_result: Raw | None = None
-    citation_metadata: Raw | None = None
-    safety_ratings: Raw | None = None
-    url_context_metadata: Raw | None = None
-    avg_logprobs: Raw | None = None
-    token_count: Raw | None = None
-    continuation_token: Raw | None = None
+    grounding_metadata: Raw = ABSENT
+    logprobs_result: Raw = ABSENT
+    citation_metadata: Raw = ABSENT
+    safety_ratings: Raw = ABSENT
+    url_context_metadata: Raw = ABSENT
+    avg_logprobs: Raw = ABSENT
+    token_count: Raw = ABSENT
+    continuation_token: Raw = ABSENT
 
 
 class Chunk(Struct, rename="camel"):
     """A GenerateContentResponse, whole or a piece of a stream."""
 
     candidates: list[CandidateChunk] | None = None
-    prompt_feedback: Raw | None = None
-    usage_metadata: Raw | None = None
+    prompt_feedback: Raw = ABSENT
+    usage_metadata: Raw = ABSENT
     model_version: str | None = None
     response_id: str | None = None
     create_time: str | None = None
-    model_status: Raw | None = None
-    error: Raw | None = None
+    model_status: Raw = ABSENT
+    error: Raw = ABSENT
 
 
 text_part = msgspec.json.Decoder(TextPart)

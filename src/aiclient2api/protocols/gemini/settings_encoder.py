@@ -14,7 +14,7 @@ from aiclient2api.ir.request import (
 )
 from aiclient2api.protocols.gemini.fields import kept, restore
 from aiclient2api.protocols.gemini.part_encoder import Wire
-from aiclient2api.protocols.gemini.schema import BUDGET_OUT, LEVEL_OUT, PROTOCOL, TIER_OUT
+from aiclient2api.protocols.gemini.schema import BUDGET_OUT, EFFORT_LIMITS, LEVEL_OUT, PROTOCOL, TIER_OUT
 from aiclient2api.protocols.gemini.schema_writer import SchemaWriter
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
@@ -206,7 +206,7 @@ class SettingsEncoder:
 
 
 def _effort_of(budget: int) -> Effort:
-    for limit, effort in ((1024, "low"), (8192, "medium"), (24576, "high")):
+    for limit, effort in EFFORT_LIMITS:
         if budget <= limit:
             return effort
     return "xhigh"

@@ -22,7 +22,7 @@ from aiclient2api.ir.response import Finish
 from aiclient2api.protocols import carrier, ids
 from aiclient2api.protocols.gemini.annotations import decode_grounding, decode_logprobs
 from aiclient2api.protocols.gemini.errors import decode_status
-from aiclient2api.protocols.gemini.fields import child, elements, fields
+from aiclient2api.protocols.gemini.fields import child, elements, fields, given
 from aiclient2api.protocols.gemini.finish import decode_block, decode_finish
 from aiclient2api.protocols.gemini.part_decoder import arguments_text, decode_part
 from aiclient2api.protocols.gemini.partial_args import PartialArg, PartialArguments
@@ -73,16 +73,16 @@ class StreamDecoder:
         if not frame.data or self._ended:
             return []
         chunk = json.decode(frame.data, Chunk)
-        if chunk.error is not None:
+        if given(chunk.error):
             return self._fail(decode_status(chunk.error, None))
         events: list[StreamEvent] = []
         if not self._started:
             events.append(self._start(chunk))
-        if chunk.usage_metadata is not None:
+        if given(chunk.usage_metadata):
             self._usage = chunk.usage_metadata
-        if chunk.prompt_feedback is not None:
+        if given(chunk.prompt_feedback):
             self._feedback(chunk.prompt_feedback)
-        if chunk.model_status is not None:
+        if given(chunk.model_status):
             self._ext["modelStatus"] = chunk.model_status
         for position, piece in enumerate(chunk.candidates or ()):
             index = position if piece.index is None else piece.index
@@ -172,18 +172,18 @@ class _Candidate:
         if piece.finish_reason is not None:
             self._reason = piece.finish_reason
             self._message = piece.finish_message
-        if piece.logprobs_result is not None and self._open is not None and not self._is_thought:
+        if given(piece.logprobs_result) and self._open is not None and not self._is_thought:
             logprobs = decode_logprobs(piece.logprobs_result)
             if logprobs:
                 events.append(PartDelta(self._open, "", "logprobs", 0, logprobs, self.index))
-        if piece.finish_reason is not None or piece.grounding_metadata is not None:
+        if piece.finish_reason is not None or given(piece.grounding_metadata):
             self._keep(piece)
 
     def _keep(self, piece: CandidateChunk) -> None:
         """What has no place in the IR goes back to a client of this protocol only; the last one wins."""
         for name, key in _KEPT.items():
-            value: Raw | None = getattr(piece, name)
-            if value is not None:
+            value: Raw = getattr(piece, name)
+            if given(value):
                 self._ext[key] = value
 
     def end(self, events: list[StreamEvent]) -> None:

@@ -25,11 +25,10 @@ from aiclient2api.ir.parts import Citation, Part, Reasoning, Refusal, Text, Toke
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.gemini.annotations import encode_grounding, encode_logprobs
-from aiclient2api.protocols.gemini.fields import kept
 from aiclient2api.protocols.gemini.finish import encode_block, encode_finish
 from aiclient2api.protocols.gemini.part_encoder import CLIENT_KINDS, PartEncoder, Wire
 from aiclient2api.protocols.gemini.relay import blank, failed
-from aiclient2api.protocols.gemini.schema import PROTOCOL
+from aiclient2api.protocols.gemini.schema import FINISH, PROTOCOL
 from aiclient2api.protocols.gemini.usage import encode_usage
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -206,7 +205,7 @@ class StreamEncoder:
 
     def _last(self, index: int, finish: Finish) -> Wire:
         """An empty text rather than no part: Google's chat sessions forget a turn with a chunk without parts."""
-        protocol = PROTOCOL if kept(finish) else ""
+        protocol = PROTOCOL if finish.raw in FINISH else ""
         wire: Wire = {
             "content": {"role": "model", "parts": [{"text": ""}]},
             **encode_finish(finish, protocol, self._report),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from aiclient2api.ir.parts import Shape
 from aiclient2api.ir.request import CustomTool, FunctionTool, HostedTool, ModelRequest, Schema, ToolChoice
@@ -13,6 +13,14 @@ from aiclient2api.protocols.gemini.schema_writer import SchemaWriter
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
+
+
+class _Format(Struct):
+    """The format of a custom tool: Chat nests the grammar, Responses does not."""
+
+    syntax: str = ""
+    definition: str | None = None
+    grammar: _Format | None = None
 
 
 class ToolsEncoder:
@@ -87,12 +95,12 @@ class ToolsEncoder:
     def _grammar(self, tool: CustomTool, path: str) -> str:
         if tool.format is None:
             return ""
-        given = json.decode(tool.format, dict[str, object])
-        grammar = given.get("grammar", given)
-        if not isinstance(grammar, dict) or "definition" not in grammar:
+        given = json.decode(tool.format, _Format)
+        grammar = given.grammar or given
+        if grammar.definition is None:
             return ""
-        self._report.approximated("tool.custom", path, "the grammar is only told to the model")
-        return f"The input must match this {grammar.get('syntax', '')} grammar:\n{grammar['definition']}"
+        self._report.approximated("tool.custom", f"{path}.format", "the grammar is only told to the model")
+        return f"The input must match this {grammar.syntax} grammar:\n{grammar.definition}"
 
     def tool_config(self) -> Wire | None:
         """How functions may be called."""

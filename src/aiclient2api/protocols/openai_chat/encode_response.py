@@ -66,8 +66,10 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         body["usage"] = encode_usage(response.usage)
         if has_foreign_detail(response.usage):
             report.dropped("usage.detail", "usage")
-    if response.tier is not None and (response.tier in TIERS or response.protocol == NAME):
+    if response.tier in TIERS:
         body["service_tier"] = response.tier
+    elif response.tier is not None:
+        report.dropped("tier", "tier", response.tier)
     wire = WireResponse(status=200, body=json.encode(merged(response, body)), headers=JSON_HEADERS)
     return Encoded(wire, report.losses)
 

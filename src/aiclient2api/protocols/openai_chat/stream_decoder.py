@@ -28,7 +28,10 @@ from aiclient2api.wire.frames import Frame
 DONE = b"[DONE]"
 
 TRUNCATED = ErrorInfo(
-    kind="upstream", message="the upstream's answer ended early", code="upstream_truncated", type="server_error"
+    kind="upstream",
+    message="the upstream's answer ended early",
+    code="upstream_truncated",
+    type="server_error",
 )
 
 

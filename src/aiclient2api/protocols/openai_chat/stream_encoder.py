@@ -20,6 +20,7 @@ from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.openai_chat.candidate_encoder import CandidateEncoder
+from aiclient2api.protocols.openai_chat.chunk_writer import ChunkWriter
 from aiclient2api.protocols.openai_chat.encode_response import ClientView, broken_answer, completion_id
 from aiclient2api.protocols.openai_chat.schema import BROKEN, NAME, TIERS
 from aiclient2api.protocols.openai_chat.usage import encode_usage, has_foreign_detail
@@ -55,28 +56,29 @@ class ChatStreamEncoder:
         """See base.StreamEncoder."""
         if self._broken:
             return b""
+        written = b""
         match event:
             case PartDelta():
-                return self._candidates[event.candidate].delta(event)
+                written = self._candidates[event.candidate].delta(event)
             case PartStart():
-                return self._candidate(event.candidate, lambda each: each.start(event))
+                written = self._part_start(event)
             case PartEnd():
-                return self._candidates[event.candidate].end(event)
+                written = self._candidates[event.candidate].end(event)
             case ResponseStart():
-                return self._start(event)
+                written = self._start(event)
             case UsageReport():
                 self._usage = event.usage
-                return b""
             case CandidateEnd():
-                return self._finish(event)
+                written = self._finish(event)
             case ResponseEnd():
-                return self._end(event)
+                written = self._end(event)
             case Ping():
-                return PING
+                written = PING
             case Failure():
-                return self.fail(event.error)
+                written = self.fail(event.error)
             case NativeEvent():
-                return b""
+                pass
+        return written
 
     def fail(self, error: ErrorInfo) -> bytes:
         """See base.StreamEncoder."""
@@ -88,7 +90,7 @@ class ChatStreamEncoder:
         return PING
 
     def _start(self, event: ResponseStart) -> bytes:
-        members = {
+        members: dict[str, object] = {
             "id": completion_id(event.id),
             "object": "chat.completion.chunk",
             "created": int(event.created or 0),
@@ -100,4 +102,37 @@ class ChatStreamEncoder:
         head = json.encode(members if fingerprint is None else members | {"system_fingerprint": fingerprint})
         self._head = b"data: " + head[:-1] + b',"choices":['
         self._usage = event.usage
-        return self._new(0).role()
+        return self._new(0)
+
+    def _new(self, index: int) -> bytes:
+        """Begin a candidate; its role chunk is its first."""
+        tail = b',"usage":null}\n\n' if self._include_usage else b"}\n\n"
+        writer = ChunkWriter(self._head, index, tail)
+        candidate = self._candidates[index] = CandidateEncoder(writer, self._client, self._report)
+        return candidate.role()
+
+    def _part_start(self, event: PartStart) -> bytes:
+        begun = b"" if event.candidate in self._candidates else self._new(event.candidate)
+        return begun + self._candidates[event.candidate].start(event)
+
+    def _finish(self, event: CandidateEnd) -> bytes:
+        if event.finish.reason in BROKEN:
+            return self.fail(broken_answer(event.finish))
+        begun = b"" if event.candidate in self._candidates else self._new(event.candidate)
+        return begun + self._candidates[event.candidate].finish(event.finish)
+
+    def _end(self, event: ResponseEnd) -> bytes:
+        # a blocked prompt has no candidate, but clients expect a choice
+        finish = event.blocked or Finish(reason="stop")
+        reason = finish if finish.reason != "refusal" else Finish(reason="content_filter")
+        missing = [each.finish(reason) for each in self._candidates.values() if not each.finished]
+        return b"".join(missing) + self._usage_chunk() + _DONE
+
+    def _usage_chunk(self) -> bytes:
+        if self._usage is None:
+            return b""
+        if has_foreign_detail(self._usage):
+            self._report.dropped("usage.detail", "usage")
+        if not self._include_usage:
+            return b""
+        return self._head + b'],"usage":' + json.encode(encode_usage(self._usage)) + b"}\n\n"

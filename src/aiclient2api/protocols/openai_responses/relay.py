@@ -34,7 +34,7 @@ class _Peek(Struct):
     model: str = ""
     stream: bool | None = None
     previous_response_id: str | None = None
-    conversation: Raw | None = None
+    conversation: Raw = Raw()
 
 
 class _Conversation(Struct):
@@ -62,9 +62,9 @@ def peek(request: WireRequest) -> Peek:
     )
 
 
-def _conversation_id(raw: Raw | None) -> str | None:
+def _conversation_id(raw: Raw) -> str | None:
     """A conversation lives on one account, as a stored response does."""
-    if raw is None or raw == json.NULL:
+    if not memoryview(raw) or raw == json.NULL:
         return None
     if json.is_string(raw):
         return json.decode(raw, str, "conversation")

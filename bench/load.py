@@ -1,0 +1,142 @@
+"""The load generator: raw connections, requests from a template, figures as JSON on stdout.
+
+python -m bench.load URL KEY PATH BODY --connections N --seconds S        unary, closed loop
+python -m bench.load URL KEY PATH BODY --connections N --streams          one stream per connection
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import time
+from typing import cast
+from urllib.parse import urlsplit
+
+_STAMP = re.compile(rb'"(\d{9,17}) "')
+
+
+class Client(asyncio.Protocol):
+    """One keep-alive connection that repeats a request until the time is over, or runs one stream."""
+
+    def __init__(self, request: bytes, until: float, *, once: bool) -> None:
+        self.latencies: list[float] = []
+        self.events: list[float] = []
+        self.ends: list[float] = []
+        self.first: float | None = None
+        self.bytes = 0
+        self.errors = 0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._request = request
+        self._until = until
+        self._once = once
+        self._buffer = b""
+        self._status = b""
+        self._sent = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop has its own classes
+        self._send()
+
+    def _send(self) -> None:
+        self._buffer = b""
+        self._sent = time.perf_counter()
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        if self._once:
+            self._stream(data)
+            return
+        self._buffer += data
+        head = self._buffer.find(b"\r\n\r\n")
+        if head < 0:
+            return
+        length = re.search(rb"content-length: (\d+)", self._buffer[:head])
+        if length is None or len(self._buffer) < head + 4 + int(length[1]):
+            return
+        self.errors += not self._buffer.startswith(b"HTTP/1.1 200")
+        self.latencies.append(time.perf_counter() - self._sent)
+        if time.perf_counter() < self._until:
+            self._send()
+        else:
+            self._finish()
+
+    def _stream(self, data: bytes) -> None:
+        now = time.monotonic_ns() // 1000
+        if self.first is None:
+            self.first = time.perf_counter() - self._sent
+            self.errors += not data.startswith(b"HTTP/1.1 200")
+        self.bytes += len(data)
+        self.events.extend((now - int(match)) / 1e6 for match in _STAMP.findall(data))
+        if data.endswith(b"0\r\n\r\n"):
+            self._finish()
+
+    def _finish(self) -> None:
+        self.ends.append(time.perf_counter())
+        self._transport.close()
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        if not self.done.done():
+            self.errors += 1
+            self.done.set_result(None)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """A value of the sorted list, 0 when it is empty."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+
+
+async def run(arguments: argparse.Namespace) -> dict[str, float]:
+    """Run the load and return the figures (seconds)."""
+    url = urlsplit(arguments.url)
+    body = arguments.body.encode()
+    request = (
+        f"POST {arguments.path} HTTP/1.1\r\nhost: {url.netloc}\r\nauthorization: Bearer {arguments.key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    ).encode() + body
+    loop = asyncio.get_running_loop()
+    start = time.perf_counter()
+    clients: list[Client] = []
+    for _ in range(arguments.connections):
+        client = Client(request, start + arguments.seconds, once=arguments.streams)
+        await loop.create_connection(lambda client=client: client, url.hostname, url.port)
+        clients.append(client)
+    await asyncio.gather(*(client.done for client in clients))
+    latencies = [value for client in clients for value in client.latencies]
+    events = [value for client in clients for value in client.events]
+    firsts = [client.first for client in clients if client.first is not None]
+    return {
+        "seconds": time.perf_counter() - start,
+        "requests": len(latencies) or sum(1 for client in clients if client.ends),
+        "events": len(events),
+        "errors": sum(client.errors for client in clients),
+        "latency_p50": percentile(latencies, 0.5),
+        "latency_p99": percentile(latencies, 0.99),
+        "event_p50": percentile(events, 0.5),
+        "event_p99": percentile(events, 0.99),
+        "first_p99": percentile(firsts, 0.99),
+        "own_cpu": time.process_time(),
+    }
+
+
+def main() -> None:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser()
+    for name in ("url", "key", "path", "body"):
+        parser.add_argument(name)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--streams", action="store_true")
+    import uvloop
+
+    print(json.dumps(uvloop.run(run(parser.parse_args()))))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

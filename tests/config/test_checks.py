@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aiclient2api.config import checks
+from aiclient2api.config.model import Document
+from aiclient2api.config.reading import Reader
+from aiclient2api.config.secrets import SecretSource
+from aiclient2api.providers.openai import OPENAI
+from aiclient2api.providers.registry import ProviderRegistry
+
+LONG = "sk-gw-0123456789abcdef"
+ACCOUNT = {"a": {"provider": "openai", "pool": "lab"}, "broken": "x"}
+
+
+def _document(data: dict[str, object]) -> Document:
+    reader = Reader(SecretSource({}, Path()))
+    document = reader.section(Document, {"accounts": ACCOUNT, **data}, "")
+    assert reader.problems == []
+    return document
+
+
+@pytest.mark.parametrize(
+    ("data", "problems"),
+    [
+        ({}, []),
+        (
+            {"server": {"workers": 2}},
+            ["server.workers: more than one worker is not available in this version"],
+        ),
+        (
+            {"server": {"host": "0.0.0.0"}},
+            ["server.host: '0.0.0.0' is reachable from outside, so a client key under keys is required"],
+        ),
+        ({"server": {"host": "0.0.0.0"}, "keys": [{"name": "me", "key": LONG}]}, []),
+        ({"server": {"host": "localhost"}}, []),
+        (
+            {"server": {"tls": {"cert": "/nowhere/c", "key": "/nowhere/k"}}},
+            ["server.tls.cert: no such file: /nowhere/c", "server.tls.key: no such file: /nowhere/k"],
+        ),
+        ({"store": {"url": "embedded"}}, []),
+        (
+            {"store": {"url": "redis://127.0.0.1"}},
+            ["store.url: redis:// is not available in this version, use memory"],
+        ),
+        ({"store": {"url": "mysql://x"}}, ["store.url: must be memory or embedded"]),
+        (
+            {"keys": [{"name": "me", "key": LONG}, {"name": "me", "key": LONG}]},
+            [
+                "keys[1].name: 'me' is the name of an earlier key",
+                "keys[1].key: is the same as an earlier key's",
+            ],
+        ),
+        (
+            {"secrets": {"key": "short", "previous": [LONG, "old"]}},
+            [
+                "secrets.key: needs at least 16 characters",
+                "secrets.previous[1]: needs at least 16 characters",
+            ],
+        ),
+        ({"providers": {"nobody": {}}}, ["providers.nobody: unknown provider (known: openai)"]),
+        (
+            {"models": {"x": {"targets": ["nowhere/y"]}}},
+            ["models.x.targets[0]: 'nowhere/y' leads nowhere: no account is in pool 'nowhere' (pools: lab)"],
+        ),
+        (
+            {"accounts": {}},
+            ["accounts: there is none; add one, or set a well-known variable (OPENAI_API_KEY)"],
+        ),
+    ],
+)
+def test_rules_between_sections(data: dict[str, object], problems: list[str]) -> None:
+    found = checks.problems(_document(data), ProviderRegistry([OPENAI]), has_keys="keys" in data)
+
+    assert list(found) == problems
+
+
+@pytest.mark.parametrize(
+    ("data", "warnings"),
+    [
+        ({}, []),
+        ({"policy": {"affinity": "off", "attempts": 2}, "log": {"prompts": False}}, []),
+        (
+            {"store": {"url": "embedded"}},
+            [
+                "store.url: the embedded store is not available in this version; memory forgets all state at stop"
+            ],
+        ),
+        (
+            {
+                "policy": {"affinity": "prompt_cache"},
+                "log": {"prompts": True},
+                "secrets": {"previous": [LONG]},
+            },
+            [
+                "policy.affinity: has no effect in this version",
+                "log.prompts: has no effect in this version",
+                "secrets.previous: has no effect in this version",
+            ],
+        ),
+        (
+            {
+                "keys": [
+                    {
+                        "name": "me",
+                        "key": "short",
+                        "rpm": 1,
+                        "tpm": 2,
+                        "concurrency": 3,
+                        "expires": "2027-01-01T00:00:00Z",
+                        "strict": True,
+                    }
+                ]
+            },
+            [
+                "keys[0].rpm: is not enforced in this version",
+                "keys[0].tpm: is not enforced in this version",
+                "keys[0].concurrency: is not enforced in this version",
+                "keys[0].expires: is not enforced in this version",
+                "keys[0].key: is shorter than 16 characters and easily guessed",
+            ],
+        ),
+    ],
+    ids=["nothing", "harmless", "embedded", "sections", "keys"],
+)
+def test_what_has_no_effect_is_said(data: dict[str, object], warnings: list[str]) -> None:
+    assert list(checks.warnings(_document(data), data)) == warnings

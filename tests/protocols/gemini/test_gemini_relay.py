@@ -1,0 +1,178 @@
+"""Calls that stay in this protocol, and lists of models."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from gemini_samples import GEMINI, Json, wire_request
+from google.genai import types
+
+from aiclient2api.errors import ErrorInfo, MalformedMessage
+from aiclient2api.ir.response import Usage
+from aiclient2api.protocols.base import Splice, SystemPrompt
+from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.http import WireRequest, WireResponse
+
+BODY = b'{ "contents": [{"parts":[{"text":"hi"}]}],\n "x": 1.50 }'
+
+
+def request(
+    method: str = "generateContent", body: bytes = BODY, query: str = "", version: str = "v1"
+) -> WireRequest:
+    return WireRequest(
+        path=f"/{version}/models/alias:{method}",
+        query=query,
+        body=body,
+        headers=(("x-goog-api-key", "secret"), ("content-type", "application/json"), ("user-agent", "x")),
+    )
+
+
+def test_a_relayed_body_is_not_touched() -> None:
+    sent = GEMINI.splice(request("streamGenerateContent", query="key=secret&alt=sse"), Splice(model="org/m"))
+
+    assert sent == WireRequest(
+        path="/v1/models/org/m:streamGenerateContent",
+        query="alt=sse",
+        body=BODY,
+        headers=(("content-type", "application/json"),),
+    )
+
+
+def test_without_alt_the_query_is_empty() -> None:
+    assert GEMINI.splice(request("streamGenerateContent", query="key=secret"), Splice(model="m")).query == ""
+    assert GEMINI.splice(request(query="alt=sse"), Splice(model="m")).query == ""
+
+
+SYSTEM = SystemPrompt(mode="append", text='own "text"')
+REPLACE = SystemPrompt(mode="replace", text="own")
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "after"),
+    [
+        ({}, SYSTEM, {"systemInstruction": {"parts": [{"text": 'own "text"'}]}}),
+        (
+            {"systemInstruction": {"role": "system", "parts": [{"text": "a"}]}},
+            SYSTEM,
+            {"systemInstruction": {"role": "system", "parts": [{"text": "a"}, {"text": 'own "text"'}]}},
+        ),
+        (
+            {"system_instruction": {"parts": {"text": "a"}}},
+            SYSTEM,
+            {"system_instruction": {"parts": [{"text": "a"}, {"text": 'own "text"'}]}},
+        ),
+        (
+            {"systemInstruction": {"parts": [{"text": "a"}]}},
+            REPLACE,
+            {"systemInstruction": {"parts": [{"text": "own"}]}},
+        ),
+    ],
+)
+def test_the_operators_text_joins_the_instruction(before: Json, change: SystemPrompt, after: Json) -> None:
+    body = json.dumps({"contents": [], **before}).encode()
+
+    sent = GEMINI.splice(request(body=body), Splice(model="alias", system=change))
+
+    assert json.loads(sent.body) == {"contents": [], **after}
+
+
+def test_other_members_keep_their_bytes_beside_the_operators_text() -> None:
+    sent = GEMINI.splice(request(), Splice(model="alias", system=SYSTEM))
+
+    assert b'[{"parts":[{"text":"hi"}]}]' in sent.body and b"1.50" in sent.body
+
+
+def test_the_model_inside_embeddings_and_counts_follows_the_path() -> None:
+    batch = b'{"requests":[{"model":"models/alias","content":{"a":1.50}},{"content":{}}]}'
+    count = b'{"generateContentRequest":{"model":"models/alias","contents":[]}}'
+
+    assert GEMINI.splice(request("batchEmbedContents", batch), Splice(model="m")).body == (
+        b'{"requests":[{"model":"models/m","content":{"a":1.50}},{"content":{}}]}'
+    )
+    assert GEMINI.splice(request("countTokens", count), Splice(model="m")).body == (
+        b'{"generateContentRequest":{"model":"models/m","contents":[]}}'
+    )
+    assert GEMINI.splice(request("countTokens", count), Splice(model="alias")).body is count
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/models/:generateContent", "/v1/models/m", "/v2/models/m:generateContent", "/"]
+)
+def test_other_paths_are_malformed(path: str) -> None:
+    with pytest.raises(MalformedMessage):
+        GEMINI.peek(WireRequest(path=path))
+
+
+FIRST = b'{"candidates":[{"content":{"parts":[{"text":"\\"finishReason\\""}]}}],"responseId":"r","usageMetadata":{"promptTokenCount":2}}'  # noqa: E501
+LAST = b'{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":2,"candidatesTokenCount":3}}'
+
+
+def test_a_tap_sees_begin_end_and_counts() -> None:
+    tap = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
+    first, last = Frame(b"data: 1\r\n\r\n", FIRST), Frame(b"data: 2\r\n\r\n", LAST)
+
+    assert tap.feed(first) is first.raw
+    assert (tap.content, tap.ended, tap.response_id) == (True, False, "r")
+    assert tap.feed(last) is last.raw
+    assert (tap.ended, tap.failure, tap.close()) == (True, None, b"")
+    assert tap.usage == Usage(input=2, output=3)
+
+
+def test_a_tap_that_was_cut_knows_the_counts_so_far() -> None:
+    tap = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
+    tap.feed(Frame(b"", FIRST))
+    tap.close()
+
+    assert (tap.ended, tap.usage) == (False, Usage(input=2))
+
+
+def test_a_tap_sees_errors_and_refused_prompts() -> None:
+    broken = GEMINI.stream_tap(request("streamGenerateContent"))
+    broken.feed(Frame(b"x", b'{"error":{"code":500,"message":"m","status":"INTERNAL"}}'))
+    refused = GEMINI.stream_tap(request("streamGenerateContent"))
+    refused.feed(Frame(b"x", b'{"promptFeedback":{"blockReason":"SAFETY"}}'))
+
+    assert broken.failure is not None and broken.failure.kind == "internal"
+    assert (refused.ended, refused.failure) == (True, None)
+
+
+def test_a_relayed_stream_that_dies_says_so() -> None:
+    error = ErrorInfo(kind="timeout", message="m")
+    sse = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
+    array = GEMINI.stream_tap(request("streamGenerateContent"))
+    fresh = GEMINI.stream_tap(request("streamGenerateContent"))
+    sent = array.feed(Frame(b'[{"candidates":[]}', b'{"candidates":[]}')) + array.ping() + array.fail(error)
+
+    body = b'{"error":{"code":504,"message":"m","status":"DEADLINE_EXCEEDED"}}'
+    assert (sse.fail(error), sse.ping()) == (b"data: " + body + b"\n\n", b"\r\n")
+    assert json.loads(sent)[1] == json.loads(body)
+    assert fresh.fail(error) == b"[" + body + b"]"
+
+
+def test_counts_of_a_complete_answer() -> None:
+    def usage(body: bytes) -> Usage | None:
+        return GEMINI.usage(WireResponse(status=200, body=body))
+
+    assert usage(LAST) == Usage(input=2, output=3)
+    assert usage(b"{}") is None
+    assert usage(b"<html>") is None
+
+
+def test_lists_of_models() -> None:
+    asked = GEMINI.list_models_request()
+    wire = GEMINI.encode_models(["gemini-3", "openai/gpt"])
+
+    assert (asked.method, asked.path, asked.query) == ("GET", "/v1beta/models", "pageSize=1000")
+    assert GEMINI.decode_models(wire) == ["gemini-3", "openai/gpt"]
+    assert json.loads(wire.body)["models"][0]["name"] == "models/gemini-3"
+    types.Model.model_validate(json.loads(GEMINI.encode_model("m").body))
+    with pytest.raises(MalformedMessage):
+        GEMINI.decode_models(WireResponse(status=200, body=b'{"models":[{}]}'))
+
+
+def test_a_tap_refuses_bytes_that_are_no_json() -> None:
+    with pytest.raises(MalformedMessage):
+        GEMINI.stream_tap(wire_request({}, "/v1/models/m:streamGenerateContent")).feed(
+            Frame(b"", b'"finishReason"}')
+        )
