@@ -136,14 +136,14 @@ def main() -> None:
         "RSS MiB",
         "notes",
     )
-    print(_ROW.format(*columns))  # noqa: T201  # a table is what this command is for
+    print(_ROW.format(*columns))  # a table is what this command is for
     for scenario in SCENARIOS:
         if wanted in scenario.name:
             with gateway() as (url, pid):
                 _load(scenario, url)
                 before = cpu_seconds(pid)
                 figures = _load(scenario, url)
-                print(_row(scenario, figures, cpu_seconds(pid) - before, rss_mib(pid)))  # noqa: T201
+                print(_row(scenario, figures, cpu_seconds(pid) - before, rss_mib(pid)))
 
 
 def _load(scenario: Scenario, url: str) -> dict[str, float]:

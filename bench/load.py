@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--streams", action="store_true")
     import uvloop
 
-    print(json.dumps(uvloop.run(run(parser.parse_args()))))  # noqa: T201
+    print(json.dumps(uvloop.run(run(parser.parse_args()))))
 
 
 if __name__ == "__main__":

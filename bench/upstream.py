@@ -95,7 +95,7 @@ class Upstream(asyncio.Protocol):
 
 async def _main(port: int) -> None:
     server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port, backlog=4096)
-    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201  # the parent reads the port
+    print(server.sockets[0].getsockname()[1], flush=True)  # the parent reads the port
     await server.serve_forever()
 
 

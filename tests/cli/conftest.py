@@ -38,7 +38,7 @@ def golden(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
         said = f"$ aiclient2api {command}\n{out}--- stderr\n{err}--- exit status\n{status}\n"
         path = GOLDEN / f"{name}.txt"
         if os.environ.get("UPDATE_GOLDEN"):
-            path.write_text(said, "utf-8")
-        assert said == path.read_text("utf-8")
+            path.write_bytes(said.encode())
+        assert said == path.read_bytes().decode()
 
     return check

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import os
+import json
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import free_port
 
 from aiclient2api.cli.main import run
 
@@ -16,37 +16,38 @@ REQUEST = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
 
 
 def test_the_simulator_answers_until_it_is_told_to_stop() -> None:
-    port = free_port()
-    command = [sys.executable, "-m", "aiclient2api", "simulate", "--port", str(port), "--events", "2"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-    ) as program:
+    command = [sys.executable, "-m", "aiclient2api", "simulate", "--port", "0", "--events", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
-        first = program.stdout.readline()
-        answer = _ask(port)
+        said = program.stdout.readline().decode()
+        answer = _ask(said.split()[2])
         program.send_signal(signal.SIGTERM)
-        program.wait(10)
+        status = program.wait(10)
 
-    assert first.startswith(f"simulator on http://127.0.0.1:{port}".encode())
-    assert b'"object":"chat.completion"' in answer
+    assert said.startswith("simulator on http://127.0.0.1:")
+    assert json.loads(answer)["object"] == "chat.completion"
+    assert status == 0
 
 
-def _ask(port: int) -> bytes:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/chat/completions",
-        REQUEST,
-        {"authorization": "Bearer k", "content-type": "application/json"},
+def _ask(url: str) -> bytes:
+    headers = {"authorization": "Bearer k", "content-type": "application/json"}
+    request = urllib.request.Request(f"{url}/v1/chat/completions", REQUEST, headers)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return response.read()
+
+
+def test_a_port_that_is_taken_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        status = run(["simulate", "--port", str(port)])
+
+    assert status == 1
+    assert capfd.readouterr().err == (
+        f"error: --port: cannot listen on 127.0.0.1:{port}: Address already in use\n"
     )
-    for _ in range(200):
-        try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                return response.read()
-        except ConnectionRefusedError:
-            continue
-        except urllib.error.URLError as error:
-            if not isinstance(error.reason, ConnectionRefusedError):
-                raise
-    raise AssertionError("the simulator does not listen")
 
 
 def test_a_bad_scenario_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -56,7 +56,9 @@ def pieces(stream: bytes, cuts: set[int]) -> list[bytes]:
         pytest.param(b"data: {}\r\n\r", None, b"{}", id="CRLF CR"),
         pytest.param(b"\ndata: {}\n\n", None, b"{}", id="a heartbeat before the event"),
         pytest.param(b"event: \xff\ndata: {}\n\n", "\N{REPLACEMENT CHARACTER}", b"{}", id="a broken name"),
-        pytest.param(b"data: \xe2\x80\xa8\x0b\x0c\x85\n\n", None, b"\xe2\x80\xa8\x0b\x0c\x85", id="no line ends"),
+        pytest.param(
+            b"data: \xe2\x80\xa8\x0b\x0c\x85\n\n", None, b"\xe2\x80\xa8\x0b\x0c\x85", id="no line ends"
+        ),
     ],
 )
 def test_a_block_is_read_as_the_standard_says(block: bytes, event: str | None, data: bytes) -> None:

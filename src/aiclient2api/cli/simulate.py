@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from aiclient2api.simulator.app import Simulator
 from aiclient2api.simulator.scenario import Scenario, ScenarioError
-from aiclient2api.simulator.serve import serve
+from aiclient2api.simulator.serve import running
 from aiclient2api.simulator.settings import SimulatorSettings
 
 HOST = "127.0.0.1"
@@ -17,7 +19,7 @@ HOST = "127.0.0.1"
 
 @click.command(short_help="Run the upstream simulator.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=3999, show_default=True, help="Port to listen on."
+    "--port", type=click.IntRange(0, 65535), default=3999, show_default=True, help="Port to listen on."
 )
 @click.option(
     "--scenario",
@@ -40,16 +42,26 @@ def simulate(port: int, path: Path | None, events: int | None, interval_ms: floa
     """
     settings = SimulatorSettings(events=events, interval=interval_ms / 1000)
     simulator = Simulator(settings, _scenario(path))
-    click.echo(
-        f"simulator on http://{HOST}:{port}  (OpenAI at /v1, Anthropic and Gemini at the root; any key)"
-    )
     try:
-        asyncio.run(serve(HOST, port, simulator))
+        asyncio.run(_serve(port, simulator))
     except OSError as error:
         raise click.ClickException(f"--port: cannot listen on {HOST}:{port}: {error.strerror}") from None
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+async def _serve(port: int, simulator: Simulator) -> None:
+    """Run until a signal says stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows has KeyboardInterrupt instead
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(simulator, HOST, port) as url:
+        click.echo(
+            f"simulator on {url}  (OpenAI at {url}/v1, Anthropic and Gemini at the root; takes any key)"
+        )
+        await stop.wait()
 
 
 def _scenario(path: Path | None) -> Scenario:

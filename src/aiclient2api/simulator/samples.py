@@ -9,7 +9,6 @@ import msgspec
 
 from aiclient2api.simulator.jsontext import Json, write
 
-_MAX_DEPTH = 8
 _FORMATS = {
     "date-time": "2026-01-01T00:00:00Z",
     "date": "2026-01-01",
@@ -31,7 +30,7 @@ def sample(schema: object, text: str = "text") -> str:
     """A document for `schema` as JSON text; free strings in it are `text`."""
     root = as_object(schema) or {}
     try:
-        return write(_Sampler(root, text).value(root, 0))
+        return write(_Sampler(root, text).value(root, frozenset()))
     except _Nothing:
         return "{}"
 
@@ -49,35 +48,35 @@ class _Sampler:
         self._root = root
         self._text = text
 
-    def value(self, schema: dict[str, object], depth: int) -> Json:
-        """A value for `schema`, from the most specific hint it gives."""
-        if depth > _MAX_DEPTH:
-            raise _Nothing
+    def value(self, schema: dict[str, object], trail: frozenset[str]) -> Json:
+        """A value for `schema`, from the most specific hint it gives; `trail` names the references it is inside of."""
         reference = schema.get("$ref", schema.get("ref"))
         if isinstance(reference, str):
-            return self.value(self._resolve(reference), depth + 1)
+            if reference in trail:
+                raise _Nothing
+            return self.value(self._resolve(reference), trail | {reference})
         if hints := _hints(schema):
             return cast(Json, hints[0])
         if branches := as_list(schema.get("anyOf", schema.get("any_of", schema.get("oneOf")))):
-            return self._first_possible(branches, depth)
+            return self._first_possible(branches, trail)
         if branches := as_list(schema.get("allOf")):
-            return self.value(_merged(schema, branches), depth + 1)
-        return self._by_type(schema, depth)
+            return self.value(_merged(schema, branches), trail)
+        return self._by_type(schema, trail)
 
-    def _first_possible(self, branches: list[object], depth: int) -> Json:
+    def _first_possible(self, branches: list[object], trail: frozenset[str]) -> Json:
         for branch in branches:
             try:
-                return self.value(as_object(branch) or {}, depth + 1)
+                return self.value(as_object(branch) or {}, trail)
             except _Nothing:
                 continue
         raise _Nothing
 
-    def _by_type(self, schema: dict[str, object], depth: int) -> Json:
+    def _by_type(self, schema: dict[str, object], trail: frozenset[str]) -> Json:
         match _type_of(schema):
             case "object":
-                return self._object(schema, depth)
+                return self._object(schema, trail)
             case "array":
-                return self._array(schema, depth)
+                return self._array(schema, trail)
             case "string":
                 return self._string(schema)
             case "integer" | "number" as kind:
@@ -85,24 +84,24 @@ class _Sampler:
             case kind:
                 return _SIMPLE.get(kind or "", self._text)
 
-    def _object(self, schema: dict[str, object], depth: int) -> Json:
+    def _object(self, schema: dict[str, object], trail: frozenset[str]) -> Json:
         required = as_list(schema.get("required"))
         members: dict[str, Json] = {}
         for name, member in (as_object(schema.get("properties")) or {}).items():
             try:
-                members[name] = self.value(as_object(member) or {}, depth + 1)
+                members[name] = self.value(as_object(member) or {}, trail)
             except _Nothing:
                 if name in required:
                     raise
         return members
 
-    def _array(self, schema: dict[str, object], depth: int) -> Json:
+    def _array(self, schema: dict[str, object], trail: frozenset[str]) -> Json:
         if tuple_items := as_list(schema.get("prefixItems")):
-            return [self.value(as_object(item) or {}, depth + 1) for item in tuple_items]
+            return [self.value(as_object(item) or {}, trail) for item in tuple_items]
         if _count(schema, "maxItems") == 0:
             return []
         try:
-            item = self.value(as_object(schema.get("items")) or {}, depth + 1)
+            item = self.value(as_object(schema.get("items")) or {}, trail)
         except _Nothing:
             return []
         return [item] * max(1, _count(schema, "minItems") or 1)
@@ -157,6 +156,8 @@ def _bounded(schema: dict[str, object], preferred: Decimal | int) -> Decimal | i
 
 def _limit(schema: dict[str, object], name: str) -> Decimal | int | None:
     value = schema.get(name)
+    if isinstance(value, float):
+        return Decimal(str(value))
     return value if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
 
 

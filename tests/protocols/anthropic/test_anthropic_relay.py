@@ -117,7 +117,8 @@ STREAM = (
     b'event: content_block_start\r\ndata: {"type":"content_block_start","index":0,"content_block":{}}\r\n\r\n'
     b'data: {"type":"content_block_delta"}\n\n'
     b": comment\n\n"
-    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}\n\n'
+    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},'
+    b'"usage":{"output_tokens":2}}\n\n'
     b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 )
 
@@ -165,10 +166,11 @@ def test_a_relayed_error_is_left_to_the_gateway() -> None:
     out = tap.feed(SseDecoder().feed(error)[0])
 
     assert out == b""
-    assert tap.failure == ErrorInfo(
+    error_info = ErrorInfo(
         kind="overloaded", message="Overloaded", type="overloaded_error", protocol="anthropic"
     )
-    assert b'"type":"overloaded_error"' in tap.fail(tap.failure)
+    assert tap.failure == error_info
+    assert b'"type":"overloaded_error"' in tap.fail(error_info)
 
 
 @pytest.mark.parametrize(

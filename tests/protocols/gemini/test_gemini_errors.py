@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -194,8 +195,10 @@ def test_the_official_client_reads_our_errors(kind: ErrorKind) -> None:
     wire = GEMINI.encode_error(ErrorInfo(kind=kind, message="m", retry_after=2.0))
     response = httpx.Response(wire.status, content=wire.body, headers=dict(wire.headers))
 
+    read: Any = genai_errors.APIError
+
     with pytest.raises(genai_errors.APIError) as caught:
-        genai_errors.APIError.raise_for_response(response)
+        read.raise_for_response(response)
 
     assert (caught.value.code, caught.value.message) == (wire.status, "m")
 

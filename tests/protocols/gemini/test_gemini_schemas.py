@@ -122,7 +122,7 @@ JSON_SCHEMA: dict[str, tuple[Json, Json]] = {
     "property called like a keyword": (
         {"properties": {"if": {"const": "x"}}},
         {"properties": {"if": {"type": "string", "enum": ["x"]}}},
-    ),  # fmt: skip  # noqa: E501
+    ),
 }
 
 
@@ -147,13 +147,16 @@ OPENAPI: dict[str, tuple[Json, Json]] = {
     ),
     "formats": ({"type": "string", "format": "email"}, {"type": "STRING", "description": "format: email"}),
     "known format": ({"type": "string", "format": "date-time"}, {"type": "STRING", "format": "date-time"}),
-    "items": ({"type": "array", "items": {"const": "a"}}, {"type": "ARRAY", "items": {"type": "STRING", "enum": ["a"]}}),
+    "items": (
+        {"type": "array", "items": {"const": "a"}},
+        {"type": "ARRAY", "items": {"type": "STRING", "enum": ["a"]}},
+    ),
     "required without property": ({"type": "object", "required": ["x"]}, {"type": "OBJECT"}),
     "a recursive reference ends": (
         {"$ref": "#/$defs/N", "$defs": {"N": {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}}},
         {"type": "OBJECT", "properties": {"n": {"type": "OBJECT"}}, "propertyOrdering": ["n"]},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("source", "target"), OPENAPI.values(), ids=OPENAPI.keys())
@@ -175,20 +178,8 @@ def test_references_that_double_do_not_fill_the_memory() -> None:
 
 KEYWORDS = st.sampled_from(
     [
-        "type",
-        "properties",
-        "items",
-        "anyOf",
-        "allOf",
-        "oneOf",
-        "enum",
-        "const",
-        "$ref",
-        "$defs",
-        "required",
-        "format",
-        "description",
-        "nullable",
+        *("type", "properties", "items", "anyOf", "allOf", "oneOf", "enum", "const", "$ref", "$defs"),
+        *("required", "format", "description", "nullable"),
     ]
 )
 SCHEMAS = st.recursive(

@@ -220,3 +220,11 @@ def test_streams_are_server_sent_events() -> None:
     assert CONVERTER.frames("text/event-stream; charset=utf-8").feed(b"data: x\n\n")[0].data == b"x"
     with pytest.raises(MalformedMessage):
         CONVERTER.frames("text/html")
+
+
+def test_tap_does_not_break_an_answer_over_odd_counts() -> None:
+    tap = CONVERTER.stream_tap(wire({}))
+
+    tap.feed(_frame({"type": "response.completed", "response": {"usage": {"input_tokens": "many"}}}))
+
+    assert (tap.ended, tap.usage) == (True, None)

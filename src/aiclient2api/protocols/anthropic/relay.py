@@ -137,6 +137,8 @@ class MessageStreamTap:
         if message is not None:
             self.response_id = message.take("id", str) or ""
             self._count(message.raw("usage"))
+            self._finish = decode_finish(message)
+            self.content = bool(message.array("content"))
 
     def _delta(self, frame: Frame) -> None:
         members = Members.parse(frame.data)

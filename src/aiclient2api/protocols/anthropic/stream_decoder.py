@@ -116,11 +116,18 @@ class MessageStreamDecoder:
         self._started = True
         self._tally.add(message.raw("usage"))
         usage, tier = self._tally.total()
-        for name in ("type", "role", "content", "stop_reason", "stop_sequence", "stop_details"):
+        for name in ("type", "role"):
             message.raw(name)
+        content = message.array("content") or []
+        self._finish = decode_finish(message)
         start_id, model = message.take("id", str) or "", message.take("model", str) or ""
         self._ext.update(message.rest())
-        return [ResponseStart(id=start_id, model=model, usage=usage, tier=tier, ext=keep(message))]
+        start = ResponseStart(id=start_id, model=model, usage=usage, tier=tier, ext=keep(message))
+        return [start, *(event for block in content for event in self._whole_block(block))]
+
+    def _whole_block(self, block: Raw) -> list[StreamEvent]:
+        """Calls from inside a running program come complete, in message_start."""
+        return [*self._start_block(WireEvent(index=-1, content_block=block)), *self._stop_block(-1)]
 
     def _start_block(self, event: WireEvent) -> list[StreamEvent]:
         if not self._started:

@@ -39,6 +39,7 @@ class MessageStreamEncoder:
 
     def __init__(self) -> None:
         self._report = LossReport(NAME)
+        self.losses: list[Loss] = self._report.losses
         self._indexes = count()
         self._started = False
         self._current: int | None = None
@@ -46,11 +47,6 @@ class MessageStreamEncoder:
         self._waiting: dict[int, list[PartStart | PartDelta | PartEnd]] = {}
         self._usage: Usage | None = None
         self._finish: Finish | None = None
-
-    @property
-    def losses(self) -> list[Loss]:
-        """What could not be carried over."""
-        return self._report.losses
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes of one event. Raises MalformedMessage for an answer that cannot be ended properly."""

@@ -151,8 +151,10 @@ def _function_call(part: Members, modifiers: _Modifiers) -> Part:
 
 
 def arguments_text(args: Raw) -> str:
-    """The exact text of a call's arguments. Text that was no object travels as `{"_raw": text}`."""
-    data = bytes(args)
+    """A call's arguments without white space, which only the last serializer put there (every client echoes with
+    its own), all else exact. Text that was no object travels as `{"_raw": text}`.
+    """
+    data = msgspec.json.format(bytes(args), indent=-1)
     if b'"_raw"' in data:
         members = Members.parse(args)
         raw = members.raw("_raw")

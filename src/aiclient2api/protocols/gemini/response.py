@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Raw
@@ -75,9 +75,10 @@ def _value(members: Members, name: str) -> Raw | None:
 def timestamp(text: str) -> float | None:
     """Unix time of an RFC 3339 text, None when it is none."""
     try:
-        return datetime.fromisoformat(text).timestamp()
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def tier_of(usage: Raw | None) -> str | None:

@@ -142,7 +142,7 @@ class ResponsesStreamTap:
             self.content = self.content or not any(mark in frame.data for mark in _WITHOUT_CONTENT)
         elif name in _ENDED:
             self.ended = True
-            self.usage = decode_usage(_response_of(frame).object("usage"))
+            self.usage = _usage_of(frame)
         elif name == "response.created":
             response = _response_of(frame)
             self.response_id = response.take("id", str) or ""
@@ -181,6 +181,14 @@ def _response_of(frame: Frame) -> Members:
     if response is None:
         raise MalformedMessage("is required", "response")
     return response
+
+
+def _usage_of(frame: Frame) -> Usage | None:
+    """The counts of a terminal event; a relay does not break an answer over odd ones."""
+    try:
+        return decode_usage(_response_of(frame).object("usage"))
+    except MalformedMessage:
+        return None
 
 
 def _failure(frame: Frame) -> ErrorInfo:

@@ -1,0 +1,193 @@
+"""What a client sees when accounts fail: nothing, as long as one of them can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import anthropic
+import httpx
+import openai
+import pytest
+from google import genai
+
+from aiclient2api.simulator.scenario import Fault, Match, Rule
+from tests.harness import Sections, Stack, simulated
+
+ACCOUNTS = ("account-a", "account-b")
+
+
+def two_claude_accounts(url: str) -> Sections:
+    account = {"provider": "anthropic_compatible", "base_url": url, "timeouts": {"headers": "300ms"}}
+    return {
+        "accounts": {name: {**account, "pool": "claude", "api_key": name} for name in ACCOUNTS},
+        "models": {"m": {"targets": ["claude/claude-x"]}},
+    }
+
+
+CLIENTS = ["openai_chat", "openai_responses", "anthropic", "gemini"]
+
+
+def ask(stack: Stack, protocol: str, *, stream: bool, model: str = "m") -> str:
+    """The text that an official SDK shows."""
+    match protocol, stream:
+        case "openai_chat", False:
+            chat = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0)
+            done = chat.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hello"}])
+            return done.choices[0].message.content or ""
+        case "openai_chat", True:
+            chat = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0)
+            with chat.chat.completions.create(
+                model=model, messages=[{"role": "user", "content": "Hello"}], stream=True
+            ) as chunks:
+                return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        case "openai_responses", False:
+            client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0)
+            return client.responses.create(model=model, input="Hello").output_text
+        case "openai_responses", True:
+            client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0)
+            with client.responses.stream(model=model, input="Hello") as events:
+                return events.get_final_response().output_text
+        case "anthropic", _:
+            claude = anthropic.Anthropic(base_url=stack.url, api_key=stack.key, max_retries=0)
+            with claude.messages.stream(
+                model=model, max_tokens=100, messages=[{"role": "user", "content": "Hello"}]
+            ) as events:
+                return events.get_final_text()
+        case _:
+            client = genai.Client(api_key=stack.key, http_options={"base_url": stack.url})
+            if not stream:
+                return client.models.generate_content(model=model, contents="Hello").text or ""
+            chunks = client.models.generate_content_stream(model=model, contents="Hello")
+            return "".join(chunk.text or "" for chunk in chunks)
+
+
+FAULTS = {
+    "401": Fault(status=401),
+    "429": Fault(status=429, retry_after=2),
+    "500": Fault(status=500),
+    "502 html": Fault(status=502, html=True),
+    "529": Fault(status=529),
+    "reset": Fault(reset=True),
+    "time-out": Fault(delay=5),
+    "html with status 200": Fault(html=True),
+    "empty body": Fault(empty=True),
+    "cut before content": Fault(cut_after_events=1),
+    "error event before content": Fault(error_event_after_events=1),
+    "half an event": Fault(malformed_after_events=1, malformed="half_event"),
+    "broken JSON": Fault(malformed_after_events=1, malformed="broken_json"),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
+@pytest.mark.parametrize("protocol", CLIENTS)
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_failing_account_is_replaced_without_a_trace(fault: Fault, protocol: str, stream: bool) -> None:
+    with simulated(two_claude_accounts) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=fault, match=Match(key="account-a")))
+
+        texts = [ask(stack, protocol, stream=stream) for _ in range(2)]
+
+        assert texts == ["You said: Hello", "You said: Hello"]
+        assert "account-a" in {request.key for request in simulator.requests}
+
+
+def test_a_refused_connection_is_replaced_without_a_trace() -> None:
+    def one_dead(url: str) -> Sections:
+        sections = dict(two_claude_accounts(url))
+        sections["accounts"]["account-a"]["base_url"] = "http://127.0.0.1:9"
+        return sections
+
+    with simulated(one_dead) as (stack, _):
+        assert [ask(stack, "anthropic", stream=True) for _ in range(4)] == ["You said: Hello"] * 4
+
+
+@pytest.fixture
+def stack_of_two() -> Iterator[tuple[Stack, object]]:
+    with simulated(two_claude_accounts) as pair:
+        yield pair
+
+
+@pytest.mark.parametrize("protocol", CLIENTS)
+def test_the_clients_own_mistake_costs_one_call_and_keeps_the_upstreams_words(protocol: str) -> None:
+    with simulated(two_claude_accounts) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(status=400, message="messages.0: that will not do")))
+
+        with pytest.raises((openai.BadRequestError, anthropic.BadRequestError, genai.errors.ClientError)) as raised:
+            ask(stack, protocol, stream=False)
+
+        assert "messages.0: that will not do" in str(raised.value)
+        assert len(simulator.requests) == 1
+        assert all(account.state.status.value == "healthy" for account in stack.runtime.pools["claude"].accounts)
+
+
+def test_a_rejected_credential_is_never_the_clients_401() -> None:
+    with simulated(two_claude_accounts) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(status=401, message="invalid x-api-key account-a")))
+
+        with pytest.raises(anthropic.InternalServerError) as raised:
+            ask(stack, "anthropic", stream=False)
+
+        assert raised.value.status_code == 502
+        assert "account-a" not in str(raised.value)
+        assert len(simulator.requests) == 2
+
+
+def test_all_accounts_cooling_is_a_429_with_retry_after() -> None:
+    with simulated(two_claude_accounts) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(status=429, retry_after=20)))
+        with pytest.raises(anthropic.RateLimitError):
+            ask(stack, "anthropic", stream=False)
+
+        answer = httpx.post(
+            f"{stack.url}/v1/messages",
+            headers={"x-api-key": stack.key},
+            json={"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]},
+        )
+
+        assert answer.status_code == 429
+        assert 1 <= int(answer.headers["retry-after"]) <= 30
+        assert answer.headers["x-should-retry"] == "true"
+        assert answer.json()["error"]["type"] == "rate_limit_error"
+        assert len(simulator.requests) == 2, "a cooling account is left alone"
+
+
+def chain_over_protocols(url: str) -> Sections:
+    return {
+        "accounts": {
+            "first": {"provider": "anthropic_compatible", "base_url": url, "api_key": "first", "pool": "claude"},
+            "second": {"provider": "gemini_compatible", "base_url": url, "api_key": "second", "pool": "gem"},
+        },
+        "models": {"m": {"targets": ["claude/claude-x", "gem/gemini-x"]}},
+    }
+
+
+@pytest.mark.parametrize("protocol", CLIENTS)
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
+def test_a_chain_over_two_protocols_answers_from_the_second(protocol: str, stream: bool) -> None:
+    with simulated(chain_over_protocols) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(status=529), match=Match(protocol="anthropic")))
+
+        assert ask(stack, protocol, stream=stream) == "You said: Hello"
+        assert [request.key for request in simulator.requests] == ["first", "second"]
+
+
+@pytest.mark.parametrize("protocol", CLIENTS)
+def test_a_stream_cut_after_content_fails_loudly_and_is_not_repeated(protocol: str) -> None:
+    with simulated(two_claude_accounts) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(cut_after_events=5)))
+
+        with pytest.raises(Exception) as raised:  # noqa: B017, PT011  # each SDK has its own
+            ask(stack, protocol, stream=True)
+
+        assert not isinstance(raised.value, AssertionError)
+        assert len(simulator.requests) == 1
+
+
+def test_round_robin_is_fair() -> None:
+    with simulated(two_claude_accounts) as (stack, simulator):
+        for _ in range(20):
+            ask(stack, "anthropic", stream=False)
+
+        keys = [request.key for request in simulator.requests]
+
+        assert keys.count("account-a") == keys.count("account-b") == 10
