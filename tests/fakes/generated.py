@@ -62,6 +62,17 @@ CITATIONS = st.builds(
 LOGPROBS = st.builds(TokenLogprob, token=TEXTS, logprob=st.sampled_from([0.0, -0.25, -3.5]))
 IDS = st.one_of(st.none(), st.sampled_from(["msg_1", "rs_2"]))
 
+REASONINGS = st.builds(
+    Reasoning,
+    summary=st.lists(TEXTS, max_size=3),
+    raw=st.lists(TEXTS, max_size=2),
+    redacted=st.booleans(),
+    id=IDS,
+    opaque=OPAQUES,
+    ext=EXTS,
+    shape=st.sampled_from([0, 16]),
+)
+
 PARTS: st.SearchStrategy[Part] = st.one_of(
     st.builds(
         Text,
@@ -73,16 +84,7 @@ PARTS: st.SearchStrategy[Part] = st.one_of(
         opaque=OPAQUES,
         ext=EXTS,
     ),
-    st.builds(
-        Reasoning,
-        summary=st.lists(TEXTS, max_size=3),
-        raw=st.lists(TEXTS, max_size=2),
-        redacted=st.booleans(),
-        id=IDS,
-        opaque=OPAQUES,
-        ext=EXTS,
-        shape=st.sampled_from([0, 16]),
-    ),
+    REASONINGS,
     st.builds(
         ToolCall,
         call_id=st.sampled_from(["call_1", "toolu_2"]),

@@ -14,6 +14,9 @@ from google.genai import types as google_types
 
 from .conftest import Served
 
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+"""google-genai subclasses aiohttp's session, which aiohttp discourages."""
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "t": {"type": "number"}},

@@ -35,12 +35,13 @@ _MAC_BYTES = 12
 class Sealed(Struct, frozen=True, omit_defaults=True):
     """What an envelope holds.
 
-    `self` is a whole part that stands where the envelope is, `next` and `prev` are the signature of the
-    neighbouring part, `value` is the signature of the very part that carries the envelope.
+    `self` is a whole part that stands where the envelope is: a thought, or a text that is only its signature.
+    `next` and `prev` are the signature of the neighbouring part, `value` is the signature of the very part that
+    carries the envelope.
     """
 
     placement: Literal["self", "next", "prev", "value"]
-    part: Part | None = None
+    part: Reasoning | Text | None = None
     opaque: Opaque | None = None
 
 
@@ -208,7 +209,8 @@ class SealingStream:
         builder = self._building.pop(key, None)
         if builder is not None:
             whole = whole or builder.whole()
-            if self._is_foreign(whole.opaque) or (whole.opaque is None and self._slots.always):
+            must_seal = self._is_foreign(whole.opaque) or (whole.opaque is None and self._slots.always)
+            if isinstance(whole, Reasoning) and must_seal:
                 envelope = self._seal(Sealed("self", msgspec.structs.replace(whole, new_item=False)))
                 return [
                     PartDelta(number, "", "opaque", 0, envelope, event.candidate),
@@ -239,15 +241,15 @@ def _open_turn(turn: Turn, path: str, carrier: Carrier, tenant: str, losses: lis
         return turn
     out: list[Part] = []
     waiting: Opaque | None = None
+    waiting_path = ""
     replace = msgspec.structs.replace
     for index, part in enumerate(turn.parts):
+        here = f"{path}.parts[{index}]"
         sealed: Sealed | None = None
         if part.opaque is not None and is_envelope(part.opaque):
             sealed = carrier.open(part.opaque.data, tenant)
             if sealed is None:
-                losses.append(
-                    Loss("reasoning.opaque", f"{path}.parts[{index}]", "dropped", note="unverified")
-                )
+                losses.append(_lost(here, "unverified"))
                 part = replace(part, opaque=None)
                 if isinstance(part, Reasoning) and not (part.summary or part.raw):
                     continue
@@ -259,13 +261,20 @@ def _open_turn(turn: Turn, path: str, carrier: Carrier, tenant: str, losses: lis
             case "self":
                 _put_back(part, sealed.part, out)
             case "next":
-                waiting = sealed.opaque
+                waiting, waiting_path = sealed.opaque, here
+            case "prev" if out:
+                out[-1] = replace(out[-1], opaque=sealed.opaque)
             case "prev":
-                if out:
-                    out[-1] = replace(out[-1], opaque=sealed.opaque)
+                losses.append(_lost(here, "its part is missing"))
             case "value":
                 out.append(replace(part, opaque=sealed.opaque))
+    if waiting is not None:
+        losses.append(_lost(waiting_path, "its part is missing"))
     return replace(turn, parts=out)
+
+
+def _lost(path: str, note: str) -> Loss:
+    return Loss("reasoning.opaque", path, "dropped", note=note)
 
 
 def _put_back(carrying: Part, original: Part | None, out: list[Part]) -> None:
