@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
+from tests.fakes.generated import OPAQUES, REASONINGS, TURNS
 
 from aiclient2api.ir.fold import fold, unfold
 from aiclient2api.ir.loss import Loss
@@ -32,7 +33,6 @@ from aiclient2api.protocols.carrier import (
     opaque,
     open_request,
 )
-from tests.fakes.generated import OPAQUES, REASONINGS, TURNS
 
 CARRIER = Carrier({1: b"a key of sixteen", 2: b"another, older one"}, current=1)
 SIGNATURE = Opaque("anthropic.signature", "EqQB/+==")

@@ -19,9 +19,6 @@ from aiclient2api.simulator.app import Simulator
 from aiclient2api.simulator.serve import running
 from aiclient2api.simulator.settings import SimulatorSettings
 
-RETIRE_POLL = 0.5
-"""Seconds between looks at whether a replaced runtime still has requests."""
-
 
 def run(config: Config, *, demo: bool, reload: Callable[[], Config] | None = None) -> int:
     """Serve until a signal says stop. Raises ConfigError."""
@@ -38,7 +35,9 @@ def run(config: Config, *, demo: bool, reload: Callable[[], Config] | None = Non
 async def _serve(config: Config, *, demo: bool, reload: Callable[[], Config] | None) -> int:
     async with AsyncExitStack() as stack:
         if demo:
-            config = with_simulator(config, await stack.enter_async_context(running(Simulator(SimulatorSettings()))))
+            config = with_simulator(
+                config, await stack.enter_async_context(running(Simulator(SimulatorSettings())))
+            )
         gateway = Gateway(Runtime(config, ephemeral=demo), reload)
         stack.push_async_callback(gateway.close)
         listener = gateway.listener
@@ -48,7 +47,9 @@ async def _serve(config: Config, *, demo: bool, reload: Callable[[], Config] | N
         try:
             await listener.serve()
         except SystemExit:
-            raise click.ClickException(f"cannot listen on {config.server.host}:{config.server.port}") from None
+            raise click.ClickException(
+                f"cannot listen on {config.server.host}:{config.server.port}"
+            ) from None
     return 0
 
 
@@ -99,8 +100,7 @@ class Gateway:
 
 async def _retire(runtime: Runtime) -> None:
     """Close a replaced runtime when its last request is over."""
-    while runtime.services.admission.inflight:
-        await asyncio.sleep(RETIRE_POLL)
+    await runtime.services.admission.idle()
     await runtime.close()
 
 

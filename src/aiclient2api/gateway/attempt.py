@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import quote
 
+import msgspec
+
 from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.pool import Lease
 from aiclient2api.errors import (
@@ -115,6 +117,8 @@ def upstream_call(
     headers["accept"] = "text/event-stream, application/json" if streaming else "application/json"
     headers.update(account.settings.headers)
     url = account.provider.url(protocol, _upstream_path(signed.path))
+    if not streaming:  # a unary answer may take all of its time before the first byte
+        timeouts = msgspec.structs.replace(timeouts, headers=timeouts.total, idle=timeouts.total)
     return Call(
         url=f"{url}?{signed.query}" if signed.query else url,
         method=signed.method,

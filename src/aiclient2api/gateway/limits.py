@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 
 from aiclient2api.errors import Busy
@@ -13,6 +14,7 @@ class Admission:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.inflight = 0
+        self._idle: asyncio.Event | None = None
 
     def __enter__(self) -> None:
         if self.inflight >= self.limit:
@@ -23,3 +25,11 @@ class Admission:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.inflight -= 1
+        if self._idle is not None and not self.inflight:
+            self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        self._idle = asyncio.Event()
+        if self.inflight:
+            await self._idle.wait()

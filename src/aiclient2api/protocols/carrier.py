@@ -262,10 +262,8 @@ def _open_turn(turn: Turn, path: str, carrier: Carrier, tenant: str, losses: lis
                 _put_back(part, sealed.part, out)
             case "next":
                 waiting, waiting_path = sealed.opaque, here
-            case "prev" if out:
-                out[-1] = replace(out[-1], opaque=sealed.opaque)
             case "prev":
-                losses.append(_lost(here, "its part is missing"))
+                losses.extend(_sign_last(out, sealed.opaque, here))
             case "value":
                 out.append(replace(part, opaque=sealed.opaque))
     if waiting is not None:
@@ -275,6 +273,13 @@ def _open_turn(turn: Turn, path: str, carrier: Carrier, tenant: str, losses: lis
 
 def _lost(path: str, note: str) -> Loss:
     return Loss("reasoning.opaque", path, "dropped", note=note)
+
+
+def _sign_last(out: list[Part], state: Opaque | None, path: str) -> list[Loss]:
+    if not out:
+        return [_lost(path, "its part is missing")]
+    out[-1] = msgspec.structs.replace(out[-1], opaque=state)
+    return []
 
 
 def _put_back(carrying: Part, original: Part | None, out: list[Part]) -> None:

@@ -128,7 +128,7 @@ def decode_error_object(data: bytes | Raw, protocol: str = "openai_chat") -> Err
     try:
         members = Members.parse(data)
     except MalformedMessage:
-        members = Members({"message": Raw(data)} if json.is_string(Raw(data)) else {})
+        members = Members({"message": Raw(data)} if bytes(data).startswith(b'"') else {})
     return _decode(members, None, protocol)
 
 

@@ -10,7 +10,9 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -20,6 +22,7 @@ from aiclient2api.server.app import App
 from aiclient2api.telemetry.log import JsonLog, LibraryLog
 
 KEEP_ALIVE = 75
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ListenSettings(Struct, frozen=True, kw_only=True):
@@ -80,6 +83,19 @@ class Listener(uvicorn.Server):
         """The first signal drains, the second stops at once."""
         self.drain()
         super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """As uvicorn, but a signal that was heeded is not raised again: after a drain the exit status is 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def drain(self) -> None:
         """Report not ready from now on and stop when the running requests are over."""

@@ -15,7 +15,6 @@ NO_FAULT = Fault()
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _MESSAGES = {
     400: "Invalid request.",
-    401: "Invalid authentication.",
     402: "Your credit balance is too low.",
     403: "You are not allowed to do this.",
     404: "Not found.",
@@ -29,11 +28,13 @@ _MESSAGES = {
 def refusal_of(fault: Fault, voice: Voice) -> Refused:
     """What a fault's status means in the provider's words."""
     status = fault.status or 500
-    if status in (400, 401) and fault.code is None and fault.message is None:
-        refused = voice.no_key("invalid") if status == 401 else Refused(_MESSAGES[400])
-        return Refused(refused.message, status=refused.status, code=refused.code)
-    message = fault.message or _MESSAGES.get(status, "Something went wrong.")
-    return Refused(message, status=status, code=fault.code)
+    is_about_the_key = status == 401 or fault.code == "API_KEY_INVALID"
+    usual = (
+        voice.no_key("invalid").message
+        if is_about_the_key
+        else _MESSAGES.get(status, "Something went wrong.")
+    )
+    return Refused(fault.message or usual, status=status, code=fault.code)
 
 
 async def send_fault(link: Link, fault: Fault, voice: Voice, request_id: str, *, in_array: bool) -> None:

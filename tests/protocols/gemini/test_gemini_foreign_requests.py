@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from gemini_samples import GEMINI, GEN2, GEN3, Json, encoded, foreign, losses, turn
 from msgspec import Raw
+from tests.protocols.gemini.gemini_samples import GEMINI, GEN2, GEN3, Json, encoded, foreign, losses, turn
 
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import (

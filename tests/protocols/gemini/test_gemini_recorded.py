@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from gemini_samples import GEMINI, RECORDED, Json, decode, events_of, foreign, turn
 from google import genai
 from google.genai import types
+from tests.protocols.gemini.gemini_samples import GEMINI, RECORDED, Json, decode, events_of, foreign, turn
 
 from aiclient2api.ir.events import PartStart, StreamEvent
 from aiclient2api.ir.fold import fold, unfold

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from gemini_samples import GEMINI, Json, wire_request
+from tests.protocols.gemini.gemini_samples import GEMINI, Json, wire_request
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.response import Usage
@@ -117,8 +117,8 @@ def test_a_tap_sees_begin_end_and_counts() -> None:
     assert tap.feed(first) is first.raw
     assert (tap.content, tap.ended, tap.response_id) == (True, False, "r")
     assert tap.feed(last) is last.raw
-    assert (tap.ended, tap.failure, tap.close()) == (True, None, b"")
-    assert tap.usage == Usage(input=2, output=3)
+    assert (tap.ended, tap.usage) == (False, Usage(input=2, output=3))
+    assert (tap.close(), tap.ended, tap.failure) == (b"", True, None)
 
 
 def test_a_tap_that_was_cut_knows_the_counts_so_far() -> None:
@@ -127,16 +127,36 @@ def test_a_tap_that_was_cut_knows_the_counts_so_far() -> None:
     tap.close()
 
     assert (tap.ended, tap.usage) == (False, Usage(input=2))
+    assert tap.failure is not None and tap.failure.code == "upstream_truncated"
 
 
 def test_a_tap_sees_errors_and_refused_prompts() -> None:
     broken = GEMINI.stream_tap(request("streamGenerateContent"))
-    broken.feed(Frame(b"x", b'{"error":{"code":500,"message":"m","status":"INTERNAL"}}'))
+    assert broken.feed(Frame(b"x", b'{"error":{"code":500,"message":"m","status":"INTERNAL"}}')) == b""
     refused = GEMINI.stream_tap(request("streamGenerateContent"))
     refused.feed(Frame(b"x", b'{"promptFeedback":{"blockReason":"SAFETY"}}'))
+    refused.feed(Frame(b"]", b""))
 
     assert broken.failure is not None and broken.failure.kind == "internal"
     assert (refused.ended, refused.failure) == (True, None)
+
+
+@pytest.mark.parametrize(("sent", "missing"), [(b"[" + LAST + b"]", b""), (b"[" + LAST, b"]")])
+def test_a_relayed_array_ends_with_its_bracket(sent: bytes, missing: bytes) -> None:
+    tap, frames = GEMINI.stream_tap(request("streamGenerateContent")), GEMINI.frames("application/json")
+
+    relayed = b"".join(tap.feed(frame) for frame in frames.feed(sent))
+
+    assert relayed == sent
+    assert (tap.ended, tap.close(), tap.ended) == (not missing, missing, True)
+
+
+def test_nothing_follows_a_closed_array() -> None:
+    tap = GEMINI.stream_tap(request("streamGenerateContent"))
+    tap.feed(Frame(b'[{"candidates":[]}', b'{"candidates":[]}'))
+    tap.feed(Frame(b"]", b""))
+
+    assert (tap.ended, tap.fail(ErrorInfo(kind="upstream", message="m"))) == (False, b"")
 
 
 def test_a_relayed_stream_that_dies_says_so() -> None:

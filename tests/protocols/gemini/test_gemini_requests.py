@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from gemini_samples import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.protocols.gemini.gemini_samples import (
     GEMINI,
     GEN2,
     GEN3,
@@ -18,8 +20,6 @@ from gemini_samples import (
     user,
     wire_request,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import Opaque, Reasoning, Shape, Text, ToolCall, ToolResult

@@ -6,9 +6,9 @@ import json
 
 import msgspec
 import pytest
-from gemini_samples import GEMINI, Json, answer, candidate, foreign, turn
 from google.genai import types
 from msgspec import Raw
+from tests.protocols.gemini.gemini_samples import GEMINI, Json, answer, candidate, foreign, turn
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from gemini_samples import Json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
+from tests.protocols.gemini.gemini_samples import Json
 
 from aiclient2api.protocols.gemini.schema_dialect import to_json_schema, to_openapi
 

@@ -8,11 +8,20 @@ import warnings
 
 import msgspec
 import pytest
-from gemini_samples import GEMINI, Json, candidate, chunk, decode, events_of, foreign, turn
 from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
+from tests.protocols.gemini.gemini_samples import (
+    GEMINI,
+    Json,
+    candidate,
+    chunk,
+    decode,
+    events_of,
+    foreign,
+    turn,
+)
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.events import (

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from aiclient2api.ir.events import CandidateEnd, Failure, PartDelta, PartEnd, PartStart, ResponseEnd, StreamEvent
+from aiclient2api.ir.events import (
+    CandidateEnd,
+    Failure,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    ResponseEnd,
+    StreamEvent,
+)
 from aiclient2api.ir.fold import unfold
 from aiclient2api.ir.parts import Part
 from aiclient2api.ir.request import ModelRequest, Turn
@@ -130,7 +139,7 @@ def deltas(chunks: list[dict[str, Any]]) -> list[Any]:
 def accumulate(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     """What the official SDK's rules make of the deltas of candidate 0."""
     whole: dict[str, Any] = {}
-    for each in deltas(chunks):
+    for each in copy.deepcopy(deltas(chunks)):
         _merge(whole, each)
     return whole
 

@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from chat_wire import (
+from msgspec import Raw
+from openai.types.chat import ChatCompletion
+from tests.protocols.openai_chat.chat_wire import (
     CONVERTER,
     ENVELOPE,
     answer,
@@ -18,8 +20,6 @@ from chat_wire import (
     message,
     without_nulls,
 )
-from msgspec import Raw
-from openai.types.chat import ChatCompletion
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import (
@@ -420,11 +420,11 @@ def test_several_candidates_keep_their_indexes() -> None:
 
 def test_logprobs_of_all_texts_are_one_list() -> None:
     token = TokenLogprob(token="a", logprob=-1, top=[TokenLogprob(token="b", logprob=-2)])
-    choice = encode_answer(answer(Text(text="a", logprobs=[token]), Text(text="a", logprobs=[token])))["choices"][0]
+    choice = encode_answer(answer(Text(text="a", logprobs=[token]), Text(text="a", logprobs=[token])))[
+        "choices"
+    ][0]
     assert len(choice["logprobs"]["content"]) == 2
-    assert choice["logprobs"]["content"][0]["top_logprobs"] == [
-        {"token": "b", "logprob": -2, "bytes": None}
-    ]
+    assert choice["logprobs"]["content"][0]["top_logprobs"] == [{"token": "b", "logprob": -2, "bytes": None}]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from chat_wire import COMPATIBLE, assistant, encode, foreign, losses
 from msgspec import Raw
 from msgspec.structs import replace
+from tests.protocols.openai_chat.chat_wire import COMPATIBLE, assistant, encode, foreign, losses
 
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import (
@@ -61,9 +61,7 @@ def test_a_conversation_is_one_message_per_turn() -> None:
     assert sent(
         Turn(role="system", parts=[Text(text="S1"), Text(text="S2")]),
         user(Text(text="hi"), PNG),
-        assistant(
-            Text(text="Checking."), ToolCall(call_id="toolu_1", name="f", arguments='{"t":1.50}')
-        ),
+        assistant(Text(text="Checking."), ToolCall(call_id="toolu_1", name="f", arguments='{"t":1.50}')),
         Turn(role="tool", parts=[ToolResult(call_id="toolu_1", parts=[Text(text="ok")])]),
         user(Text(text="thanks")),
     ) == [
@@ -184,9 +182,7 @@ REASONING: dict[str, tuple[Part, ModelProfile, dict[str, object], list[tuple[str
 }
 
 
-@pytest.mark.parametrize(
-    ("part", "profile", "members", "lost"), REASONING.values(), ids=REASONING.keys()
-)
+@pytest.mark.parametrize(("part", "profile", "members", "lost"), REASONING.values(), ids=REASONING.keys())
 def test_reasoning_goes_back_only_where_it_belongs(
     part: Part, profile: ModelProfile, members: dict[str, object], lost: list[tuple[str, str]]
 ) -> None:
@@ -252,7 +248,9 @@ DOCUMENTS: dict[str, tuple[Media, list[object], list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize(("media", "content", "lost"), DOCUMENTS.values(), ids=DOCUMENTS.keys())
-def test_documents_are_files_or_text(media: Media, content: list[object], lost: list[tuple[str, str]]) -> None:
+def test_documents_are_files_or_text(
+    media: Media, content: list[object], lost: list[tuple[str, str]]
+) -> None:
     request = foreign(user(Text(text="read"), media))
     assert encode(request)["messages"][0]["content"][1:] == content
     assert losses(request) == lost
@@ -329,7 +327,8 @@ TOOLS: dict[str, tuple[dict[str, Any], ModelProfile, dict[str, object], list[tup
                 FunctionTool(
                     name="f",
                     parameters=Schema(
-                        Raw(b'{"type":"OBJECT","properties":{"a":{"type":"STRING","nullable":true}}}'), "openapi"
+                        Raw(b'{"type":"OBJECT","properties":{"a":{"type":"STRING","nullable":true}}}'),
+                        "openapi",
                     ),
                 )
             ]
@@ -514,7 +513,12 @@ SETTINGS: dict[str, tuple[dict[str, Any], ModelProfile, dict[str, object], list[
         {},
         [("reasoning.show", "dropped"), ("reasoning.effort", "dropped")],
     ),
-    "json": ({"output": OutputFormat(kind="json")}, DEFAULT_PROFILE, {"response_format": {"type": "json_object"}}, []),
+    "json": (
+        {"output": OutputFormat(kind="json")},
+        DEFAULT_PROFILE,
+        {"response_format": {"type": "json_object"}},
+        [],
+    ),
     "schema without a name": (
         {"output": OutputFormat(kind="schema", schema=Schema(Raw(b'{"type":"object"}')))},
         DEFAULT_PROFILE,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_wire import (
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from tests.protocols.openai_chat.chat_wire import (
     CONVERTER,
     RECORDED,
     accumulate,
@@ -20,7 +21,6 @@ from chat_wire import (
     message,
     without_nulls,
 )
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from aiclient2api.ir.events import StreamEvent
 from aiclient2api.ir.fold import fold, unfold
@@ -28,6 +28,7 @@ from aiclient2api.wire.http import WireResponse
 from aiclient2api.wire.sse import SseDecoder
 
 pytestmark = pytest.mark.skipif(not RECORDED.is_dir(), reason=f"no recorded traffic in {RECORDED}")
+
 
 def _files(pattern: str, marker: bytes) -> list[Path]:
     return [path for path in sorted(RECORDED.glob(f"*/{pattern}")) if marker in path.read_bytes()[:5000]]

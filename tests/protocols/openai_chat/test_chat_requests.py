@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from chat_wire import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.protocols.openai_chat.chat_wire import (
     CONVERTER,
     ENVELOPE,
     chat,
@@ -17,8 +19,6 @@ from chat_wire import (
     wire,
     without_nulls,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import (
@@ -103,7 +103,10 @@ ROUND_TRIPS: dict[str, dict[str, Any]] = {
         }
     ),
     "video of compatible servers": chat(
-        {"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://x/v.mp4", "fps": 2}}]}
+        {
+            "role": "user",
+            "content": [{"type": "video_url", "video_url": {"url": "https://x/v.mp4", "fps": 2}}],
+        }
     ),
     "unknown parts and members": chat(
         {
@@ -370,7 +373,11 @@ def test_tools_have_their_kinds() -> None:
         ({"reasoning_content": "t"}, [Reasoning(raw=["t"])]),
         ({"reasoning": "t"}, [Reasoning(raw=["t"])]),
         (
-            {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "t", "signature": ENVELOPE}]},
+            {
+                "reasoning_details": [
+                    {"type": "reasoning.text", "index": 0, "text": "t", "signature": ENVELOPE}
+                ]
+            },
             [Reasoning(raw=["t"], opaque=Opaque("envelope", ENVELOPE))],
         ),
         (
@@ -485,7 +492,12 @@ def test_what_the_sdk_leaves_in_an_echoed_message_goes_away() -> None:
         "function_call": None,
         "parsed": None,
         "tool_calls": [
-            {"id": "a", "type": "function", "index": 0, "function": {"name": "f", "arguments": "{}", "parsed_arguments": {}}}
+            {
+                "id": "a",
+                "type": "function",
+                "index": 0,
+                "function": {"name": "f", "arguments": "{}", "parsed_arguments": {}},
+            }
         ],
     }
     assert encode(decode(chat(echoed)))["messages"] == [
@@ -545,9 +557,22 @@ _JSON = st.recursive(
 )
 _KEYS = st.sampled_from(
     [
-        "role content name tool_calls tool_call_id type text image_url url id function arguments".split(),
-        "reasoning_details signature refusal audio extra_content google function_call".split(),
-        "annotations file file_data input_audio custom format data".split(),
+        [
+            "role",
+            "content",
+            "name",
+            "tool_calls",
+            "tool_call_id",
+            "type",
+            "text",
+            "image_url",
+            "url",
+            "id",
+            "function",
+            "arguments",
+        ],
+        ["reasoning_details", "signature", "refusal", "audio", "extra_content", "google", "function_call"],
+        ["annotations", "file", "file_data", "input_audio", "custom", "format", "data"],
     ]
 ).flatmap(st.sampled_from)
 _VALUES = _JSON | st.sampled_from(["assistant", "user", "tool", "text", "function", "file", "image_url"])
@@ -555,10 +580,11 @@ _MESSAGE = st.dictionaries(_KEYS, _VALUES | st.lists(st.dictionaries(_KEYS, _VAL
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(_MESSAGE, max_size=3), st.dictionaries(_KEYS | st.sampled_from(["tools", "stop", "n"]), _JSON))
+@given(
+    st.lists(_MESSAGE, max_size=3), st.dictionaries(_KEYS | st.sampled_from(["tools", "stop", "n"]), _JSON)
+)
 def test_any_json_is_decoded_or_refused(messages: list[object], members: dict[str, object]) -> None:
     try:
         decode({"model": "m", **members, "messages": messages})
     except MalformedMessage as error:
         assert error.message
-

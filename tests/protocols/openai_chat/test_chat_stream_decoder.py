@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from chat_wire import CONVERTER, check, decode_stream, delta, frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.protocols.openai_chat.chat_wire import CONVERTER, check, decode_stream, delta, frame
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.events import (
@@ -42,7 +42,7 @@ from aiclient2api.wire.sse import SseDecoder
 
 END = delta({}, "stop")
 CALLS_END = delta({}, "tool_calls")
-USAGE = {
+USAGE: dict[str, object] = {
     "id": "r1",
     "choices": [],
     "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
@@ -63,7 +63,11 @@ def parts(*chunks: object) -> list[Part]:
 
 def test_a_text_is_one_part() -> None:
     events = decode_stream(
-        delta({"role": "assistant", "content": ""}), delta({"content": "He"}), delta({"content": "y"}), END, USAGE
+        delta({"role": "assistant", "content": ""}),
+        delta({"content": "He"}),
+        delta({"content": "y"}),
+        END,
+        USAGE,
     )
     assert events == [
         ResponseStart(id="r1", model="m", created=7),
@@ -191,7 +195,9 @@ PARTS: dict[str, tuple[list[dict[str, object]], list[Part]]] = {
                     ],
                 }
             ),
-            delta({"reasoning": "b", "reasoning_details": [{"type": "reasoning.text", "text": "b", "index": 0}]}),
+            delta(
+                {"reasoning": "b", "reasoning_details": [{"type": "reasoning.text", "text": "b", "index": 0}]}
+            ),
             delta({"reasoning_details": [{"type": "reasoning.text", "signature": "s", "index": 0}]}),
             delta({"reasoning_details": [{"type": "reasoning.encrypted", "data": "g", "index": 1}]}),
             delta({"content": "x"}),
@@ -250,7 +256,9 @@ PARTS: dict[str, tuple[list[dict[str, object]], list[Part]]] = {
 
 def _without_raw(part: Part) -> Part:
     if isinstance(part, Text) and part.citations:
-        citations = [Citation(kind=each.kind, url=each.url, protocol=each.protocol) for each in part.citations]
+        citations = [
+            Citation(kind=each.kind, url=each.url, protocol=each.protocol) for each in part.citations
+        ]
         return Text(text=part.text, citations=citations, logprobs=part.logprobs)
     return part
 
@@ -418,7 +426,11 @@ def test_the_cuts_of_the_bytes_do_not_matter(cuts: list[int]) -> None:
                             "index": st.integers(0, 2),
                             "id": st.sampled_from(["", "a", "b"]),
                             "function": st.fixed_dictionaries(
-                                {}, optional={"name": st.sampled_from(["", "f"]), "arguments": st.text(max_size=3)}
+                                {},
+                                optional={
+                                    "name": st.sampled_from(["", "f"]),
+                                    "arguments": st.text(max_size=3),
+                                },
                             ),
                             "extra_content": st.just({"google": {"thought_signature": "S"}}),
                         },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import Raw, Struct
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
@@ -10,7 +9,7 @@ from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
 from aiclient2api.protocols.gemini.decode_request import read_address
 from aiclient2api.protocols.gemini.encode_request import model_path
-from aiclient2api.protocols.gemini.errors import decode_status, inline_error
+from aiclient2api.protocols.gemini.errors import TRUNCATED, decode_status, inline_error
 from aiclient2api.protocols.gemini.fields import elements, fields, given
 from aiclient2api.protocols.gemini.schema import ABSENT, Chunk
 from aiclient2api.protocols.gemini.usage import decode_usage
@@ -96,12 +95,14 @@ class _EndingCandidate(Struct, rename="camel"):
     finish_reason: str | None = None
 
 
-_ending = msgspec.json.Decoder(_Ending)
 _NOTABLE = (b'"finishReason"', b'"promptFeedback"', b'"error"')
 
 
 class StreamTap:
-    """See protocols.base.StreamTap. Chunks without a finish reason are passed on unread."""
+    """See protocols.base.StreamTap. Chunks without a finish reason are passed on unread.
+
+    A finish reason is not the end: Google may repeat it in every chunk, and an array still has to be closed.
+    """
 
     def __init__(self, *, is_array: bool) -> None:
         self.content = False
@@ -110,41 +111,42 @@ class StreamTap:
         self.failure: ErrorInfo | None = None
         self.response_id = ""
         self._is_array = is_array
+        self._is_closed = False
+        self._is_finished = False
         self._sent = False
         self._counts = b""
 
     def feed(self, frame: Frame) -> bytes:
-        """See protocols.base.StreamTap.feed."""
-        data = frame.data
-        self._sent = self._sent or bool(frame.raw)
-        if not data:
-            return frame.raw
-        if not self.response_id:
-            self._identify(data)
+        """The frame's own bytes; nothing for an error, which `fail` tells the client once."""
+        if frame.data:
+            self._watch(frame.data)
+        elif self._is_array and frame.raw.rstrip().endswith(b"]"):
+            self._is_closed = True
+            self.ended = self._is_finished
+        if self.failure is not None:
+            return b""
+        self._sent = True
+        return frame.raw
+
+    def _watch(self, data: bytes) -> None:
+        if not self.response_id and b'"responseId"' in data:
+            self.response_id = json.decode(data, Chunk).response_id or ""
         if not self.content:
             self.content = b'"parts"' in data
         if b'"usageMetadata"' in data:
             self._counts = data
         if any(mark in data for mark in _NOTABLE):
             self._look(data)
-        return frame.raw
-
-    def _identify(self, data: bytes) -> None:
-        if b'"responseId"' in data:
-            self.response_id = json.decode(data, Chunk).response_id or ""
 
     def _look(self, data: bytes) -> None:
         """A chunk that may be the last or an error."""
-        try:
-            chunk = _ending.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MalformedMessage(f"not a chunk of a stream: {error}") from None
+        chunk = json.decode(data, _Ending)
         if given(chunk.error):
             self.failure = decode_status(chunk.error, None)
             return
         finished = any(candidate.finish_reason for candidate in chunk.candidates or ())
-        if finished or (chunk.prompt_feedback and b'"blockReason"' in bytes(chunk.prompt_feedback)):
-            self.ended = True
+        if finished or b'"blockReason"' in bytes(chunk.prompt_feedback):
+            self._is_finished = True
             self._count()
 
     def _count(self) -> None:
@@ -154,12 +156,20 @@ class StreamTap:
             self.usage = decode_usage(raw) if given(raw) else None
 
     def close(self) -> bytes:
-        """See protocols.base.StreamTap.close."""
+        """The bracket that a finished array still lacks; an answer without finish reason was cut off."""
         self._count()
-        return b""
+        if self.failure is not None or self.ended:
+            return b""
+        if not self._is_finished:
+            self.failure = TRUNCATED
+            return b""
+        self.ended = True
+        return b"]" if self._is_array and not self._is_closed else b""
 
     def fail(self, error: ErrorInfo) -> bytes:
         """See protocols.base.StreamTap.fail."""
+        if self._is_closed:
+            return b""
         return failed(error, is_array=self._is_array, has_begun=self._sent)
 
     def ping(self) -> bytes:

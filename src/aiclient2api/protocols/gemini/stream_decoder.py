@@ -21,7 +21,7 @@ from aiclient2api.ir.parts import Ext, Opaque, Part, Reasoning, Text, ToolCall
 from aiclient2api.ir.response import Finish
 from aiclient2api.protocols import carrier, ids
 from aiclient2api.protocols.gemini.annotations import decode_grounding, decode_logprobs
-from aiclient2api.protocols.gemini.errors import decode_status
+from aiclient2api.protocols.gemini.errors import TRUNCATED, decode_status
 from aiclient2api.protocols.gemini.fields import child, elements, fields, given
 from aiclient2api.protocols.gemini.finish import decode_block, decode_finish
 from aiclient2api.protocols.gemini.part_decoder import arguments_text, decode_part
@@ -40,11 +40,6 @@ from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.json import NULL, Members
 
 _TEXT, _THOUGHT = Text(text=""), Reasoning()
-_TRUNCATED = ErrorInfo(
-    kind="upstream",
-    code="upstream_truncated",
-    message="the upstream's answer ended without its finish reason",
-)
 _KEPT = {
     field.name: field.encode_name
     for field in msgspec.structs.fields(CandidateChunk)
@@ -100,7 +95,7 @@ class StreamDecoder:
         report: list[StreamEvent] = [UsageReport(usage, final=True)] if usage is not None else []
         finished = bool(self._candidates) and all(item.is_finished for item in self._candidates.values())
         if not finished and (self._candidates or self._blocked is None):
-            return [*report, *self._fail(_TRUNCATED)]
+            return [*report, *self._fail(TRUNCATED)]
         self._ended = True
         events: list[StreamEvent] = []
         for candidate in self._candidates.values():

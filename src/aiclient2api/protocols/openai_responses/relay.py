@@ -131,11 +131,14 @@ class ResponsesStreamTap:
         self._last = b""
 
     def feed(self, frame: Frame) -> bytes:
-        """The frame's own bytes."""
+        """The frame's own bytes; nothing for a failure, which the gateway tells in its own words."""
         if not frame.data or self.ended:
             return frame.raw
-        self._last = frame.data
         name = frame.event or _type_of(frame.data)
+        if name in ("response.failed", "error"):
+            self.failure = _failure(frame)
+            return b""
+        self._last = frame.data
         if name.endswith(".delta"):
             self.content = True
         elif name == "response.output_item.added":
@@ -147,8 +150,6 @@ class ResponsesStreamTap:
             response = _response_of(frame)
             self.response_id = response.take("id", str) or ""
             self._response = response.rest()
-        elif name in ("response.failed", "error"):
-            self.failure = _failure(frame)
         return frame.raw
 
     def close(self) -> bytes:

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from aiclient2api.protocols import ids
+
+ALLOWED = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+
+
+def test_a_digest_depends_on_nothing_but_its_material() -> None:
+    assert ids.digest("a", "b") == "n6yglyy4hyzvbcfawnvpebkk7d"
+    assert ids.digest("a", "b", length=8) == "n6yglyy4"
+
+
+def test_material_is_not_joined() -> None:
+    assert len({ids.digest("ab"), ids.digest("a", "b"), ids.digest("", "ab"), ids.digest("ab", "")}) == 4
+
+
+def test_half_a_surrogate_pair_can_be_digested() -> None:
+    assert len(ids.digest("\ud800")) == 26
+
+
+def test_a_minted_id_has_its_prefix() -> None:
+    assert ids.minted("msg_", "a", "b") == "msg_n6yglyy4hyzvbcfawnvpebkk7d"
+
+
+def test_a_made_up_call_id_is_known_again() -> None:
+    made = ids.synthetic_call_id("search", "0")
+
+    assert made.startswith("call_gw_")
+    assert ids.is_synthetic(made)
+    assert not ids.is_synthetic("call_1")
+
+
+@pytest.mark.parametrize("call_id", ["call.1", "x" * 41, "", "é"])
+def test_an_id_that_a_target_refuses_is_replaced_the_same_way_every_time(call_id: str) -> None:
+    new = ids.legal(call_id, ALLOWED)
+
+    assert ALLOWED.fullmatch(new)
+    assert new == ids.legal(call_id, ALLOWED)
+    assert new != call_id
+
+
+def test_a_legal_id_stays() -> None:
+    assert ids.legal("toolu_01", ALLOWED) == "toolu_01"

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from msgspec import Raw
+
+from aiclient2api.ir.loss import Loss
+from aiclient2api.ir.parts import Text
+from aiclient2api.protocols.report import LossReport
+
+
+def test_each_kind_of_loss_is_written_down() -> None:
+    report = LossReport("gemini")
+
+    report.dropped("user", "user")
+    report.approximated("reasoning.effort", "thinking", "high")
+    report.emulated("tool.name", "tools[0]")
+    report.defaulted("max_output", "max_output", "32000")
+
+    assert report.losses == [
+        Loss("user", "user", "dropped", "gemini"),
+        Loss("reasoning.effort", "thinking", "approximated", "gemini", "high"),
+        Loss("tool.name", "tools[0]", "emulated", "gemini"),
+        Loss("max_output", "max_output", "defaulted", "gemini", "32000"),
+    ]
+
+
+def test_a_feature_is_reported_once_per_place() -> None:
+    report = LossReport("gemini")
+
+    report.dropped("citation", "turns[0]")
+    report.dropped("citation", "turns[0]", "again")
+    report.dropped("citation", "turns[1]")
+
+    assert [loss.path for loss in report.losses] == ["turns[0]", "turns[1]"]
+
+
+def test_members_of_other_protocols_stay_behind() -> None:
+    report = LossReport("gemini")
+    node = Text(text="a", ext={"anthropic": {"x": Raw(b"1"), "y": Raw(b"2")}, "gemini": {"z": Raw(b"3")}})
+
+    report.foreign_ext(node, "turns[0].parts[0]")
+    report.foreign_ext(Text(text="a"), "turns[0].parts[1]")
+
+    assert report.losses == [
+        Loss("ext.x", "turns[0].parts[0]", "dropped", "gemini", "anthropic"),
+        Loss("ext.y", "turns[0].parts[0]", "dropped", "gemini", "anthropic"),
+    ]
