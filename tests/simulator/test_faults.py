@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases, one per line
 from __future__ import annotations
 
 import asyncio
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiclient2api.simulator import Fault, Match, Rule, Scenario, ScenarioError, Simulator
+from aiclient2api.simulator import Fault, Rule, Scenario, ScenarioError, Simulator
 from aiclient2api.simulator.scenario import parse_header
 
 from .conftest import Served

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases, one per line
 from __future__ import annotations
 
 from typing import Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import anthropic
 import openai
@@ -121,7 +121,7 @@ async def test_models_are_listed_for_every_sdk(
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 async def test_responses_continue_a_thought(chat: openai.AsyncOpenAI, streamed: bool) -> None:
     items: list[Any] = [{"role": "user", "content": "call it"}]
-    asked: dict[str, Any] = {
+    asked: Any = {
         "model": "m",
         "tools": [FLAT_FUNCTION],
         "store": False,
@@ -132,9 +132,9 @@ async def test_responses_continue_a_thought(chat: openai.AsyncOpenAI, streamed: 
         async with chat.responses.stream(input=items, **asked) as stream:
             async for _ in stream:
                 pass
-            first: Any = await stream.get_final_response()
+            first = cast(Any, await stream.get_final_response())
     else:
-        first = await chat.responses.create(input=items, **asked)
+        first = cast(Any, await chat.responses.create(input=items, **asked))
     thought, called = first.output
     assert thought.summary[0].text == "Thinking about: call it"
     items += [
@@ -142,7 +142,7 @@ async def test_responses_continue_a_thought(chat: openai.AsyncOpenAI, streamed: 
         called.model_dump(exclude_none=True, exclude={"parsed_arguments"}),
         {"type": "function_call_output", "call_id": called.call_id, "output": "sunny"},
     ]
-    second: Any = await chat.responses.create(input=items, **asked)
+    second = cast(Any, await chat.responses.create(input=items, **asked))
     assert second.output_text == "The tool answered: sunny [kept 1 thought]"
     items[1]["summary"][0]["text"] = "Something else"
     with pytest.raises(openai.BadRequestError) as refused:
@@ -173,7 +173,7 @@ async def test_a_free_text_tool_is_called_with_text(chat: openai.AsyncOpenAI) ->
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 async def test_messages_continue_a_thought(claude: anthropic.AsyncAnthropic, streamed: bool) -> None:
     messages: list[Any] = [{"role": "user", "content": "call it"}]
-    asked: dict[str, Any] = {
+    asked: Any = {
         "model": "m",
         "max_tokens": 4000,
         "tools": [TOOL],
@@ -181,20 +181,20 @@ async def test_messages_continue_a_thought(claude: anthropic.AsyncAnthropic, str
     }
     if streamed:
         async with claude.messages.stream(messages=messages, **asked) as stream:
-            first: Any = await stream.get_final_message()
+            first = cast(Any, await stream.get_final_message())
     else:
-        first = await claude.messages.create(messages=messages, **asked)
+        first = cast(Any, await claude.messages.create(messages=messages, **asked))
     thought, use = first.content
     assert thought.thinking == "Thinking about: call it"
     assert use.input == {"city": "text", "t": 1.5}
     result: Any = {"type": "tool_result", "tool_use_id": use.id, "content": "boom", "is_error": True}
     messages += [{"role": "assistant", "content": first.content}, {"role": "user", "content": [result]}]
-    second: Any = await claude.messages.create(messages=messages, **asked)
+    second = cast(Any, await claude.messages.create(messages=messages, **asked))
     assert second.content[-1].text == "The tool answered: boom (error) [kept 1 thought]"
     altered = thought.model_dump() | {"thinking": "Something else"}
     messages[1] = {"role": "assistant", "content": [altered, use]}
     with pytest.raises(
-        anthropic.BadRequestError, match="messages.1.content.0: Invalid `signature` in `thinking` block"
+        anthropic.BadRequestError, match=r"messages\.1\.content\.0: Invalid `signature` in `thinking` block"
     ):
         await claude.messages.create(messages=messages, **asked)
 
@@ -202,11 +202,11 @@ async def test_messages_continue_a_thought(claude: anthropic.AsyncAnthropic, str
 async def test_another_model_ignores_a_thought_and_another_account_refuses_it(
     served: Served, claude: anthropic.AsyncAnthropic
 ) -> None:
-    asked: dict[str, Any] = {"max_tokens": 4000, "thinking": {"type": "adaptive"}}
+    asked: Any = {"max_tokens": 4000, "thinking": {"type": "adaptive"}}
     messages: list[Any] = [{"role": "user", "content": "hi"}]
-    first = await claude.messages.create(model="m", messages=messages, **asked)
+    first = cast(Any, await claude.messages.create(model="m", messages=messages, **asked))
     messages += [{"role": "assistant", "content": first.content}, {"role": "user", "content": "and"}]
-    other: Any = await claude.messages.create(model="n", messages=messages, **asked)
+    other = cast(Any, await claude.messages.create(model="n", messages=messages, **asked))
     assert other.content[-1].text == "You said: and [turn 2]"
     served.app.settings = type(served.app.settings)(secret="another account")
     with pytest.raises(anthropic.BadRequestError):
@@ -325,4 +325,4 @@ async def test_refusals_reach_the_sdks_as_their_own_errors(
     assert slow.value.response.headers["retry-after"] == "3"
     assert slower.value.type == "rate_limit_error"
     assert slowest.value.status == "RESOURCE_EXHAUSTED"
-    assert "3s" in str(slowest.value.details)
+    assert "3s" in str(cast(object, slowest.value.details))

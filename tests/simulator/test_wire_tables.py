@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from wire_tables import check, check_event, needs_tables, parse_type
+
+from tests.wire_tables import check, check_event, needs_tables, parse_type
 
 COMPLETION: dict[str, Any] = {
     "id": "x",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast, get_args
 
 import pytest
 from anthropic import types as anthropic_types
@@ -9,7 +9,8 @@ from openai import types as openai_types
 from openai.types import chat as chat_types
 from openai.types import responses as responses_types
 from pydantic import BaseModel, TypeAdapter
-from wire_tables import check, check_event, needs_tables
+
+from tests.wire_tables import check, check_event, needs_tables
 
 from .dialects import CHAT, DIALECTS, GEMINI, MESSAGES, RESPONSES, Dialect, sse
 from .rig import Response, call, simulator
@@ -28,14 +29,19 @@ TYPES: dict[str, tuple[str, str, Any]] = {
 }
 ANTHROPIC_EVENTS: Any = TypeAdapter(anthropic_types.RawMessageStreamEvent)
 RESPONSE_EVENTS: Any = TypeAdapter(responses_types.ResponseStreamEvent)
-RESPONSE_EVENT_TYPES = {
-    model.model_fields["type"].annotation.__args__[0]: model.__name__
-    for model in vars(responses_types).values()
-    if isinstance(model, type)
-    and issubclass(model, BaseModel)
-    and model.__name__.endswith("Event")
-    and hasattr(model.model_fields["type"].annotation, "__args__")
-}
+
+
+def _event_types() -> dict[str, str]:
+    """Event names with the names of their types."""
+    named: dict[str, str] = {}
+    for model in vars(responses_types).values():
+        if isinstance(model, type) and issubclass(model, BaseModel) and model.__name__.endswith("Event"):
+            for tag in get_args(model.model_fields["type"].annotation):
+                named[str(tag)] = model.__name__
+    return named
+
+
+RESPONSE_EVENT_TYPES = _event_types()
 
 
 async def ask(dialect: Dialect, case: str, *, stream: bool) -> Response:
@@ -47,15 +53,17 @@ async def ask(dialect: Dialect, case: str, *, stream: bool) -> Response:
 
 def official(dialect: Dialect, value: Any) -> Any:
     """With a model name the closed type of Messages knows."""
-    if dialect is MESSAGES and isinstance(value, dict) and "model" in value:
-        return value | {"model": OUR_MODEL}
-    return value
+    return value | {"model": OUR_MODEL} if dialect is MESSAGES else value
 
 
 def unknown_members(value: Any, path: str = "$") -> list[str]:
     """Members an SDK's model had no field for, except the known extension."""
     if isinstance(value, list):
-        return [one for index, item in enumerate(value) for one in unknown_members(item, f"{path}[{index}]")]
+        return [
+            one
+            for index, item in enumerate(cast("list[Any]", value))
+            for one in unknown_members(item, f"{path}[{index}]")
+        ]
     if not isinstance(value, BaseModel):
         return []
     extras = [f"{path}.{name}" for name in (value.model_extra or {}) if name not in EXTENSIONS]

@@ -90,22 +90,39 @@ def test_half_a_byte_order_mark_is_what_is_left() -> None:
     assert decoder.close() == BOM[:2]
 
 
-LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
-VALUES = st.sampled_from([b"", b"x", b" two ", b'{"a":"\\n"}', b"[DONE]", b"a:b", b"\xc3\xa9\xe2\x80\xa8"])
-LINES = st.one_of(
-    st.builds(lambda value: b"data: " + value, VALUES),
-    st.builds(lambda value: b"data:" + value, VALUES),
-    st.builds(lambda value: b": " + value, VALUES),
-    st.builds(lambda value: b"event: " + value, st.sampled_from([b"ping", b"content_block_delta"])),
-    st.sampled_from([b"id: 1", b"retry: 3", b"data", b"unknown: x"]),
+VALUES = (b"", b"x", b" two ", b'{"a":"\\n"}', b"[DONE]", b"a:b", b"\xc3\xa9\xe2\x80\xa8")
+LINES = (
+    *(b"data: " + value for value in VALUES),
+    *(b"data:" + value for value in VALUES),
+    *(b": " + value for value in VALUES),
+    b"event: ping",
+    b"event: content_block_delta",
+    b"id: 1",
+    b"retry: 3",
+    b"data",
+    b"unknown: x",
 )
-BLOCKS = st.builds(
-    lambda lines, end: b"".join(line + end for line in lines) + end,
-    st.lists(LINES, min_size=1, max_size=4),
-    LINE_ENDS,
-)
+
+
+def _block(lines: list[bytes], end: bytes) -> bytes:
+    return b"".join(line + end for line in lines) + end
+
+
+def _stream(mark: bytes, blocks: list[bytes]) -> bytes:
+    return mark + b"".join(blocks)
+
+
 STREAMS = st.builds(
-    lambda mark, blocks: mark + b"".join(blocks), st.sampled_from([b"", BOM]), st.lists(BLOCKS, max_size=6)
+    _stream,
+    st.sampled_from([b"", BOM]),
+    st.lists(
+        st.builds(
+            _block,
+            st.lists(st.sampled_from(LINES), min_size=1, max_size=4),
+            st.sampled_from([b"\n", b"\r\n", b"\r"]),
+        ),
+        max_size=6,
+    ),
 )
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from anthropic_foreign import BASE, BUDGET, CONVERTER, EFFORT, TOOL, encoded
+from tests.protocols.anthropic.anthropic_foreign import BASE, BUDGET, CONVERTER, EFFORT, TOOL, encoded
 from msgspec import Raw
 from msgspec.structs import replace
 

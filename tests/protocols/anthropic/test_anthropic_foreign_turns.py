@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from anthropic_foreign import CALLS, FOREIGN, HI, SIGNED, conversation, encoded, result, says, system, user
+from tests.protocols.anthropic.anthropic_foreign import CALLS, FOREIGN, HI, SIGNED, conversation, encoded, result, says, system, user
 from msgspec import Raw
 from msgspec.structs import replace
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from anthropic_requests import CONVERTER, HELLO, asking, message, wire
+from tests.protocols.anthropic.anthropic_requests import CONVERTER, HELLO, asking, message, wire
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw

@@ -9,7 +9,7 @@ import anthropic
 import httpx2
 import pytest
 from anthropic.types import Message
-from anthropic_streams import ASKED, CONVERTER, SEALED, encoded
+from tests.protocols.anthropic.anthropic_streams import ASKED, CONVERTER, SEALED, encoded
 
 from aiclient2api.errors import ErrorInfo
 from aiclient2api.ir.events import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from anthropic_streams import CONVERTER, THINKS, decoded, ends, goes_on, opens, sse, start, stops
+from tests.protocols.anthropic.anthropic_streams import CONVERTER, THINKS, decoded, ends, goes_on, opens, sse, start, stops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw

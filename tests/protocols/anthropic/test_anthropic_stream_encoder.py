@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from anthropic_streams import (
+from tests.protocols.anthropic.anthropic_streams import (
     ASKED,
     CONVERTER,
     SEALED,

@@ -10,10 +10,10 @@ import pytest
 from google.genai import errors as genai_errors
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocols.gemini.gemini_samples import GEMINI, RECORDED, Json
 
 from aiclient2api.errors import ErrorInfo, ErrorKind
 from aiclient2api.wire.http import Headers, WireResponse
+from tests.protocols.gemini.gemini_samples import GEMINI, RECORDED, Json
 
 RPC = "type.googleapis.com/google.rpc."
 

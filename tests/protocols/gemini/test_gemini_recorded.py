@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from google import genai
 from google.genai import types
-from tests.protocols.gemini.gemini_samples import GEMINI, RECORDED, Json, decode, events_of, foreign, turn
 
 from aiclient2api.ir.events import PartStart, StreamEvent
 from aiclient2api.ir.fold import fold, unfold
@@ -21,6 +20,7 @@ from aiclient2api.ir.response import Candidate, Finish, ModelResponse, Usage
 from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import WireResponse
+from tests.protocols.gemini.gemini_samples import GEMINI, RECORDED, Json, decode, events_of, foreign, turn
 
 recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="no recorded traffic here")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.protocols.gemini.gemini_samples import GEMINI, Json, wire_request
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.base import Splice, SystemPrompt
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import WireRequest, WireResponse
+from tests.protocols.gemini.gemini_samples import GEMINI, Json, wire_request
 
 BODY = b'{ "contents": [{"parts":[{"text":"hi"}]}],\n "x": 1.50 }'
 

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from google.genai import types
 from msgspec import Raw
-from tests.protocols.gemini.gemini_samples import GEMINI, Json, answer, candidate, foreign, turn
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import (
@@ -26,6 +25,7 @@ from aiclient2api.ir.parts import (
 )
 from aiclient2api.ir.response import Candidate, Finish, ModelResponse, Usage
 from aiclient2api.wire.http import WireResponse
+from tests.protocols.gemini.gemini_samples import GEMINI, Json, answer, candidate, foreign, turn
 
 ASKED = foreign(turn("user", Text(text="hi")))
 

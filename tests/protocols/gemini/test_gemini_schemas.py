@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
-from tests.protocols.gemini.gemini_samples import Json
 
 from aiclient2api.protocols.gemini.schema_dialect import to_json_schema, to_openapi
+from tests.protocols.gemini.gemini_samples import Json
 
 SOURCE = {
     "type": "object",

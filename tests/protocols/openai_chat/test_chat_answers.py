@@ -429,9 +429,9 @@ def test_logprobs_of_all_texts_are_one_list() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", {"choices": [{}]}, {"choices": [{"message": {"content": 3}}]}],
+    [b"", b"[]", b"{}", b'{"choices":[{}]}', b'{"choices":[{"message":{"content":3}}]}'],
     ids=["empty", "array", "no choices", "no message", "content"],
 )
-def test_what_is_not_an_answer_is_malformed(body: object) -> None:
+def test_what_is_not_an_answer_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedMessage):
         decode_answer(body)

@@ -16,7 +16,7 @@ from aiclient2api.wire.http import WireRequest, WireResponse
 CHAT = "/v1/chat/completions"
 ASKED = wire({"model": "m", "stream": True, "stream_options": {"include_usage": True}})
 NOT_ASKED = wire({"model": "m", "stream": True})
-USAGE = {"id": "r1", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+USAGE: dict[str, object] = {"id": "r1", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
 
 
 @pytest.mark.parametrize(

@@ -483,7 +483,7 @@ def test_the_skeleton_restores_the_order(order: str, kinds: list[str]) -> None:
 
 
 def test_what_the_sdk_leaves_in_an_echoed_message_goes_away() -> None:
-    echoed = {
+    echoed: dict[str, object] = {
         "role": "assistant",
         "content": "x",
         "refusal": None,

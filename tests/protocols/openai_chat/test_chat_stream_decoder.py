@@ -227,7 +227,7 @@ PARTS: dict[str, tuple[list[dict[str, object]], list[Part]]] = {
         [
             delta(
                 {"content": "a"},
-                logprobs={"content": [{"token": "a", "logprob": -1, "bytes": None, "top_logprobs": []}]},
+                logprobs={"content": [{"token": "a", "logprob": -1, "bytes": None, "top_logprobs": None}]},
             ),
             delta({"annotations": [{"type": "url_citation", "url_citation": {"url": "https://x"}}]}),
         ],
@@ -337,7 +337,7 @@ def test_candidates_are_independent() -> None:
 
 
 def test_the_answer_begins_with_the_first_chunk_that_has_a_choice() -> None:
-    prompt_filter = {"id": "", "model": "", "created": 0, "choices": [], "prompt_filter_results": []}
+    prompt_filter: dict[str, object] = {"id": "", "model": "", "created": 0, "choices": [], "prompt_filter_results": []}
     first = {**delta({"content": "x"}), "system_fingerprint": "fp", "service_tier": "flex"}
     start = decode_stream(prompt_filter, first, END)[0]
     assert isinstance(start, ResponseStart)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 from openai.types.responses import Response
-from responses_wire import (
+from tests.protocols.openai_responses.responses_wire import (
     CONVERTER,
     answer,
     decode,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec import Raw
-from responses_wire import decode, encode, foreign, losses
+from tests.protocols.openai_responses.responses_wire import decode, encode, foreign, losses
 
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import (

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from responses_wire import (
+from tests.protocols.openai_responses.responses_wire import (
     CONVERTER,
     RECORDED,
     builtins,

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from responses_wire import CONVERTER, decode, encode, payloads, wire
+from tests.protocols.openai_responses.responses_wire import CONVERTER, decode, encode, payloads, wire
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.response import Usage

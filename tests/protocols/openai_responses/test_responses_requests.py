@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from responses_wire import CONVERTER, decode, encode, foreign, losses, normal, wire
+from tests.protocols.openai_responses.responses_wire import CONVERTER, decode, encode, foreign, losses, normal, wire
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import (

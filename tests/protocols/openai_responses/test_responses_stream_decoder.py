@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from responses_wire import (
+from tests.protocols.openai_responses.responses_wire import (
     CONVERTER,
     check,
     decode_stream,

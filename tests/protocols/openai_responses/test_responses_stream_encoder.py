@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from openai import OpenAI
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
-from responses_wire import (
+from tests.protocols.openai_responses.responses_wire import (
     CONVERTER,
     answer,
     builtins,
