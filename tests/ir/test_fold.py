@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from msgspec import Raw
-from tests.fakes.generated import ANSWERS
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.events import (
@@ -35,6 +34,7 @@ from aiclient2api.ir.parts import (
 )
 from aiclient2api.ir.request import Turn
 from aiclient2api.ir.response import Candidate, Finish, ModelResponse, Usage
+from tests.fakes.generated import ANSWERS
 
 SIGNATURE = Opaque("anthropic.signature", "EqQB")
 CITATION = Citation(kind="url", url="https://example.com", span=(0, 2))

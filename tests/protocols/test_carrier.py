@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
-from tests.fakes.generated import OPAQUES, REASONINGS, TURNS
 
+from aiclient2api.ir.events import PartStart
 from aiclient2api.ir.fold import fold, unfold
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.parts import (
@@ -33,6 +33,7 @@ from aiclient2api.protocols.carrier import (
     opaque,
     open_request,
 )
+from tests.fakes.generated import OPAQUES, REASONINGS, TURNS
 
 CARRIER = Carrier({1: b"a key of sixteen", 2: b"another, older one"}, current=1)
 SIGNATURE = Opaque("anthropic.signature", "EqQB/+==")
@@ -263,10 +264,10 @@ def test_a_clients_protocol_without_room_on_parts_gets_a_reasoning_part_beside_t
     assert [is_envelope(part.opaque) for part in (*before, *after)] == [True, False, False, True]
 
 
-@pytest.mark.parametrize("client", ["openai_chat"])
-def test_a_clients_protocol_with_room_on_parts_keeps_their_number(client: str) -> None:
+def test_a_clients_protocol_with_room_on_parts_keeps_their_number() -> None:
     parts = sealed(
-        [Text(text="Hello", opaque=THOUGHT), ToolCall(call_id="c", name="f", opaque=THOUGHT)], SLOTS[client]
+        [Text(text="Hello", opaque=THOUGHT), ToolCall(call_id="c", name="f", opaque=THOUGHT)],
+        SLOTS["openai_chat"],
     )
 
     assert [type(part).__name__ for part in parts] == ["Text", "ToolCall"]
@@ -306,8 +307,9 @@ def test_parts_are_numbered_densely_when_some_are_inserted() -> None:
 
     events = [event for one in unfold(answer(parts)) for event in sealing.feed(one)]
 
-    starts = [event for event in events if type(event).__name__ == "PartStart"]
-    assert [(start.number, type(start.part).__name__) for start in starts] == [  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    assert [
+        (event.number, type(event.part).__name__) for event in events if isinstance(event, PartStart)
+    ] == [
         (0, "Text"),
         (1, "Reasoning"),
         (2, "Reasoning"),

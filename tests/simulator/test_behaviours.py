@@ -6,7 +6,7 @@ import pytest
 
 from aiclient2api.simulator import Simulator
 
-from .dialects import DIALECTS, GEMINI, MESSAGES, RESPONSES, SCHEMA, Ask, Dialect, Seen
+from .dialects import CHAT, DIALECTS, GEMINI, MESSAGES, RESPONSES, SCHEMA, Ask, Dialect, Seen
 from .rig import call, simulator
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -227,42 +227,17 @@ async def test_candidates_are_told_apart() -> None:
     assert first.json["usage"]["completion_tokens"] == 8
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "headers", "member"),
-    [
-        (
-            "/v1/chat/completions",
-            {
-                "model": "m",
-                "messages": [
-                    {
-                        "role": "system",
-                        "content": [
-                            {"type": "text", "text": "a b", "prompt_cache_breakpoint": {"mode": "explicit"}}
-                        ],
-                    },
-                    {"role": "user", "content": "hi"},
-                ],
-            },
-            {"authorization": "Bearer k"},
-            lambda body: body["usage"]["prompt_tokens_details"]["cache_write_tokens"],
-        ),
-        (
-            "/v1/messages",
-            {
-                "model": "m",
-                "max_tokens": 9,
-                "system": [{"type": "text", "text": "a b", "cache_control": {"type": "ephemeral"}}],
-                "messages": [{"role": "user", "content": "hi"}],
-            },
-            MESSAGES.headers,
-            lambda body: body["usage"]["cache_creation"]["ephemeral_5m_input_tokens"],
-        ),
-    ],
-    ids=["chat", "messages"],
-)
-async def test_a_cache_mark_on_the_first_turn_is_a_cache_write(
-    path: str, body: Any, headers: dict[str, str], member: Any
-) -> None:
-    response = await call(simulator(), path, body, headers)
-    assert member(response.json) == 2
+async def test_a_cache_mark_on_the_first_turn_is_a_cache_write() -> None:
+    marked: Any = {"type": "text", "text": "a b"}
+    chat = CHAT.request(
+        {"prompt": "hi", "system": [marked | {"prompt_cache_breakpoint": {"mode": "explicit"}}]}
+    )
+    claude = MESSAGES.request({"prompt": "hi", "system": [marked | {"cache_control": {"type": "ephemeral"}}]})
+    first = await call(simulator(), CHAT.path, chat, CHAT.headers)
+    second = await call(simulator(), MESSAGES.path, claude, MESSAGES.headers)
+    assert CHAT.whole(first.json).usage == (3, 0, 2, 6, 0)
+    assert MESSAGES.whole(second.json).usage == (3, 0, 2, 6, 0)
+    assert second.json["usage"]["cache_creation"] == {
+        "ephemeral_5m_input_tokens": 2,
+        "ephemeral_1h_input_tokens": 0,
+    }

@@ -37,7 +37,7 @@ def walk(slots: Sequence[T], ticket: int) -> Iterator[T]:
     size = len(slots)
     seen: set[int] = set()
     for offset in range(size):
-        onward = 1 + (ticket // size + offset) % (size - 1) if offset else 0
+        onward = 1 + (ticket // size + offset - 1) % (size - 1) if offset else 0
         slot = slots[(ticket + onward) % size]
         if id(slot) not in seen:
             seen.add(id(slot))

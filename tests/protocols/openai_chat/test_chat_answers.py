@@ -8,18 +8,6 @@ from typing import Any
 import pytest
 from msgspec import Raw
 from openai.types.chat import ChatCompletion
-from tests.protocols.openai_chat.chat_wire import (
-    CONVERTER,
-    ENVELOPE,
-    answer,
-    answer_losses,
-    decode,
-    decode_answer,
-    encode_answer,
-    foreign,
-    message,
-    without_nulls,
-)
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import (
@@ -38,6 +26,18 @@ from aiclient2api.ir.parts import (
 from aiclient2api.ir.request import CustomTool
 from aiclient2api.ir.response import Candidate, Finish, ModelResponse, Usage
 from aiclient2api.protocols.ids import SYNTHETIC
+from tests.protocols.openai_chat.chat_wire import (
+    CONVERTER,
+    ENVELOPE,
+    answer,
+    answer_losses,
+    decode,
+    decode_answer,
+    encode_answer,
+    foreign,
+    message,
+    without_nulls,
+)
 
 SIGNED = Opaque("envelope", ENVELOPE)
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
-from tests.protocols.openai_chat.chat_wire import COMPATIBLE, assistant, encode, foreign, losses
 
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import (
@@ -43,6 +42,7 @@ from aiclient2api.ir.request import (
     Turn,
 )
 from aiclient2api.protocols.profile import DEFAULT_PROFILE, ModelProfile
+from tests.protocols.openai_chat.chat_wire import COMPATIBLE, assistant, encode, foreign, losses
 
 PNG = Media(kind="image", source=Inline("image/png", "iVBO"))
 TOOL = FunctionTool(name="f", parameters=Schema(Raw(b'{"type":"object"}')))

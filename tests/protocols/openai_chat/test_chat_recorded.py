@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from aiclient2api.ir.events import StreamEvent
+from aiclient2api.ir.fold import fold, unfold
+from aiclient2api.wire.http import WireResponse
+from aiclient2api.wire.sse import SseDecoder
 from tests.protocols.openai_chat.chat_wire import (
     CONVERTER,
     RECORDED,
@@ -21,11 +26,6 @@ from tests.protocols.openai_chat.chat_wire import (
     message,
     without_nulls,
 )
-
-from aiclient2api.ir.events import StreamEvent
-from aiclient2api.ir.fold import fold, unfold
-from aiclient2api.wire.http import WireResponse
-from aiclient2api.wire.sse import SseDecoder
 
 pytestmark = pytest.mark.skipif(not RECORDED.is_dir(), reason=f"no recorded traffic in {RECORDED}")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.protocols.openai_chat.chat_wire import CONVERTER, delta, frame, wire
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import WireRequest, WireResponse
+from tests.protocols.openai_chat.chat_wire import CONVERTER, delta, frame, wire
 
 CHAT = "/v1/chat/completions"
 ASKED = wire({"model": "m", "stream": True, "stream_options": {"include_usage": True}})

@@ -8,17 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocols.openai_chat.chat_wire import (
-    CONVERTER,
-    ENVELOPE,
-    chat,
-    decode,
-    encode,
-    losses,
-    turn,
-    wire,
-    without_nulls,
-)
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import (
@@ -36,6 +25,17 @@ from aiclient2api.ir.parts import (
 )
 from aiclient2api.ir.request import CustomTool, FunctionTool, HostedTool
 from aiclient2api.protocols.profile import DEFAULT_PROFILE
+from tests.protocols.openai_chat.chat_wire import (
+    CONVERTER,
+    ENVELOPE,
+    chat,
+    decode,
+    encode,
+    losses,
+    turn,
+    wire,
+    without_nulls,
+)
 
 USER = {"role": "user", "content": "hi"}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"t": 1.50}'}}

@@ -7,7 +7,6 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocols.openai_chat.chat_wire import CONVERTER, check, decode_stream, delta, frame
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.events import (
@@ -39,6 +38,7 @@ from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.ids import SYNTHETIC
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.sse import SseDecoder
+from tests.protocols.openai_chat.chat_wire import CONVERTER, check, decode_stream, delta, frame
 
 END = delta({}, "stop")
 CALLS_END = delta({}, "tool_calls")
@@ -337,7 +337,13 @@ def test_candidates_are_independent() -> None:
 
 
 def test_the_answer_begins_with_the_first_chunk_that_has_a_choice() -> None:
-    prompt_filter: dict[str, object] = {"id": "", "model": "", "created": 0, "choices": [], "prompt_filter_results": []}
+    prompt_filter: dict[str, object] = {
+        "id": "",
+        "model": "",
+        "created": 0,
+        "choices": [],
+        "prompt_filter_results": [],
+    }
     first = {**delta({"content": "x"}), "system_fingerprint": "fp", "service_tier": "flex"}
     start = decode_stream(prompt_filter, first, END)[0]
     assert isinstance(start, ResponseStart)

@@ -11,20 +11,6 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
-from tests.protocols.openai_chat.chat_wire import (
-    CONVERTER,
-    ENVELOPE,
-    accumulate,
-    answer,
-    chunks_of,
-    decode,
-    deltas,
-    encode_stream,
-    foreign,
-    message,
-    streamed,
-    without_nulls,
-)
 
 from aiclient2api.errors import ErrorInfo
 from aiclient2api.ir.events import (
@@ -54,6 +40,20 @@ from aiclient2api.ir.parts import (
 )
 from aiclient2api.ir.request import CustomTool
 from aiclient2api.ir.response import Finish, ModelResponse, Usage
+from tests.protocols.openai_chat.chat_wire import (
+    CONVERTER,
+    ENVELOPE,
+    accumulate,
+    answer,
+    chunks_of,
+    decode,
+    deltas,
+    encode_stream,
+    foreign,
+    message,
+    streamed,
+    without_nulls,
+)
 
 SIGNED = Opaque("envelope", ENVELOPE)
 TOOL_USE = Finish(reason="tool_use", raw="tool_use")

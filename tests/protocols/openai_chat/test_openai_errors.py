@@ -8,11 +8,11 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocols.openai_chat.chat_wire import CONVERTER, RECORDED
 
 from aiclient2api.errors import ErrorInfo, ErrorKind
 from aiclient2api.protocols.openai_errors import decode_error_object
 from aiclient2api.wire.http import Headers, WireResponse
+from tests.protocols.openai_chat.chat_wire import CONVERTER, RECORDED
 
 
 def decode(status: int, body: object, headers: Headers = ()) -> ErrorInfo:

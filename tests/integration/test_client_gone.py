@@ -1,0 +1,111 @@
+"""When the client leaves, the upstream call is closed: in every phase, in every mode, and nothing leaks."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aiclient2api.simulator.app import Simulator
+from aiclient2api.simulator.scenario import Fault, Match, Rule
+from aiclient2api.simulator.settings import SimulatorSettings
+from tests.harness import KEY, Stack, four_pools, simulated
+
+DEADLINE = 5.0
+"""Seconds until a test gives up; the figure itself is measured in bench."""
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[Stack, Simulator]]:
+    settings = SimulatorSettings(events=2000, interval=0.01)
+    with simulated(four_pools, settings) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(delay=30), match=Match(prompt="wait for the head")))
+        yield stack, simulator
+
+
+def request(protocol: str, pool: str, prompt: str, *, stream: bool) -> bytes:
+    streamed = ',"stream":true' if stream else ""
+    match protocol:
+        case "openai_chat":
+            path, body = "/v1/chat/completions", f'{{"model":"{pool}/x","messages":[{{"role":"user","content":"{prompt}"}}]{streamed}}}'
+        case "openai_responses":
+            path, body = "/v1/responses", f'{{"model":"{pool}/x","input":"{prompt}"{streamed}}}'
+        case "anthropic":
+            path = "/v1/messages"
+            body = f'{{"model":"{pool}/x","max_tokens":9999,"messages":[{{"role":"user","content":"{prompt}"}}]{streamed}}}'
+        case _:
+            method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+            path = f"/v1beta/models/{pool}/x:{method}"
+            body = f'{{"contents":[{{"role":"user","parts":[{{"text":"{prompt}"}}]}}]}}'
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
+    return (head + body).encode()
+
+
+def until(condition: Any) -> None:
+    """Wait for an observable change; real sockets have no injected clock."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        threading.Event().wait(0.005)
+
+
+def inflight(stack: Stack) -> int:
+    return sum(account.inflight for pool in stack.runtime.pools.values() for account in pool.accounts)
+
+
+PHASES = {
+    "before the upstream's head": ("wait for the head", False),
+    "while it is folded": ("Hello", False),
+    "in the stream": ("Hello", True),
+}
+
+
+CLIENTS = ("openai_chat", "openai_responses", "anthropic", "gemini")
+SAME = {("openai_chat", "chat"), ("anthropic", "claude")}
+CASES = [
+    pytest.param(phase, protocol, pool, id=f"{phase}-{protocol}-{pool}")
+    for phase in PHASES
+    for protocol in CLIENTS
+    for pool in ("chat", "claude")
+    if not (phase == "while it is folded" and (protocol, pool) in SAME)  # a relayed unary answer is not folded
+]
+
+
+@pytest.mark.parametrize(("phase", "protocol", "pool"), CASES)
+def test_the_upstream_is_closed(pair: tuple[Stack, Simulator], phase: str, protocol: str, pool: str) -> None:
+    stack, simulator = pair
+    prompt, stream = PHASES[phase]
+    requests, closed = len(simulator.requests), simulator.closed_early
+    host, port = stack.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(request(protocol, pool, prompt, stream=stream))
+        until(lambda: len(simulator.requests) > requests)
+        if stream:
+            assert b"200 OK" in client.recv(65536)
+
+    until(lambda: simulator.closed_early > closed)
+    until(lambda: inflight(stack) == 0 and stack.runtime.services.admission.inflight == 0)
+    assert simulator.open_streams == 0
+    assert stack.runtime.metrics.inflight == 0
+
+
+def test_a_client_that_leaves_while_it_sends_its_body_reaches_nobody(pair: tuple[Stack, Simulator]) -> None:
+    stack, simulator = pair
+    requests = len(simulator.requests)
+    host, port = stack.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(request("anthropic", "claude", "Hello", stream=False)[:-10])
+        until(lambda: stack.runtime.services.admission.inflight == 1)
+
+    until(lambda: stack.runtime.services.admission.inflight == 0)
+    assert len(simulator.requests) == requests
+
+
+def test_the_account_is_not_blamed(pair: tuple[Stack, Simulator]) -> None:
+    stack, _ = pair
+
+    assert {a.state.status.value for pool in stack.runtime.pools.values() for a in pool.accounts} == {"healthy"}

@@ -1,0 +1,61 @@
+"""Stopping: what runs may finish, what starts too late is refused, what takes too long is told so."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import anthropic
+import httpx
+import pytest
+
+from aiclient2api.simulator.settings import SimulatorSettings
+from tests.harness import Stack, four_pools, simulated
+
+
+def stream_text(stack: Stack, model: str) -> str:
+    client = anthropic.Anthropic(base_url=stack.url, api_key=stack.key, max_retries=0)
+    messages: list[Any] = [{"role": "user", "content": "Hello"}]
+    with client.messages.stream(model=model, max_tokens=1000, messages=messages) as events:
+        for _ in events.text_stream:
+            if stack.runtime.services.admission.inflight and not stack.gateway.app.is_draining:
+                stack.stop()
+        return events.get_final_text()
+
+
+@pytest.mark.parametrize("pool", ["claude", "chat"], ids=["relayed", "converted"])
+def test_a_running_stream_finishes_after_the_signal(pool: str) -> None:
+    with simulated(four_pools, SimulatorSettings(events=20, interval=0.02)) as (stack, _):
+        text = stream_text(stack, f"{pool}/x")
+
+    assert text.startswith("You said: Hello")
+    assert stack.gateway.app.is_draining
+
+
+@pytest.mark.parametrize("pool", ["claude", "chat"], ids=["relayed", "converted"])
+def test_a_stream_longer_than_the_drain_is_told_in_band(pool: str) -> None:
+    def short(url: str) -> dict[str, Any]:
+        return {**four_pools(url), "server": {"port": 0, "drain": "1s"}}
+
+    with simulated(short, SimulatorSettings(events=2000, interval=0.02)) as (stack, _):
+        with pytest.raises(anthropic.APIStatusError) as raised:
+            stream_text(stack, f"{pool}/x")
+
+    assert "shutting down" in str(raised.value)
+
+
+def test_readiness_ends_with_the_signal_and_the_listener_closes() -> None:
+    with simulated(four_pools, SimulatorSettings(events=50, interval=0.02)) as (stack, _):
+        assert httpx.get(f"{stack.url}/readyz").status_code == 200
+        with httpx.Client() as kept:
+            kept.get(f"{stack.url}/healthz")
+            runner = threading.Thread(target=stream_text, args=(stack, "claude/x"))
+            runner.start()
+            end = time.monotonic() + 5
+            while not stack.gateway.app.is_draining:
+                assert time.monotonic() < end
+            with pytest.raises(httpx.ConnectError):
+                while time.monotonic() < end:
+                    httpx.get(f"{stack.url}/healthz")
+            runner.join()
