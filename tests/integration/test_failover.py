@@ -176,7 +176,7 @@ def test_a_stream_cut_after_content_fails_loudly_and_is_not_repeated(protocol: s
     with simulated(two_claude_accounts) as (stack, simulator):
         simulator.scenario.add(Rule(fault=Fault(cut_after_events=5)))
 
-        with pytest.raises(Exception) as raised:  # noqa: B017, PT011  # each SDK has its own
+        with pytest.raises(Exception) as raised:  # each SDK has its own
             ask(stack, protocol, stream=True)
 
         assert not isinstance(raised.value, AssertionError)

@@ -30,6 +30,8 @@ class Admission:
 
     async def idle(self) -> None:
         """Wait until nothing is under way."""
-        self._idle = asyncio.Event()
+        if self._idle is None:
+            self._idle = asyncio.Event()
+        self._idle.clear()
         if self.inflight:
             await self._idle.wait()

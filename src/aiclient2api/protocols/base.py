@@ -77,7 +77,10 @@ class StreamDecoder(Protocol):
 class StreamEncoder(Protocol):
     """Events to the client's bytes, framed. Emits nothing before ResponseStart."""
 
-    losses: list[Loss]
+    @property
+    def losses(self) -> list[Loss]:
+        """What the client's protocol could not take."""
+        ...
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes of one event; ResponseEnd emits the terminal."""

@@ -127,7 +127,9 @@ class ThinkingConfig(Strict):
     includeThoughts: bool | None = None
     thinkingBudget: int | None = None
     thinkingLevel: (
-        Literal["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"] | None
+        Literal["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"]
+        | Literal["minimal", "low", "medium", "high", "xhigh"]  # as Google's own curl lines write them
+        | None
     ) = None
 
 

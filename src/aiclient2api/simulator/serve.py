@@ -70,7 +70,8 @@ def _config(simulator: Simulator) -> uvicorn.Config:
 def _listen(host: str, port: int) -> socket.socket:
     """Listening from the start: whoever connects early waits in the backlog."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # named in full, or asyncio leaves Nagle's delay on for every accepted connection
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.protocols.anthropic.anthropic_foreign import BASE, CONVERTER, EFFORT, FOREIGN, HI, SIGNED, conversation, encoded, says, user
 from msgspec import Raw
 from msgspec.structs import replace
 
@@ -31,6 +30,18 @@ from aiclient2api.ir.request import (
     Sampling,
     State,
     Turn,
+)
+from tests.protocols.anthropic.anthropic_foreign import (
+    BASE,
+    CONVERTER,
+    EFFORT,
+    FOREIGN,
+    HI,
+    SIGNED,
+    conversation,
+    encoded,
+    says,
+    user,
 )
 
 BLOCKS: dict[str, tuple[Part, Any, list[tuple[str, str]]]] = {

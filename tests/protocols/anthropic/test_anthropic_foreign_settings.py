@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from tests.protocols.anthropic.anthropic_foreign import BASE, BUDGET, CONVERTER, EFFORT, TOOL, encoded
 from msgspec import Raw
 from msgspec.structs import replace
 
@@ -22,6 +21,7 @@ from aiclient2api.ir.request import (
     ToolChoice,
 )
 from aiclient2api.protocols.profile import ModelProfile
+from tests.protocols.anthropic.anthropic_foreign import BASE, BUDGET, CONVERTER, EFFORT, TOOL, encoded
 
 
 def test_headers_name_the_profiles_dialect() -> None:

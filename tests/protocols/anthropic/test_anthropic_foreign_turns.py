@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.protocols.anthropic.anthropic_foreign import CALLS, FOREIGN, HI, SIGNED, conversation, encoded, result, says, system, user
 from msgspec import Raw
 from msgspec.structs import replace
 
@@ -21,6 +20,18 @@ from aiclient2api.ir.request import (
     Turn,
 )
 from aiclient2api.protocols.profile import ModelProfile
+from tests.protocols.anthropic.anthropic_foreign import (
+    CALLS,
+    FOREIGN,
+    HI,
+    SIGNED,
+    conversation,
+    encoded,
+    result,
+    says,
+    system,
+    user,
+)
 
 TOOL_USES: dict[str, Any] = {
     "role": "assistant",

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from tests.protocols.anthropic.anthropic_requests import CONVERTER, HELLO, asking, message, wire
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -33,6 +32,7 @@ from aiclient2api.ir.parts import (
 from aiclient2api.ir.request import Thinking
 from aiclient2api.protocols.carrier import MAGIC
 from aiclient2api.protocols.profile import DEFAULT_PROFILE
+from tests.protocols.anthropic.anthropic_requests import CONVERTER, HELLO, asking, message, wire
 
 PARTS = {
     "text": (

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from tests.protocols.anthropic.anthropic_requests import CONVERTER, HELLO, asking, message, wire
 
 from aiclient2api.ir.parts import (
     ToolCall,
 )
 from aiclient2api.protocols.profile import DEFAULT_PROFILE, ModelProfile
+from tests.protocols.anthropic.anthropic_requests import CONVERTER, HELLO, asking, message, wire
 
 STINGY = ModelProfile(
     thinking="none", sampling=False, forced_tool_choice=False, anthropic_version="2026-10-21"

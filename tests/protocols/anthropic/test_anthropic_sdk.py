@@ -9,7 +9,6 @@ import anthropic
 import httpx2
 import pytest
 from anthropic.types import Message
-from tests.protocols.anthropic.anthropic_streams import ASKED, CONVERTER, SEALED, encoded
 
 from aiclient2api.errors import ErrorInfo
 from aiclient2api.ir.events import (
@@ -24,6 +23,7 @@ from aiclient2api.ir.parts import (
 )
 from aiclient2api.ir.request import Turn
 from aiclient2api.ir.response import Candidate, Finish, ModelResponse, Usage
+from tests.protocols.anthropic.anthropic_streams import ASKED, CONVERTER, SEALED, encoded
 
 WHOLE = ModelResponse(
     protocol="openai_chat",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.protocols.anthropic.anthropic_streams import CONVERTER, THINKS, decoded, ends, goes_on, opens, sse, start, stops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -32,6 +31,17 @@ from aiclient2api.ir.parts import (
 )
 from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.wire.sse import SseDecoder
+from tests.protocols.anthropic.anthropic_streams import (
+    CONVERTER,
+    THINKS,
+    decoded,
+    ends,
+    goes_on,
+    opens,
+    sse,
+    start,
+    stops,
+)
 
 CITED = Raw(b'{"type": "char_location", "cited_text": "q"}')
 

@@ -6,21 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from tests.protocols.anthropic.anthropic_streams import (
-    ASKED,
-    CONVERTER,
-    SEALED,
-    THINKS,
-    decoded,
-    encoded,
-    ends,
-    goes_on,
-    opens,
-    payloads,
-    sse,
-    start,
-    stops,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -53,6 +38,21 @@ from aiclient2api.ir.parts import (
 from aiclient2api.ir.request import Turn
 from aiclient2api.ir.response import Candidate, Finish, ModelResponse, Usage
 from aiclient2api.wire.http import WireResponse
+from tests.protocols.anthropic.anthropic_streams import (
+    ASKED,
+    CONVERTER,
+    SEALED,
+    THINKS,
+    decoded,
+    encoded,
+    ends,
+    goes_on,
+    opens,
+    payloads,
+    sse,
+    start,
+    stops,
+)
 
 
 def test_what_is_decoded_is_encoded_again() -> None:

@@ -7,13 +7,6 @@ from typing import Any
 import pytest
 from msgspec import Raw
 from openai.types.responses import Response
-from tests.protocols.openai_responses.responses_wire import (
-    CONVERTER,
-    answer,
-    decode,
-    decode_answer,
-    encode_answer,
-)
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.parts import (
@@ -30,6 +23,13 @@ from aiclient2api.ir.parts import (
 )
 from aiclient2api.ir.response import Finish, ModelResponse, Usage
 from aiclient2api.wire.http import WireResponse
+from tests.protocols.openai_responses.responses_wire import (
+    CONVERTER,
+    answer,
+    decode,
+    decode_answer,
+    encode_answer,
+)
 
 REQUEST = decode(
     {
@@ -72,7 +72,7 @@ def test_answer_repeats_the_request_and_tells_the_truth_about_storage() -> None:
     assert Response.model_validate(body)
     assert body["instructions"] == "be brief"
     assert body["tools"] == [
-        {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True},
+        {"type": "function", "name": "f", "description": None, "parameters": {"type": "object"}, "strict": True},
         {"type": "custom", "name": "sql"},
     ]
     assert body["tool_choice"] == {"type": "function", "name": "f"}

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from msgspec import Raw
-from tests.protocols.openai_responses.responses_wire import decode, encode, foreign, losses
 
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import (
@@ -42,6 +41,7 @@ from aiclient2api.ir.request import (
     Turn,
 )
 from aiclient2api.protocols.profile import ModelProfile
+from tests.protocols.openai_responses.responses_wire import decode, encode, foreign, losses
 
 USER = Turn(role="user", parts=[Text(text="hi")])
 HI = {"role": "user", "content": [{"type": "input_text", "text": "hi"}]}

@@ -8,6 +8,12 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+
+from aiclient2api.ir.events import StreamEvent
+from aiclient2api.ir.fold import fold, unfold
+from aiclient2api.ir.response import ModelResponse
+from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.json import is_object
 from tests.protocols.openai_responses.responses_wire import (
     CONVERTER,
     RECORDED,
@@ -20,12 +26,6 @@ from tests.protocols.openai_responses.responses_wire import (
     payloads,
     wire,
 )
-
-from aiclient2api.ir.events import StreamEvent
-from aiclient2api.ir.fold import fold, unfold
-from aiclient2api.ir.response import ModelResponse
-from aiclient2api.wire.frames import Frame
-from aiclient2api.wire.json import is_object
 
 pytestmark = pytest.mark.skipif(not RECORDED.is_dir(), reason=f"no recorded traffic in {RECORDED}")
 

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from tests.protocols.openai_responses.responses_wire import CONVERTER, decode, encode, payloads, wire
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.response import Usage
@@ -14,6 +13,7 @@ from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import WireRequest
+from tests.protocols.openai_responses.responses_wire import CONVERTER, decode, encode, payloads, wire
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocols.openai_responses.responses_wire import CONVERTER, decode, encode, foreign, losses, normal, wire
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import (
@@ -28,6 +27,15 @@ from aiclient2api.ir.parts import (
 from aiclient2api.ir.request import FunctionTool, HostedTool, Turn
 from aiclient2api.protocols.profile import DEFAULT_PROFILE
 from aiclient2api.wire.http import WireRequest
+from tests.protocols.openai_responses.responses_wire import (
+    CONVERTER,
+    decode,
+    encode,
+    foreign,
+    losses,
+    normal,
+    wire,
+)
 
 PNG = "data:image/png;base64,iVBO"
 SCHEMA = {"type": "object", "properties": {"t": {"type": "number", "default": 1.5}}}

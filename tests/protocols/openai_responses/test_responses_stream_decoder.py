@@ -6,11 +6,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from tests.protocols.openai_responses.responses_wire import (
-    CONVERTER,
-    check,
-    decode_stream,
-)
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.events import (
@@ -36,6 +31,11 @@ from aiclient2api.ir.parts import (
 )
 from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.wire.frames import Frame
+from tests.protocols.openai_responses.responses_wire import (
+    CONVERTER,
+    check,
+    decode_stream,
+)
 
 RESPONSE: dict[str, Any] = {
     "id": "resp_1",

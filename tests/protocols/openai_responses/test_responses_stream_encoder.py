@@ -13,16 +13,6 @@ from hypothesis import strategies as st
 from openai import OpenAI
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
-from tests.protocols.openai_responses.responses_wire import (
-    CONVERTER,
-    answer,
-    builtins,
-    check,
-    decode,
-    encode_answer,
-    encode_stream,
-    payloads,
-)
 
 from aiclient2api.errors import ErrorInfo
 from aiclient2api.ir.events import (
@@ -51,6 +41,16 @@ from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.carrier import Carrier, SealingStream, open_request
 from aiclient2api.protocols.profile import DEFAULT_PROFILE
 from aiclient2api.wire.sse import SseDecoder
+from tests.protocols.openai_responses.responses_wire import (
+    CONVERTER,
+    answer,
+    builtins,
+    check,
+    decode,
+    encode_answer,
+    encode_stream,
+    payloads,
+)
 
 EVENT: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent)
 REQUEST = decode(

@@ -10,9 +10,10 @@ from aiclient2api.ir.loss import Encoded
 from aiclient2api.ir.request import ModelRequest, Operation, StreamMode
 from aiclient2api.ir.response import ModelResponse, Usage
 from aiclient2api.protocols.base import Endpoint, OpaqueSlots, Peek, Splice
-from aiclient2api.protocols.gemini import errors, models, relay, response
+from aiclient2api.protocols.gemini import errors, models, relay
 from aiclient2api.protocols.gemini.decode_request import decode_request
 from aiclient2api.protocols.gemini.encode_request import encode_request
+from aiclient2api.protocols.gemini.response import decode_response, encode_response
 from aiclient2api.protocols.gemini.schema import PROTOCOL, SIGNATURE, TOOL_NAME
 from aiclient2api.protocols.gemini.stream_decoder import StreamDecoder
 from aiclient2api.protocols.gemini.stream_encoder import StreamEncoder
@@ -68,17 +69,17 @@ class GeminiConverter:
         """See Converter.encode_request."""
         return encode_request(request, profile)
 
-    def decode_response(self, wire: WireResponse) -> ModelResponse:
+    def decode_response(self, response: WireResponse) -> ModelResponse:
         """See Converter.decode_response."""
-        return response.decode_response(wire)
+        return decode_response(response)
 
-    def encode_response(self, answer: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:
+    def encode_response(self, response: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:
         """See Converter.encode_response."""
-        return response.encode_response(answer, request)
+        return encode_response(response, request)
 
-    def decode_error(self, wire: WireResponse) -> ErrorInfo:
+    def decode_error(self, response: WireResponse) -> ErrorInfo:
         """See Converter.decode_error."""
-        return errors.decode_error(wire)
+        return errors.decode_error(response)
 
     def encode_error(self, error: ErrorInfo) -> WireResponse:
         """See Converter.encode_error."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 from msgspec import Raw
 
@@ -37,11 +37,15 @@ def request_echo(request: ModelRequest) -> dict[str, object]:
     ext = own_ext(request)
     return {
         "background": False,
+        "completed_at": None,
+        # settings that the client did not give or that the protocol knows only here: what the API says of its defaults
+        "frequency_penalty": 0,
         "instructions": _instructions(request),
         "max_output_tokens": request.max_output,
         "max_tool_calls": ext.get("max_tool_calls"),
         "metadata": request.metadata or {},
         "parallel_tool_calls": request.parallel_tools is not False,
+        "presence_penalty": 0,
         "previous_response_id": state.previous_id if state else None,
         "prompt_cache_key": request.cache_key,
         "reasoning": {
@@ -49,17 +53,25 @@ def request_echo(request: ModelRequest) -> dict[str, object]:
             "summary": thinking.show if thinking else None,
         },
         "safety_identifier": request.user,
+        "service_tier": "default",
         # the truth: an answer that was converted is kept nowhere
         "store": False,
-        "temperature": sampling.temperature,
+        "temperature": 1 if sampling.temperature is None else sampling.temperature,
         "text": _text(request, scope),
         "tool_choice": (encode_tool_choice(choice, request.tools, scope) if choice else None) or "auto",
-        "tools": encode_tools(request.tools, scope),
+        "tools": [_whole_tool(tool) for tool in encode_tools(request.tools, scope)],
         "top_logprobs": sampling.top_logprobs or 0,
-        "top_p": sampling.top_p,
+        "top_p": 1 if sampling.top_p is None else sampling.top_p,
         "truncation": (state.truncation if state else None) or "disabled",
         "user": None,
     }
+
+
+def _whole_tool(tool: object) -> object:
+    """A function with all the members that the API's own type requires."""
+    if not isinstance(tool, dict) or "type" not in tool or tool["type"] != "function":
+        return tool  # pyright: ignore[reportUnknownVariableType] # a hosted tool is repeated as it came
+    return {"description": None, "parameters": None, "strict": None, **cast("dict[str, object]", tool)}
 
 
 def _instructions(request: ModelRequest) -> str | None:

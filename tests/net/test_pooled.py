@@ -1,0 +1,555 @@
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from aiclient2api.errors import Malformed, TimedOut, Truncated, Unreachable, UpstreamError, UpstreamFailed
+from aiclient2api.net import pooled
+from aiclient2api.net.pooled import PooledTransport
+from aiclient2api.net.transport import Call, Timeouts
+from aiclient2api.wire.http import Headers, find_header
+from tests.fakes.raw_server import Connection, RawServer, Script, always, chunked, in_turn, once, whole
+
+PATIENCE = 5.0
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[PooledTransport]:
+    one = PooledTransport({"openai": 10})
+    yield one
+    await one.close()
+
+
+def call(
+    url: str,
+    timeouts: Timeouts | None = None,
+    headers: Headers = (),
+    body: bytes = b'{"model":"m"}',
+    ca: str | None = None,
+) -> Call:
+    return Call(
+        url=url,
+        method="POST",
+        headers=headers,
+        body=body,
+        pool="openai",
+        timeouts=timeouts or Timeouts(connect=1.0, headers=PATIENCE, idle=PATIENCE),
+        ca=ca,
+    )
+
+
+async def answered(transport: PooledTransport, url: str, limit: int = 1_000_000) -> bytes:
+    """The body of one request whose connection is given back."""
+    stream = await transport.send(call(url))
+    try:
+        body = await stream.read(limit)
+    except BaseException:
+        stream.abort()
+        raise
+    await stream.release(1.0)
+    return body
+
+
+def closed_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+async def test_calls_one_after_the_other_share_one_connection(transport: PooledTransport) -> None:
+    async with RawServer(always(whole(b"hello"))) as server:
+        bodies = [await answered(transport, server.url) for _ in range(100)]
+
+        assert bodies == [b"hello"] * 100
+        assert server.connections == 1
+
+
+async def test_a_request_is_sent_as_it_is_told(transport: PooledTransport) -> None:
+    headers = (("authorization", "Bearer k"), ("content-type", "application/json"), ("user-agent", "a2"))
+    async with RawServer(always(whole())) as server:
+        stream = await transport.send(
+            call(f"{server.url}/v1/m%2Fx?a=%41", headers=headers, body=b'{"n":1.50}')
+        )
+        await stream.release(1.0)
+
+        (request,) = server.requests
+        assert (request.method, request.target, request.body) == ("POST", "/v1/m%2Fx?a=%41", b'{"n":1.50}')
+        assert set(headers) <= set(request.headers)
+        assert find_header(request.headers, "accept-encoding") == "identity"
+        assert {name for name, _ in request.headers} == {
+            "host",
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "content-length",
+            "content-type",
+            "user-agent",
+        }
+
+
+async def test_the_head_is_given_before_the_body(transport: PooledTransport) -> None:
+    go_on = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(
+            b"HTTP/1.1 429 Slow\r\nX-Trace: 1\r\nretry-after: 3\r\ncontent-length: 2\r\n\r\n"
+        )
+        await go_on.wait()
+        await connection.send(b"ok")
+
+    async with RawServer(script) as server:
+        stream = await transport.send(call(server.url))
+        assert stream.status == 429
+        assert stream.headers == (("x-trace", "1"), ("retry-after", "3"), ("content-length", "2"))
+        go_on.set()
+
+        assert await stream.receive() == b"ok"
+        assert await stream.receive() == b""
+
+
+async def test_pieces_are_given_as_they_come(transport: PooledTransport) -> None:
+    go_on = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(chunked(b"data: 1\n\n", end=False))
+        await go_on.wait()
+        await connection.send(b"9\r\ndata: 2\n\n\r\n0\r\n\r\n")
+
+    async with RawServer(script) as server:
+        stream = await transport.send(call(server.url))
+        first = await stream.receive()
+        go_on.set()
+
+        assert (first, await stream.receive(), await stream.receive()) == (
+            b"data: 1\n\n",
+            b"data: 2\n\n",
+            b"",
+        )
+
+
+async def test_a_body_that_ends_with_its_connection_is_whole(transport: PooledTransport) -> None:
+    async with RawServer(once(b"HTTP/1.1 200 OK\r\n\r\nhello")) as server:
+        assert await answered(transport, server.url) == b"hello"
+
+
+async def test_a_refused_connection_is_unreachable(transport: PooledTransport) -> None:
+    with pytest.raises(Unreachable):
+        await transport.send(call(f"http://127.0.0.1:{closed_port()}"))
+
+
+async def test_an_unknown_host_is_unreachable(transport: PooledTransport) -> None:
+    with pytest.raises(Unreachable):
+        await transport.send(call("http://nowhere.invalid/v1"))
+
+
+async def test_an_account_whose_certificates_cannot_be_read_is_unreachable(
+    transport: PooledTransport, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_bytes(b"")
+
+    for path in (empty, tmp_path / "absent.pem"):
+        with pytest.raises(Unreachable):
+            await transport.send(call("https://127.0.0.1:9/v1", ca=str(path)))
+
+
+async def _reset(connection: Connection) -> None:
+    await connection.request()
+    connection.reset()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(_reset, id="a reset"),
+        pytest.param(once(b""), id="an orderly close"),
+        pytest.param(once(b"HTTP/1.1 200 OK\r\ncontent-le"), id="half a head"),
+        pytest.param(once(b"SSH-2.0-OpenSSH\r\n\r\n"), id="another protocol"),
+        pytest.param(once(chunked(b"hello", end=False) + b"xx\r\n"), id="a head with a broken chunk"),
+        pytest.param(once(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 20_000 + b"\r\n\r\n"), id="a giant header"),
+    ],
+)
+async def test_a_fresh_connection_without_an_answer_is_the_upstreams_failure(
+    transport: PooledTransport, script: Script
+) -> None:
+    async with RawServer(script) as server:
+        with pytest.raises(UpstreamFailed):
+            await transport.send(call(server.url))
+
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("end", ["closed", "reset"])
+async def test_a_connection_that_went_stale_is_replaced_once_and_nobody_notices(
+    transport: PooledTransport, end: str
+) -> None:
+    async def stale(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(whole(b"first"))
+        await connection.request()
+        if end == "reset":
+            connection.reset()
+
+    async with RawServer(in_turn(stale, always(whole(b"second")))) as server:
+        assert await answered(transport, server.url) == b"first"
+        assert await answered(transport, server.url) == b"second"
+
+        assert server.connections == 2
+        assert [request.connection for request in server.requests] == [0, 0, 1]
+
+
+async def test_an_idle_connection_that_the_upstream_closed_is_not_used_again(
+    transport: PooledTransport,
+) -> None:
+    async with RawServer(once(whole(b"hello"))) as server:
+        assert [await answered(transport, server.url) for _ in range(5)] == [b"hello"] * 5
+
+        assert server.connections == 5
+
+
+async def test_a_stale_connection_is_replaced_only_once(transport: PooledTransport) -> None:
+    async def stale(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(whole(b"first"))
+        await connection.request()
+
+    async with RawServer(in_turn(stale, once(b""))) as server:
+        await answered(transport, server.url)
+
+        with pytest.raises(UpstreamFailed):
+            await transport.send(call(server.url))
+
+        assert [request.connection for request in server.requests] == [0, 0, 1]
+
+
+async def _silent(connection: Connection) -> None:
+    await connection.request()
+    await connection.gone()
+
+
+async def test_silence_before_the_head_times_out(
+    transport: PooledTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pooled, "POOL_WAIT", 0.0)
+    async with RawServer(_silent) as server:
+        with pytest.raises(TimedOut):
+            await transport.send(call(server.url, Timeouts(connect=0.05, headers=0.05)))
+
+
+async def test_silence_within_the_body_times_out(transport: PooledTransport) -> None:
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(chunked(b"data: 1\n\n", end=False))
+        await connection.gone()
+
+    async with RawServer(script) as server:
+        stream = await transport.send(call(server.url, Timeouts(connect=1.0, idle=0.05)))
+        assert await stream.receive() == b"data: 1\n\n"
+
+        with pytest.raises(TimedOut):
+            await stream.receive()
+
+        stream.abort()
+
+
+async def _cut_by_reset(connection: Connection) -> None:
+    await connection.request()
+    await connection.send(chunked(b"hello", end=False))
+    await asyncio.sleep(0)
+    connection.reset()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(once(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello"), id="a body too short"),
+        pytest.param(once(chunked(b"hello", end=False)), id="no last chunk"),
+        pytest.param(once(chunked(b"hello", end=False) + b"8\r\nhal"), id="half a chunk"),
+        pytest.param(_cut_by_reset, id="a reset"),
+    ],
+)
+async def test_a_body_that_was_cut_is_never_whole(transport: PooledTransport, script: Script) -> None:
+    async with RawServer(script) as server:
+        with pytest.raises(Truncated):
+            await answered(transport, server.url)
+
+
+async def test_a_body_over_the_limit_is_malformed(transport: PooledTransport) -> None:
+    closed = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(chunked(b"x" * 1000, end=False))
+        await connection.gone()
+        closed.set()
+
+    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
+        with pytest.raises(Malformed):
+            await answered(transport, server.url, limit=999)
+
+        await closed.wait()
+
+
+async def test_a_body_of_exactly_the_limit_is_fine(transport: PooledTransport) -> None:
+    async with RawServer(always(whole(b"x" * 1000))) as server:
+        assert await answered(transport, server.url, limit=1000) == b"x" * 1000
+
+
+async def test_a_redirect_is_not_followed(transport: PooledTransport) -> None:
+    async with RawServer(always(whole())) as elsewhere:
+        moved = whole(b"", "307 Moved", f"location: {elsewhere.url}/\r\n")
+        async with RawServer(always(moved)) as server:
+            stream = await transport.send(call(server.url, headers=(("authorization", "Bearer k"),)))
+
+            assert stream.status == 307
+            await stream.release(1.0)
+        assert elsewhere.connections == 0
+
+
+async def test_the_environment_is_not_asked_for_proxies_or_credentials(
+    transport: PooledTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+    async with RawServer(always(whole(b"direct"))) as server:
+        assert await answered(transport, server.url) == b"direct"
+
+        assert find_header(server.requests[0].headers, "authorization") is None
+
+
+async def test_cookies_are_not_kept(transport: PooledTransport) -> None:
+    async with RawServer(always(whole(headers="set-cookie: a=b\r\n"))) as server:
+        await answered(transport, server.url)
+        await answered(transport, server.url)
+
+        assert find_header(server.requests[1].headers, "cookie") is None
+
+
+async def test_the_rest_of_a_body_is_read_so_that_the_connection_can_serve_again(
+    transport: PooledTransport,
+) -> None:
+    go_on = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        while await connection.request():
+            await connection.send(chunked(b"data: [DONE]\n\n", end=False))
+            await go_on.wait()
+            await connection.send(b"0\r\n\r\n")
+
+    async with RawServer(script) as server:
+        for _ in range(2):
+            go_on.clear()
+            stream = await transport.send(call(server.url))
+            await stream.receive()
+            go_on.set()
+            await stream.release(PATIENCE)
+
+        assert server.connections == 1
+
+
+async def test_a_body_that_does_not_end_in_time_costs_its_connection(transport: PooledTransport) -> None:
+    closed = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(chunked(b"data: [DONE]\n\n", end=False))
+        await connection.gone()
+        closed.set()
+
+    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
+        stream = await transport.send(call(server.url))
+        await stream.receive()
+        await stream.release(0.05)
+
+        await closed.wait()
+
+
+async def test_a_cancelled_release_closes_the_connection(transport: PooledTransport) -> None:
+    closed = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(chunked(b"data: [DONE]\n\n", end=False))
+        await connection.gone()
+        closed.set()
+
+    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
+        stream = await transport.send(call(server.url))
+        await stream.receive()
+        releasing = asyncio.ensure_future(stream.release(60.0))
+        await asyncio.sleep(0)
+        releasing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await releasing
+
+        await closed.wait()
+
+
+async def test_abort_closes_the_connection_at_once(transport: PooledTransport) -> None:
+    closed = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(chunked(b"data: 1\n\n", end=False))
+        await connection.gone()
+        closed.set()
+
+    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
+        stream = await transport.send(call(server.url))
+        await stream.receive()
+
+        stream.abort()
+        stream.abort()
+
+        await closed.wait()
+
+
+async def test_aborting_a_complete_answer_is_harmless(transport: PooledTransport) -> None:
+    async with RawServer(always(whole(b"hello"))) as server:
+        stream = await transport.send(call(server.url))
+        await stream.read(100)
+
+        stream.abort()
+
+        assert await answered(transport, server.url) == b"hello"
+
+
+@pytest.mark.parametrize("phase", ["before the head", "within the body"])
+async def test_cancelled_requests_leave_the_pool_as_good_as_new(
+    transport: PooledTransport, phase: str
+) -> None:
+    """Forty requests are cancelled on a pool of ten; afterwards ten can run at the same time."""
+    begun = asyncio.Semaphore(0)
+
+    async def script(connection: Connection) -> None:
+        while request := await connection.request():
+            if request.body == b"answer":
+                await connection.send(whole(b"hello"))
+                continue
+            if phase == "within the body":
+                await connection.send(chunked(b"data: 1\n\n", end=False))
+            begun.release()
+            await connection.gone()
+
+    async def hang(url: str) -> None:
+        stream = await transport.send(call(url, body=b"hang"))
+        try:
+            while await stream.receive():
+                pass
+        except BaseException:
+            stream.abort()
+            raise
+
+    async def work(url: str) -> bytes:
+        stream = await transport.send(call(url, body=b"answer"))
+        body = await stream.read(100)
+        await stream.release(1.0)
+        return body
+
+    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
+        for _ in range(4):
+            tasks = [asyncio.ensure_future(hang(server.url)) for _ in range(10)]
+            for _ in tasks:
+                await begun.acquire()
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(isinstance(result, asyncio.CancelledError) for result in results)
+
+        assert await asyncio.gather(*(work(server.url) for _ in range(10))) == [b"hello"] * 10
+
+
+async def test_providers_do_not_share_connections(transport: PooledTransport) -> None:
+    async with RawServer(always(whole())) as server:
+        for name in ("openai", "other"):
+            one = call(server.url)
+            stream = await transport.send(
+                Call(url=one.url, method="POST", headers=(), body=b"", pool=name, timeouts=one.timeouts)
+            )
+            await stream.release(1.0)
+
+        assert server.connections == 2
+
+
+async def test_a_closed_transport_closes_its_connections(transport: PooledTransport) -> None:
+    closed = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(whole())
+        await connection.gone()
+        closed.set()
+
+    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
+        await answered(transport, server.url)
+
+        await transport.close()
+
+        await closed.wait()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A self-signed certificate for the loopback address, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "loopback.pem"
+    path.write_bytes(
+        signed.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return path
+
+
+async def test_only_a_trusted_certificate_is_accepted(transport: PooledTransport, certificate: Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    async with RawServer(always(whole(b"secret")), tls) as server:
+        with pytest.raises(Unreachable):
+            await transport.send(call(server.url))
+        stream = await transport.send(call(server.url, ca=str(certificate)))
+
+        assert await stream.read(100) == b"secret"
+        await stream.release(1.0)
+        assert len(server.requests) == 1
+
+
+async def test_errors_of_the_transport_do_not_show_the_upstreams_address(transport: PooledTransport) -> None:
+    async with RawServer(once(b"")) as server:
+        for url in (server.url, f"http://127.0.0.1:{closed_port()}"):
+            with pytest.raises(UpstreamError) as raised:
+                await transport.send(call(url))
+            assert "127.0.0.1" not in raised.value.info.message
