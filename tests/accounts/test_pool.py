@@ -272,7 +272,7 @@ def test_there_is_no_panic_without_accounts() -> None:
     ],
 )
 def test_the_earliest_return_is_known(accounts: list[Account], seconds: float | None) -> None:
-    assert pool(Clock(), *accounts).earliest("m") == seconds
+    assert pool(Clock(), *accounts).earliest(anyone, "m") == seconds
 
 
 async def test_waiters_are_served_in_their_order() -> None:

@@ -131,12 +131,15 @@ class ChatSession:
         if stream:
             options: Any = {"include_usage": True}
             with self._client.stream(**self._asked, stream_options=options) as events:
-                done: Any = events.get_final_completion()
+                # `get_final_completion` raises for an answer that was cut by its limit
+                done: Any = events.until_done().current_completion_snapshot
         else:
             done = self._client.create(**self._asked)
         choice = done.choices[0]
         message = choice.message
-        self._messages.append(message)
+        # the helper's own additions are not members of a message
+        parsed: Any = {"parsed": True, "tool_calls": {"__all__": {"function": {"parsed_arguments"}}}}
+        self._messages.append(message.model_dump(exclude_unset=True, exclude=parsed) if stream else message)
         items = [_thought((message.model_extra or {}).get("reasoning_content") or "")]
         items.append(_said(message.content or ""))
         for call in message.tool_calls or ():

@@ -81,10 +81,10 @@ def chat_usage(usage: Any) -> Usage:
     prompt, completion = usage["prompt_tokens_details"], usage["completion_tokens_details"]
     return {
         "prompt": usage["prompt_tokens"],
-        "cached": prompt["cached_tokens"],
+        "cached": prompt.get("cached_tokens") or 0,
         "cache_write": prompt.get("cache_write_tokens") or 0,
         "completion": usage["completion_tokens"],
-        "reasoning": completion["reasoning_tokens"],
+        "reasoning": completion.get("reasoning_tokens") or 0,
         "total": usage["total_tokens"],
     }
 

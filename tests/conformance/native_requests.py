@@ -64,11 +64,10 @@ def _responses(tree: Any, path: str, query: str) -> Request:
     for item in [{"role": "user", "content": given}] if isinstance(given, str) else given:
         match item.get("type", "message"):
             case "message":
-                texts = _texts(item["content"])
                 if item["role"] in ("system", "developer"):
-                    system += texts
+                    system += _texts(item["content"])
                 elif item["role"] == "assistant":
-                    items += [Item("assistant", "text", text) for text in texts]
+                    items += [Item("assistant", "text", text) for text in _texts(item["content"])]
                 else:
                     items += [_responses_part(part) for part in _parts(item["content"])]
             case "reasoning":

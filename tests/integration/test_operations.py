@@ -188,13 +188,3 @@ def test_the_operators_system_text_is_counted_but_never_embedded() -> None:
         assert counted.headers["x-a2-conversion"] == "patch"
         assert embedded.headers["x-a2-conversion"] == "relay"
         assert b"Our own words" not in simulator.requests[-1].body
-
-
-def test_text_that_looks_like_an_envelope_is_embedded_as_it_is(pair: tuple[Stack, Simulator]) -> None:
-    stack, simulator = pair
-    body = {"model": "chat/x", "input": "Z3ctY2FycnkxABCD is how they begin"}
-
-    answer = post(stack, "/v1/embeddings", body)
-
-    assert answer.status_code == 200, answer.text
-    assert json.loads(simulator.requests[-1].body)["input"] == body["input"]

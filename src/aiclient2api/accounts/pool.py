@@ -133,12 +133,14 @@ class AccountPool:
                 waiter.set_result(None)
                 return
 
-    def earliest(self, model: str) -> float | None:
+    def earliest(self, usable: Callable[[Account], bool], model: str) -> float | None:
         """Seconds until the first cooling account of this model may be used; None when none is cooling."""
         now = self.now()
         waits = [
             account.state.until - now
             for account in self.accounts
-            if account.serves(model) and account.state.status in (Status.COOLING, Status.EJECTED)
+            if account.state.status in (Status.COOLING, Status.EJECTED)
+            and account.serves(model)
+            and usable(account)
         ]
         return max(0.0, min(waits)) if waits else None

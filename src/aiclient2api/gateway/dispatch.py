@@ -106,7 +106,7 @@ class Dispatcher:
                     raise
         if refusal is not None and not failures:
             raise refusal
-        raise self._exhausted(targets, failures, inbound)
+        raise self._exhausted(targets, failures, inbound, usable)
 
     async def _lease(
         self, exchange: Exchange, target: Target, usable: Usable, tried: set[str], *, panic: bool
@@ -186,18 +186,19 @@ class Dispatcher:
         return conversion
 
     def _exhausted(
-        self, targets: tuple[Target, ...], failures: list[UpstreamError], inbound: Inbound
+        self, targets: tuple[Target, ...], failures: list[UpstreamError], inbound: Inbound, usable: Usable
     ) -> GatewayError:
         if failures:
             return NoCapacity(info=failures[-1].info, failures=tuple(failures))
         waits = [
             wait
             for target in targets
-            if (wait := self._pools[target.pool].earliest(target.model)) is not None
+            if (wait := self._pools[target.pool].earliest(usable, target.model)) is not None
         ]
         if inbound.peek.previous_id is not None:
             return StatefulAccountUnavailable("the account that holds the previous response is not available")
-        if inbound.peek.operation != "generate" and not waits:
+        accounts = (account for target in targets for account in self._pools[target.pool].accounts)
+        if inbound.peek.operation != "generate" and not any(usable(account) for account in accounts):
             return Unrepresentable(f"{inbound.peek.operation} is not available for this model on this route")
         if not waits:
             return NoCapacity("no account is available for this model")
