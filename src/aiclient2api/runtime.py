@@ -82,7 +82,7 @@ class Runtime:
                 routes,
                 self.pools,
                 factory,
-                Attempts(self._transport, timeouts),
+                Attempts(self._transport, timeouts, config.limits.answer),
                 Pins(self.store),
                 Policy(attempts=config.policy.attempts),
             ),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from aiclient2api.ir.events import PartStart
+from aiclient2api.ir.events import PartDelta, PartEnd, PartStart, StreamEvent
 from aiclient2api.ir.fold import fold, unfold
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.parts import (
@@ -319,6 +319,40 @@ def test_parts_are_numbered_densely_when_some_are_inserted() -> None:
     assert sealing.losses == [Loss("reasoning.opaque", "response", "carried")] * 2
 
 
+@pytest.mark.parametrize("client", ["openai_chat", "openai_responses", "gemini"])
+def test_a_signature_that_comes_behind_the_thought_is_sealed_with_the_whole_thought(client: str) -> None:
+    sealing = SealingStream(CARRIER, "alice", SLOTS[client])
+    events: list[StreamEvent] = [
+        PartStart(0, Reasoning()),
+        PartDelta(0, "Let me ", "summary"),
+        PartDelta(0, "see", "summary"),
+        PartDelta(0, "", "opaque", 0, SIGNATURE),
+        PartEnd(0),
+    ]
+
+    out = [event for one in events for event in sealing.feed(one)]
+
+    assert out[:3] == events[:3]
+    state, end = out[3:]
+    assert isinstance(state, PartDelta)
+    assert isinstance(state.value, Opaque)
+    assert CARRIER.open(state.value.data, "alice") == Sealed(
+        "self", Reasoning(summary=["Let me see"], opaque=SIGNATURE)
+    )
+    assert end == PartEnd(0, Reasoning(summary=["Let me see"], opaque=state.value))
+
+
+def test_nothing_is_left_of_a_text_that_became_an_envelope() -> None:
+    sealing = SealingStream(CARRIER, "alice", SLOTS["anthropic"])
+
+    begun = sealing.feed(PartStart(0, Text(text="", opaque=THOUGHT)))
+
+    assert [type(event) for event in begun] == [PartStart, PartDelta, PartEnd]
+    assert sealing.feed(PartDelta(0, "")) == []
+    assert sealing.feed(PartEnd(0)) == []
+    assert sealing.feed(PartStart(1, Text(text=""))) == [PartStart(1, Text(text=""))]
+
+
 def test_candidates_are_numbered_for_themselves() -> None:
     turns = [Turn(role="assistant", parts=[Text(text="a", opaque=THOUGHT), Text(text="b")])] * 2
     response = ModelResponse(
@@ -355,6 +389,16 @@ def test_a_thought_of_its_own_before_the_envelope_stays() -> None:
     parts = opened([Reasoning(summary=["first"]), Reasoning(summary=["second"], opaque=envelope)])
 
     assert parts == [Reasoning(summary=["first"]), thought]
+
+
+def test_a_signed_thought_is_never_taken_for_a_fragment() -> None:
+    thought = Reasoning(summary=["all of it"], opaque=SIGNATURE)
+    envelope = CARRIER.seal(Sealed("self", thought), "alice")
+    signed = Reasoning(summary=["all of "], opaque=Opaque("anthropic.signature", "Other"))
+
+    parts = opened([signed, Reasoning(summary=["it"], opaque=envelope)])
+
+    assert parts == [signed, thought]
 
 
 def test_the_original_stands_where_a_new_item_began() -> None:

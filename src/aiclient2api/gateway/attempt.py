@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 import msgspec
@@ -27,17 +27,17 @@ from aiclient2api.wire.frames import FrameDecoder
 from aiclient2api.wire.http import WireRequest, WireResponse, find_header
 
 MAX_ERROR_BYTES = 64 * 1024
-MAX_UNARY_BYTES = 64 * 1024 * 1024
 MAX_PRELUDE_BYTES = 256 * 1024
 USER_AGENT = "aiclient2api"
 
 
 class Attempts:
-    """Runs attempts over one transport. `timeouts` by account name, else the default."""
+    """Runs attempts over one transport. `timeouts` by account name, `answer_limit` in bytes of a unary answer."""
 
-    def __init__(self, transport: Transport, timeouts: dict[str, Timeouts]) -> None:
+    def __init__(self, transport: Transport, timeouts: Mapping[str, Timeouts], answer_limit: int) -> None:
         self._transport = transport
         self._timeouts = timeouts
+        self._answer_limit = answer_limit
 
     async def run(
         self, lease: Lease, protocol: Converter, conversion: Conversion, content_type: str
@@ -88,7 +88,7 @@ class Attempts:
         content_type = find_header(stream.headers, "content-type") or ""
         if "json" not in content_type:
             raise Malformed(f"the upstream answered with content type {content_type[:80]!r}")
-        body = await stream.read(MAX_UNARY_BYTES)
+        body = await stream.read(self._answer_limit)
         await stream.release(EOF_GRACE)
         response = WireResponse(status=stream.status, headers=stream.headers, body=body)
         whole = _checked(lambda: conversion.whole(response))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from aiclient2api.ir.loss import Act, Loss
 from aiclient2api.ir.parts import Node
 
+ECHO_SUFFIX = ".echo"
+"""Ends the `ext` namespace of members that repeat the client's own request: nothing is lost with them."""
+
 
 class LossReport:
     """Collects what `target` could not take as it was. Each entry once per feature and path."""
@@ -42,6 +45,6 @@ class LossReport:
         """Members of other protocols that stay behind: one loss each."""
         if node.ext:
             for protocol, members in node.ext.items():
-                if protocol != self.target:
+                if protocol != self.target and not protocol.endswith(ECHO_SUFFIX):
                     for name in members:
                         self.dropped(f"ext.{name}", path, protocol)

@@ -31,6 +31,7 @@ from aiclient2api.server.asgi import (
     send_whole,
 )
 from aiclient2api.server.auth import ClientKey, extract_key
+from aiclient2api.server.cors import allowed_origin, is_preflight, preflight_headers, with_cors
 from aiclient2api.server.inference import answer, report_headers
 from aiclient2api.server.routes import Access, Match, Routes, error_protocol, models_protocol
 from aiclient2api.server.services import Services
@@ -102,6 +103,12 @@ class _Request:
 
     async def run(self) -> None:
         match = self._match
+        origin = allowed_origin(self._head, self._services.cors)
+        if origin is not None:
+            self._raw_send = with_cors(self._raw_send, origin)
+            if is_preflight(self._head):
+                await send_whole(self._send, WireResponse(status=204), preflight_headers(self._head))
+                return
         if match is not None and match.route.access is Access.PUBLIC:
             await self._health(match)
         elif match is not None and match.route.access is Access.OPERATOR:

@@ -25,6 +25,35 @@ _INCOMPLETE: Final = {
     "steered": "steered",
 }
 
+ECHOED: Final = frozenset(
+    (
+        "background",
+        "completed_at",
+        "frequency_penalty",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "previous_response_id",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "reasoning",
+        "safety_identifier",
+        "store",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    )
+)
+"""The members of a response that only repeat its request."""
+
 _FAILED: Final = frozenset(("malformed", "error"))
 
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 from typing import Final
 
 from aiclient2api.ir.loss import Encoded
-from aiclient2api.ir.parts import HostedCall, Part, Refusal, ToolCall
+from aiclient2api.ir.parts import Ext, HostedCall, Part, Refusal, ToolCall
 from aiclient2api.ir.request import ModelRequest, Turn
 from aiclient2api.ir.response import Candidate, Finish, FinishReason, ModelResponse
 from aiclient2api.protocols.openai_responses.decode_items import decode_output_item
-from aiclient2api.protocols.openai_responses.echo import created_at, outcome, raw_members, request_echo
+from aiclient2api.protocols.openai_responses.echo import (
+    ECHOED,
+    created_at,
+    outcome,
+    raw_members,
+    request_echo,
+)
 from aiclient2api.protocols.openai_responses.errors import decode_failure
 from aiclient2api.protocols.openai_responses.output_items import output_items, response_id
 from aiclient2api.protocols.openai_responses.schema import CLIENT_EXECUTED, NAME, compact, ext_of
 from aiclient2api.protocols.openai_responses.settings import client_tier
 from aiclient2api.protocols.openai_responses.tools import custom_names
 from aiclient2api.protocols.openai_responses.usage import decode_usage, encode_usage
-from aiclient2api.protocols.report import LossReport
+from aiclient2api.protocols.report import ECHO_SUFFIX, LossReport
 from aiclient2api.wire import json
 from aiclient2api.wire.http import JSON_HEADERS, WireResponse
 from aiclient2api.wire.json import Members
@@ -58,8 +64,17 @@ def decode_envelope(members: Members, parts: list[Part]) -> ModelResponse:
         usage=decode_usage(members.object("usage")),
         status=status,
         tier=members.take("service_tier", str),
-        ext=ext_of(members),
+        ext=_envelope_ext(members),
     )
+
+
+def _envelope_ext(members: Members) -> Ext | None:
+    """What the IR has no field for; the repeated request apart, because nothing of it can get lost."""
+    rest = (ext_of(members) or {}).get(NAME, {})
+    own = {name: raw for name, raw in rest.items() if name not in ECHOED}
+    echo = {name: raw for name, raw in rest.items() if name in ECHOED}
+    ext = {namespace: found for namespace, found in ((NAME, own), (f"{NAME}{ECHO_SUFFIX}", echo)) if found}
+    return ext or None
 
 
 def _decode_finish(status: str | None, members: Members, parts: list[Part]) -> Finish:
@@ -111,6 +126,7 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         "usage": encode_usage(response.usage) if response.usage else None,
         **compact({"service_tier": client_tier(response.tier)}),
         **raw_members(response.ext),
+        **(response.ext or {}).get(f"{NAME}{ECHO_SUFFIX}", {}),
     }
     if response.protocol == NAME:
         body |= _own_outcome(response.status, first.finish)
