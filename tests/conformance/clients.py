@@ -138,7 +138,7 @@ class ChatSession:
         choice = done.choices[0]
         message = choice.message
         # the helper's own additions are not members of a message
-        parsed: Any = {"parsed": True, "tool_calls": {"__all__": {"function": {"parsed_arguments"}}}}
+        parsed: Any = {"parsed": True, "tool_calls": {"__all__": {"index": True, "function": {"parsed_arguments"}}}}
         self._messages.append(message.model_dump(exclude_unset=True, exclude=parsed) if stream else message)
         items = [_thought((message.model_extra or {}).get("reasoning_content") or "")]
         items.append(_said(message.content or ""))
@@ -206,7 +206,8 @@ class ResponsesSession:
         for item in done.output:
             match item.type:
                 case "reasoning":
-                    items.append(_thought("".join(part.text for part in item.summary)))
+                    texts = [part.text for part in (*item.summary, *(item.content or ()))]
+                    items.append(_thought("".join(texts)))
                 case "message":
                     items += [_said(part.text) for part in item.content]
                 case _:

@@ -119,6 +119,8 @@ def _responses_streamed(stream: list[Any]) -> Answer:
                 assert text == "".join(part["text"] for part in item["content"])
             case "response.function_call_arguments":
                 assert text == item["arguments"]
+            case "response.reasoning_text":
+                assert text == "".join(part["text"] for part in item["content"])
             case _:
                 assert text == "".join(part["text"] for part in item["summary"])
     return _responses_answer(final, final["output"])
@@ -129,7 +131,7 @@ def _responses_answer(envelope: Any, output: list[Any]) -> Answer:
     for item in output:
         match item["type"]:
             case "reasoning":
-                text = "".join(part["text"] for part in item["summary"])
+                text = "".join(part["text"] for part in [*item["summary"], *(item.get("content") or ())])
                 items.append(_thought(text, item.get("encrypted_content") or ""))
             case "message":
                 items += [_said(part["text"]) for part in item["content"]]

@@ -155,7 +155,7 @@ def _gemini_items(contents: list[Any]) -> Iterator[Item]:
     for content in contents:
         role: Role = "assistant" if content.get("role") == "model" else "user"
         for part in content["parts"]:
-            signature = part.get("thoughtSignature") or ""
+            signature = _standard(part.get("thoughtSignature") or "")
             if call := part.get("functionCall"):
                 yield _call(call.get("id") or "", call["name"], write_json(call["args"]))._replace(
                     signature=signature
@@ -165,7 +165,7 @@ def _gemini_items(contents: list[Any]) -> Iterator[Item]:
                 text = value["output"] if list(value) == ["output"] else write_json(value)
                 yield Item("user", "result", text, id=answer.get("id") or "", name=answer["name"])
             elif blob := part.get("inlineData"):
-                yield _image(blob["mimeType"], blob["data"], url_safe=True)
+                yield _image(blob["mimeType"], _standard(blob["data"]))
             elif part.get("thought"):
                 yield Item(role, "thought", part["text"], signature=signature)
             else:
@@ -212,10 +212,13 @@ def _data_url(url: str) -> Item:
     return _image(found[1], found[2])
 
 
-def _image(media_type: str, data: str, *, url_safe: bool = False) -> Item:
-    if url_safe:
-        data = data.translate(str.maketrans("-_", "+/"))
+def _image(media_type: str, data: str) -> Item:
     return Item("user", "image", media_type=media_type, data=base64.b64decode(data, validate=True))
+
+
+def _standard(data: str) -> str:
+    """Google takes both alphabets of base64, and its SDK sends back the one that it did not get."""
+    return data.translate(str.maketrans("-_", "+/"))
 
 
 _READERS: dict[str, Callable[[Any, str, str], Request]] = {

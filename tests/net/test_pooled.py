@@ -3,9 +3,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
-import socket
 import ssl
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,57 +12,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from aiclient2api.errors import Malformed, TimedOut, Truncated, Unreachable, UpstreamError, UpstreamFailed
-from aiclient2api.net import pooled
+from aiclient2api.errors import Unreachable, UpstreamError, UpstreamFailed
 from aiclient2api.net.pooled import PooledTransport
-from aiclient2api.net.transport import Call, Timeouts
-from aiclient2api.wire.http import Headers, find_header
+from aiclient2api.net.transport import Call
+from aiclient2api.wire.http import find_header
+from tests.fakes.calls import PATIENCE, answered, call, closed_port
 from tests.fakes.raw_server import Connection, RawServer, Script, always, chunked, in_turn, once, whole
-
-PATIENCE = 5.0
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[PooledTransport]:
-    one = PooledTransport({"openai": 10})
-    yield one
-    await one.close()
-
-
-def call(
-    url: str,
-    timeouts: Timeouts | None = None,
-    headers: Headers = (),
-    body: bytes = b'{"model":"m"}',
-    ca: str | None = None,
-) -> Call:
-    return Call(
-        url=url,
-        method="POST",
-        headers=headers,
-        body=body,
-        pool="openai",
-        timeouts=timeouts or Timeouts(connect=1.0, headers=PATIENCE, idle=PATIENCE),
-        ca=ca,
-    )
-
-
-async def answered(transport: PooledTransport, url: str, limit: int = 1_000_000) -> bytes:
-    """The body of one request whose connection is given back."""
-    stream = await transport.send(call(url))
-    try:
-        body = await stream.read(limit)
-    except BaseException:
-        stream.abort()
-        raise
-    await stream.release(1.0)
-    return body
-
-
-def closed_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 async def test_calls_one_after_the_other_share_one_connection(transport: PooledTransport) -> None:
@@ -96,53 +49,6 @@ async def test_a_request_is_sent_as_it_is_told(transport: PooledTransport) -> No
             "content-type",
             "user-agent",
         }
-
-
-async def test_the_head_is_given_before_the_body(transport: PooledTransport) -> None:
-    go_on = asyncio.Event()
-
-    async def script(connection: Connection) -> None:
-        await connection.request()
-        await connection.send(
-            b"HTTP/1.1 429 Slow\r\nX-Trace: 1\r\nretry-after: 3\r\ncontent-length: 2\r\n\r\n"
-        )
-        await go_on.wait()
-        await connection.send(b"ok")
-
-    async with RawServer(script) as server:
-        stream = await transport.send(call(server.url))
-        assert stream.status == 429
-        assert stream.headers == (("x-trace", "1"), ("retry-after", "3"), ("content-length", "2"))
-        go_on.set()
-
-        assert await stream.receive() == b"ok"
-        assert await stream.receive() == b""
-
-
-async def test_pieces_are_given_as_they_come(transport: PooledTransport) -> None:
-    go_on = asyncio.Event()
-
-    async def script(connection: Connection) -> None:
-        await connection.request()
-        await connection.send(chunked(b"data: 1\n\n", end=False))
-        await go_on.wait()
-        await connection.send(b"9\r\ndata: 2\n\n\r\n0\r\n\r\n")
-
-    async with RawServer(script) as server:
-        stream = await transport.send(call(server.url))
-        first = await stream.receive()
-        go_on.set()
-
-        assert (first, await stream.receive(), await stream.receive()) == (
-            b"data: 1\n\n",
-            b"data: 2\n\n",
-            b"",
-        )
-
-
-async def test_a_body_that_ends_with_its_connection_is_whole(transport: PooledTransport) -> None:
-    async with RawServer(once(b"HTTP/1.1 200 OK\r\n\r\nhello")) as server:
-        assert await answered(transport, server.url) == b"hello"
 
 
 async def test_a_refused_connection_is_unreachable(transport: PooledTransport) -> None:
@@ -235,79 +141,6 @@ async def test_a_stale_connection_is_replaced_only_once(transport: PooledTranspo
         assert [request.connection for request in server.requests] == [0, 0, 1]
 
 
-async def _silent(connection: Connection) -> None:
-    await connection.request()
-    await connection.gone()
-
-
-async def test_silence_before_the_head_times_out(
-    transport: PooledTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pooled, "POOL_WAIT", 0.0)
-    async with RawServer(_silent) as server:
-        with pytest.raises(TimedOut):
-            await transport.send(call(server.url, Timeouts(connect=0.05, headers=0.05)))
-
-
-async def test_silence_within_the_body_times_out(transport: PooledTransport) -> None:
-    async def script(connection: Connection) -> None:
-        await connection.request()
-        await connection.send(chunked(b"data: 1\n\n", end=False))
-        await connection.gone()
-
-    async with RawServer(script) as server:
-        stream = await transport.send(call(server.url, Timeouts(connect=1.0, idle=0.05)))
-        assert await stream.receive() == b"data: 1\n\n"
-
-        with pytest.raises(TimedOut):
-            await stream.receive()
-
-        stream.abort()
-
-
-async def _cut_by_reset(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(chunked(b"hello", end=False))
-    await asyncio.sleep(0)
-    connection.reset()
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        pytest.param(once(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello"), id="a body too short"),
-        pytest.param(once(chunked(b"hello", end=False)), id="no last chunk"),
-        pytest.param(once(chunked(b"hello", end=False) + b"8\r\nhal"), id="half a chunk"),
-        pytest.param(_cut_by_reset, id="a reset"),
-    ],
-)
-async def test_a_body_that_was_cut_is_never_whole(transport: PooledTransport, script: Script) -> None:
-    async with RawServer(script) as server:
-        with pytest.raises(Truncated):
-            await answered(transport, server.url)
-
-
-async def test_a_body_over_the_limit_is_malformed(transport: PooledTransport) -> None:
-    closed = asyncio.Event()
-
-    async def script(connection: Connection) -> None:
-        await connection.request()
-        await connection.send(chunked(b"x" * 1000, end=False))
-        await connection.gone()
-        closed.set()
-
-    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
-        with pytest.raises(Malformed):
-            await answered(transport, server.url, limit=999)
-
-        await closed.wait()
-
-
-async def test_a_body_of_exactly_the_limit_is_fine(transport: PooledTransport) -> None:
-    async with RawServer(always(whole(b"x" * 1000))) as server:
-        assert await answered(transport, server.url, limit=1000) == b"x" * 1000
-
-
 async def test_a_redirect_is_not_followed(transport: PooledTransport) -> None:
     async with RawServer(always(whole())) as elsewhere:
         moved = whole(b"", "307 Moved", f"location: {elsewhere.url}/\r\n")
@@ -339,95 +172,6 @@ async def test_cookies_are_not_kept(transport: PooledTransport) -> None:
         await answered(transport, server.url)
 
         assert find_header(server.requests[1].headers, "cookie") is None
-
-
-async def test_the_rest_of_a_body_is_read_so_that_the_connection_can_serve_again(
-    transport: PooledTransport,
-) -> None:
-    go_on = asyncio.Event()
-
-    async def script(connection: Connection) -> None:
-        while await connection.request():
-            await connection.send(chunked(b"data: [DONE]\n\n", end=False))
-            await go_on.wait()
-            await connection.send(b"0\r\n\r\n")
-
-    async with RawServer(script) as server:
-        for _ in range(2):
-            go_on.clear()
-            stream = await transport.send(call(server.url))
-            await stream.receive()
-            go_on.set()
-            await stream.release(PATIENCE)
-
-        assert server.connections == 1
-
-
-async def test_a_body_that_does_not_end_in_time_costs_its_connection(transport: PooledTransport) -> None:
-    closed = asyncio.Event()
-
-    async def script(connection: Connection) -> None:
-        await connection.request()
-        await connection.send(chunked(b"data: [DONE]\n\n", end=False))
-        await connection.gone()
-        closed.set()
-
-    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
-        stream = await transport.send(call(server.url))
-        await stream.receive()
-        await stream.release(0.05)
-
-        await closed.wait()
-
-
-async def test_a_cancelled_release_closes_the_connection(transport: PooledTransport) -> None:
-    closed = asyncio.Event()
-
-    async def script(connection: Connection) -> None:
-        await connection.request()
-        await connection.send(chunked(b"data: [DONE]\n\n", end=False))
-        await connection.gone()
-        closed.set()
-
-    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
-        stream = await transport.send(call(server.url))
-        await stream.receive()
-        releasing = asyncio.ensure_future(stream.release(60.0))
-        await asyncio.sleep(0)
-        releasing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await releasing
-
-        await closed.wait()
-
-
-async def test_abort_closes_the_connection_at_once(transport: PooledTransport) -> None:
-    closed = asyncio.Event()
-
-    async def script(connection: Connection) -> None:
-        await connection.request()
-        await connection.send(chunked(b"data: 1\n\n", end=False))
-        await connection.gone()
-        closed.set()
-
-    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
-        stream = await transport.send(call(server.url))
-        await stream.receive()
-
-        stream.abort()
-        stream.abort()
-
-        await closed.wait()
-
-
-async def test_aborting_a_complete_answer_is_harmless(transport: PooledTransport) -> None:
-    async with RawServer(always(whole(b"hello"))) as server:
-        stream = await transport.send(call(server.url))
-        await stream.read(100)
-
-        stream.abort()
-
-        assert await answered(transport, server.url) == b"hello"
 
 
 @pytest.mark.parametrize("phase", ["before the head", "within the body"])

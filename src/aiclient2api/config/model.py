@@ -150,6 +150,7 @@ class Limits(Section, frozen=True, kw_only=True):
     """Bounds; a request over one is refused."""
 
     body: Size = Size(32 * 1024**2)
+    answer: Size = Size(64 * 1024**2)
     streams_per_worker: Positive = 1000
 
 

@@ -26,7 +26,7 @@ from aiclient2api.protocols.conversion import Answer, Conversion, FoldingStream
 from aiclient2api.wire.frames import FrameDecoder
 from aiclient2api.wire.http import WireRequest, WireResponse, find_header
 
-MAX_ERROR_BYTES = 64 * 1024
+MAX_ERROR_BYTES = 1024 * 1024
 MAX_PRELUDE_BYTES = 256 * 1024
 USER_AGENT = "aiclient2api"
 

@@ -34,6 +34,8 @@ from aiclient2api.routing.targets import Target
 FIRST_HOP_ATTEMPTS = 3
 """More would spend the budget on one pool while a fallback waits (reliability 3.6)."""
 MAX_RETRY_AFTER = 30.0
+STATEFUL_PROTOCOL = "openai_responses"
+"""The one protocol whose upstreams keep conversations."""
 
 
 Usable = Callable[[Account], bool]
@@ -164,10 +166,19 @@ class Dispatcher:
             attempt.ended = now()
         exchange.pool, exchange.target_model, exchange.upstream_protocol = target.pool, target.model, protocol
         exchange.conversion, exchange.losses = conversion.label, conversion.losses
-        response_id = opened.response_id if isinstance(opened, Live) else opened.answer.response_id
-        if response_id and protocol == "openai_responses":
-            await self._pins.remember(response_id, account.name)
+        if protocol == STATEFUL_PROTOCOL:
+            await self._pin(opened, account)
         return opened
+
+    async def _pin(self, opened: Whole | Live, account: Account) -> None:
+        """Remember where a stored response lives, so that the next request can continue it there."""
+        response_id = opened.response_id if isinstance(opened, Live) else opened.answer.response_id
+        try:
+            await self._pins.remember(response_id, account.name)
+        except BaseException:
+            if isinstance(opened, Live):
+                opened.abort(None)
+            raise
 
     def _convert(
         self, inbound: Inbound, exchange: Exchange, target: Target, account: Account, protocol: str

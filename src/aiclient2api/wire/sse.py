@@ -37,17 +37,17 @@ class SseDecoder:
         frames: list[Frame] = []
         rest, seam = chunk, self._seam + chunk
         if _has_blank_line(seam):
-            buffer = b"".join((*self._pieces, chunk))
-            rest = buffer[_split(buffer, frames) :]
-            seam = rest
+            buffer = b"".join((*self._pieces, chunk)) if self._pieces else chunk
+            rest = seam = buffer[_split(buffer, frames) :]
             self._pieces.clear()
             self._size = 0
-        # large events wait in pieces: joining them at every chunk would cost the square of their size
-        self._pieces.append(rest)
-        self._size += len(rest)
         self._seam = seam[-_SEAM:]
-        if self._size > self._limit:
-            raise MalformedMessage(f"a stream event is larger than {self._limit} bytes")
+        if rest:
+            # large events wait in pieces: joining them at every chunk would cost the square of their size
+            self._pieces.append(rest)
+            self._size += len(rest)
+            if self._size > self._limit:
+                raise MalformedMessage(f"a stream event is larger than {self._limit} bytes")
         return frames
 
     def close(self) -> bytes:

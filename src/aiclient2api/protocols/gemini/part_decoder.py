@@ -33,6 +33,7 @@ from aiclient2api.wire.json import NULL, Members
 MediaKind = Literal["image", "audio", "video", "document", "file"]
 
 _FILE_SERVICE = "https://generativelanguage.googleapis.com/"
+_URL_SAFE = str.maketrans("-_", "+/")
 _VIDEO_SITES = ("https://www.youtube.com/", "https://youtube.com/", "https://youtu.be/")
 
 
@@ -86,13 +87,18 @@ def _inline_data(part: Members, modifiers: _Modifiers) -> Part:
     mime = data.require("mimeType", str)
     media = Media(
         kind=_kind(mime),
-        source=Inline(mime, data.require("data", str)),
+        source=Inline(mime, _standard(data.require("data", str))),
         filename=data.take("displayName", str),
         detail=_detail(part),
         thought=modifiers.thought,
         opaque=modifiers.opaque,
     )
     return msgspec.structs.replace(media, ext=keep(part, inlineData=data))
+
+
+def _standard(data: str) -> str:
+    """Google takes both alphabets of base64, and its SDKs write the URL-safe one that nobody else takes."""
+    return data.translate(_URL_SAFE) if "-" in data or "_" in data else data
 
 
 def _file_data(part: Members, modifiers: _Modifiers) -> Part:
@@ -196,7 +202,7 @@ def _outcome(response: Raw, path: str) -> _Outcome:
         raw = members.peek(name)
         if raw is not None and len(names) == 1 and json.is_string(raw):
             return _Outcome([Text(text=json.decode(raw, str, path))], None, True if name == "error" else None)
-    return _Outcome([Text(text=bytes(response).decode())], response)
+    return _Outcome(structured=response)
 
 
 _BY_DATA: dict[str, Callable[[Members, _Modifiers], Part]] = {

@@ -211,10 +211,13 @@ class _MessagesEncoder:
 
     def _result_content(self, result: ToolResult, path: str) -> object:
         report = self._target.report
-        if result.structured is not None and not result.parts:
-            report.approximated("tool_result.structured", path, "sent as its JSON text")
-            return bytes(result.structured).decode()
         texts: list[Part] = [part for part in result.parts if not isinstance(part, Media)]
+        if result.structured is not None and not texts:
+            report.approximated("tool_result.structured", path, "sent as its JSON text")
+            value = bytes(result.structured).decode()
+            if not result.parts:
+                return value
+            texts = [Text(text=value)]
         media = [part for part in result.parts if isinstance(part, Media)]
         content = self._encoded(texts, path)
         if not media:
