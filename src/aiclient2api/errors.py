@@ -30,8 +30,9 @@ tables of status codes.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
@@ -59,6 +60,8 @@ ErrorKind = Literal[
 ]
 """What went wrong, independent of protocol. Each protocol's `errors.py` maps it to status, type and code."""
 
+_WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
 
 class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One error as a value: decoded from an upstream's body, or made here, then encoded for the client.
@@ -79,6 +82,11 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str | None = None
     protocol: str | None = None
     """The protocol it was decoded from; None for an error of our own."""
+
+    @property
+    def label(self) -> str:
+        """One word for logs and metrics. An upstream may write anything into `code`, so it has to be a word."""
+        return self.code if self.code and _WORD.fullmatch(self.code) else self.kind
 
 
 class Failover(Enum):

@@ -45,19 +45,6 @@ class Row(NamedTuple):
 
 
 STOPS_AT_RESPONSES = Row("Stop sequences", "openai_responses", "X emu/ drop")
-WHICH_STOP = Row("Which stop matched", "gemini", "X")
-SCHEMA_NAME = {
-    "anthropic": Row("Schema name/description", "anthropic", "X drop"),
-    "gemini": Row("Schema name/description", "gemini", "X drop"),
-}
-CACHE_MARK = Row("Several system blocks with cache marks", "gemini", "X drop")
-LEGEND = {
-    "stop at a Responses upstream": STOPS_AT_RESPONSES,
-    "which stop matched": WHICH_STOP,
-    "a schema's name": SCHEMA_NAME["anthropic"],
-    "a schema's name at Gemini": SCHEMA_NAME["gemini"],
-    "a cache mark at Gemini": CACHE_MARK,
-}
 
 LEFT_OUT: dict[Cell, Row] = {
     cell: STOPS_AT_RESPONSES
@@ -77,6 +64,67 @@ def has_row(row: Row) -> bool:
         one["concept"] == row.concept and one[row.protocol].startswith(row.says)
         for one in csv.DictReader(lines, delimiter="\t")
     )
+
+
+# ---- losses: what the gateway must report, and nothing else
+
+
+class Loss(NamedTuple):
+    """An entry of the report with the row that makes it one; `is_of_the_answer` is known only to unary callers."""
+
+    act: str
+    feature: str
+    row: Row | None
+    clients: tuple[str, ...]
+    upstreams: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    is_of_the_answer: bool = False
+
+    def happens(self, cell: Cell) -> bool:
+        """Whether a cell meets it."""
+        is_told = not (self.is_of_the_answer and cell.stream)
+        is_here = cell.client in self.clients and cell.upstream in self.upstreams
+        return is_told and is_here and cell.scenario in self.scenarios and cell.client != cell.upstream
+
+
+_CHAT, _RESPONSES, _CLAUDE, _GEMINI = PROTOCOLS
+LOSSES = [
+    Loss("dropped", "sampling.stop", STOPS_AT_RESPONSES, PROTOCOLS, (_RESPONSES,), ("stop_sequence",)),
+    Loss(
+        "dropped", "finish.stop_sequence", Row("Which stop matched", "gemini", "X"),
+        (_CHAT, _GEMINI), (_CLAUDE,), ("stop_sequence",), is_of_the_answer=True,
+    ),
+    Loss(
+        "dropped", "output.schema.name", Row("Schema name/description", "anthropic", "X drop"),
+        (_CHAT, _RESPONSES), (_CLAUDE,), ("structured",),
+    ),
+    Loss(
+        "dropped", "output.schema.name", Row("Schema name/description", "gemini", "X drop"),
+        (_CHAT, _RESPONSES), (_GEMINI,), ("structured",),
+    ),
+    Loss(
+        "dropped", "cache_mark", Row("Several system blocks with cache marks", "gemini", "N n parts; marks X drop"),
+        (_CLAUDE,), (_GEMINI,), ("system_turns",),
+    ),
+    # the row says N for OpenAI itself; a compatible server would refuse the member
+    Loss("dropped", "cache_mark", None, (_CLAUDE,), (_CHAT,), ("system_turns",)),
+    Loss(
+        "dropped", "ext.system_fingerprint", Row("system_fingerprint", "gemini", "X"),
+        PROTOCOLS, (_CHAT,), SCENARIOS, is_of_the_answer=True,
+    ),
+    Loss(
+        "approximated", "tool_result.structured", Row("Structured result (object)", "anthropic", "X JSON text"),
+        (_GEMINI,), PROTOCOLS, ("parallel_tools",),
+    ),
+]  # fmt: skip
+
+
+def losses(cell: Cell) -> set[tuple[str, str]]:
+    """What the report of a cell says was dropped or approximated."""
+    return {(loss.act, loss.feature) for loss in LOSSES if loss.happens(cell)}
+
+
+ROWS = sorted({*LEFT_OUT.values(), *(loss.row for loss in LOSSES if loss.row is not None)})
 
 
 # ---- finish reasons: protocols.md 2.12

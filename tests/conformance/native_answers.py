@@ -78,7 +78,7 @@ def _chat_answer(envelope: Any, message: Any, finish: Any, usage: Any) -> Answer
 
 def chat_usage(usage: Any) -> Usage:
     """Chat's counters."""
-    prompt, completion = usage["prompt_tokens_details"], usage["completion_tokens_details"]
+    prompt, completion = (usage.get(f"{side}_tokens_details") or {} for side in ("prompt", "completion"))
     return {
         "prompt": usage["prompt_tokens"],
         "cached": prompt.get("cached_tokens") or 0,
@@ -148,12 +148,13 @@ def _responses_answer(envelope: Any, output: list[Any]) -> Answer:
 
 def responses_usage(usage: Any) -> Usage:
     """The counters of Responses."""
+    read, written = (usage.get(f"{side}_tokens_details") or {} for side in ("input", "output"))
     return {
         "input": usage["input_tokens"],
-        "cached": usage["input_tokens_details"]["cached_tokens"],
-        "cache_write": usage["input_tokens_details"].get("cache_write_tokens") or 0,
+        "cached": read.get("cached_tokens") or 0,
+        "cache_write": read.get("cache_write_tokens") or 0,
         "output": usage["output_tokens"],
-        "reasoning": usage["output_tokens_details"]["reasoning_tokens"],
+        "reasoning": written.get("reasoning_tokens") or 0,
         "total": usage["total_tokens"],
     }
 

@@ -134,7 +134,7 @@ def _block(block: Any, role: Role, items: list[Item]) -> Item:
 
 
 def _gemini(tree: Any, path: str, query: str) -> Request:
-    tree = _camel(tree)
+    tree = camel_cased(tree)
     model, _, method = path.rpartition("/")[2].partition(":")
     config = tree.get("generationConfig") or {}
     declared = [one for tool in tree.get("tools") or () for one in tool.get("functionDeclarations") or ()]
@@ -172,10 +172,10 @@ def _gemini_items(contents: list[Any]) -> Iterator[Item]:
                 yield Item(role, "text", part.get("text") or "", signature=signature)
 
 
-def _camel(value: Any) -> Any:
+def camel_cased(value: Any) -> Any:
     """Google accepts snake_case names for its own members; schemas and arguments stay as they are."""
     if isinstance(value, list):
-        return [_camel(one) for one in value]  # pyright: ignore[reportUnknownVariableType]  # any JSON
+        return [camel_cased(one) for one in value]  # pyright: ignore[reportUnknownVariableType]  # any JSON
     if not isinstance(value, dict):
         return value
     own = ("args", "response", "parametersJsonSchema", "responseJsonSchema")
@@ -183,7 +183,7 @@ def _camel(value: Any) -> Any:
         re.sub(r"_(\w)", lambda found: found[1].upper(), str(name)): one  # pyright: ignore[reportUnknownArgumentType]
         for name, one in value.items()  # pyright: ignore[reportUnknownVariableType]
     }
-    return {name: one if name in own else _camel(one) for name, one in renamed.items()}
+    return {name: one if name in own else camel_cased(one) for name, one in renamed.items()}
 
 
 def _parts(content: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import httpx2
 
-from aiclient2api.simulator.app import Simulator
+from aiclient2api.simulator.app import ReceivedRequest, Simulator
 from tests.conformance.clients import Image, Sdks, session
 from tests.conformance.expectations import ID_PREFIX, Cell, counts, finish, usage_for
 from tests.conformance.native_answers import read_answer
@@ -65,6 +65,8 @@ class Turn(NamedTuple):
     """Of the upstream."""
     recorded: Recorded
     """What the gateway answered."""
+    received: ReceivedRequest
+    """What the upstream was asked, as it came."""
 
     @property
     def calls(self) -> list[Item]:
@@ -86,15 +88,26 @@ class Turn(NamedTuple):
 class Talk:
     """Talks, and checks what holds for every turn of every cell."""
 
-    def __init__(self, bench: Bench, cell: Cell, wishes: Wishes, model: str = "") -> None:
+    def __init__(
+        self, bench: Bench, cell: Cell, wishes: Wishes, *, model: str = "", keeps_thoughts: bool = True
+    ) -> None:
         self.cell = cell
+        # a relayed history holds whatever the client sent back
+        self._keeps_thoughts = keeps_thoughts or cell.client == cell.upstream
         self.wishes = wishes
         self._bench = bench
         self._model = model or MODELS[cell.upstream]
         self._session = session(cell.client, bench.sdks, self._model, wishes)
         self._history: list[Item] = []
+        self.turns: list[Turn] = []
         bench.simulator.requests.clear()
         bench.sdks.tape.answers.clear()
+
+    @property
+    def lost(self) -> set[tuple[str, str]]:
+        """What was dropped or approximated in any turn."""
+        acts = ("dropped", "approximated")
+        return {(act, one) for turn in self.turns for act in acts for one in turn.lost.get(act, ())}
 
     def user(self, text: str, image: Image | None = None) -> None:
         """The user says something."""
@@ -119,10 +132,11 @@ class Talk:
             self.cell.upstream, repeat(self._bench.http, self._bench.stack.upstream_url, received)
         )
         self._bench.simulator.requests.clear()
-        turn = Turn(shown, sent, asked, self._bench.sdks.tape.answers[-1])
+        turn = Turn(shown, sent, asked, self._bench.sdks.tape.answers[-1], received)
         self._check_request(asked)
         self._check_answer(turn)
-        self._history += sent.items
+        self._history += [item for item in sent.items if self._keeps_thoughts or item.kind != "thought"]
+        self.turns.append(turn)
         return turn
 
     # ---- what the upstream was asked

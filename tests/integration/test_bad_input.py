@@ -56,7 +56,12 @@ def told(protocol: str, answer: httpx.Response) -> tuple[str, str]:
             return error["status"], error["message"]
 
 
-DEEP = b'{"messages":' + b"[" * 100_00 + b"]" * 100_00 + b',"model":"claude/x","contents":[],"input":"x","max_tokens":1}'
+DEEP = (
+    b'{"messages":'
+    + b"[" * 100_00
+    + b"]" * 100_00
+    + b',"model":"claude/x","contents":[],"input":"x","max_tokens":1}'
+)
 BAD_BODIES = {
     "empty": b"",
     "not json": b"hello",
@@ -87,8 +92,12 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("protocol", "change"), [(p, c) for p in PROTOCOLS for c in WRONG[p]], ids=lambda x: json.dumps(x)[:60])
-def test_wrong_types_and_missing_members_are_a_400_that_names_the_place(stack: Stack, protocol: str, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "change"), [(p, c) for p in PROTOCOLS for c in WRONG[p]], ids=lambda x: json.dumps(x)[:60]
+)
+def test_wrong_types_and_missing_members_are_a_400_that_names_the_place(
+    stack: Stack, protocol: str, change: dict[str, Any]
+) -> None:
     answer = send(stack, protocol, json.dumps({**GOOD[protocol], **change}).encode())
 
     assert answer.status_code == 400, answer.text
@@ -98,7 +107,9 @@ def test_wrong_types_and_missing_members_are_a_400_that_names_the_place(stack: S
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_huge_numbers_do_not_break_anything(stack: Stack, protocol: str) -> None:
-    body = json.dumps({**GOOD[protocol], "metadata_number": 1}).replace('"metadata_number": 1', '"surprise": ' + "9" * 400)
+    body = json.dumps({**GOOD[protocol], "metadata_number": 1}).replace(
+        '"metadata_number": 1', '"surprise": ' + "9" * 400
+    )
 
     assert send(stack, protocol, body.encode()).status_code in (200, 400)
 
@@ -137,7 +148,10 @@ def test_a_wrong_method_is_a_405(stack: Stack, protocol: str) -> None:
     assert send(stack, protocol, b"", method="PUT").status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nope", "/admin/api", "/../etc/passwd", "/v1/messages/../x", "/nopool/v1/messages"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/v1", "/v1/nope", "/admin/api", "/../etc/passwd", "/v1/messages/../x", "/nopool/v1/messages"],
+)
 def test_an_unknown_path_is_a_404_with_a_key_and_a_401_without(stack: Stack, path: str) -> None:
     assert httpx.post(stack.url + path, headers={"x-api-key": KEY}).status_code == 404
     assert httpx.post(stack.url + path).status_code == 401

@@ -31,7 +31,10 @@ def request(protocol: str, pool: str, prompt: str, *, stream: bool) -> bytes:
     streamed = ',"stream":true' if stream else ""
     match protocol:
         case "openai_chat":
-            path, body = "/v1/chat/completions", f'{{"model":"{pool}/x","messages":[{{"role":"user","content":"{prompt}"}}]{streamed}}}'
+            path, body = (
+                "/v1/chat/completions",
+                f'{{"model":"{pool}/x","messages":[{{"role":"user","content":"{prompt}"}}]{streamed}}}',
+            )
         case "openai_responses":
             path, body = "/v1/responses", f'{{"model":"{pool}/x","input":"{prompt}"{streamed}}}'
         case "anthropic":
@@ -71,7 +74,9 @@ CASES = [
     for phase in PHASES
     for protocol in CLIENTS
     for pool in ("chat", "claude")
-    if not (phase == "while it is folded" and (protocol, pool) in SAME)  # a relayed unary answer is not folded
+    if not (
+        phase == "while it is folded" and (protocol, pool) in SAME
+    )  # a relayed unary answer is not folded
 ]
 
 
@@ -108,4 +113,6 @@ def test_a_client_that_leaves_while_it_sends_its_body_reaches_nobody(pair: tuple
 def test_the_account_is_not_blamed(pair: tuple[Stack, Simulator]) -> None:
     stack, _ = pair
 
-    assert {a.state.status.value for pool in stack.runtime.pools.values() for a in pool.accounts} == {"healthy"}
+    assert {a.state.status.value for pool in stack.runtime.pools.values() for a in pool.accounts} == {
+        "healthy"
+    }

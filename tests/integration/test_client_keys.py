@@ -31,7 +31,10 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "openai_chat": ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]}),
     "openai_responses": ("/v1/responses", {"input": "hi"}),
     "anthropic": ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
-    "gemini": ("/v1beta/models/{}:generateContent", {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}),
+    "gemini": (
+        "/v1beta/models/{}:generateContent",
+        {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+    ),
 }
 
 
@@ -39,13 +42,23 @@ def ask(stack: Stack, protocol: str, model: str, keys: dict[str, str]) -> httpx.
     """A request with keys by their carrier."""
     path, body = BODIES[protocol]
     query = {"key": keys["?key="]} if "?key=" in keys else {}
-    headers = {name: f"Bearer {key}" if name == "authorization" else key for name, key in keys.items() if name != "?key="}
-    return httpx.post(stack.url + path.format(model), params=query, json={"model": model, **body}, headers=headers)
+    headers = {
+        name: f"Bearer {key}" if name == "authorization" else key
+        for name, key in keys.items()
+        if name != "?key="
+    }
+    return httpx.post(
+        stack.url + path.format(model), params=query, json={"model": model, **body}, headers=headers
+    )
 
 
 def told(protocol: str, answer: httpx.Response) -> str:
     error = answer.json()["error"]
-    return {"anthropic": error.get("type"), "gemini": error.get("status")}.get(protocol) or error["code"] or error["type"]
+    return (
+        {"anthropic": error.get("type"), "gemini": error.get("status")}.get(protocol)
+        or error["code"]
+        or error["type"]
+    )
 
 
 FORBIDDEN = {
@@ -82,9 +95,16 @@ def test_the_same_key_has_the_same_rights_in_every_place(
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-def test_the_upstream_gets_its_own_key_and_never_the_clients(pair: tuple[Stack, Simulator], carrier: str) -> None:
+def test_the_upstream_gets_its_own_key_and_never_the_clients(
+    pair: tuple[Stack, Simulator], carrier: str
+) -> None:
     stack, simulator = pair
-    for protocol, pool in (("openai_chat", "chat"), ("anthropic", "claude"), ("gemini", "gemini"), ("gemini", "chat")):
+    for protocol, pool in (
+        ("openai_chat", "chat"),
+        ("anthropic", "claude"),
+        ("gemini", "gemini"),
+        ("gemini", "chat"),
+    ):
         ask(stack, protocol, f"{pool}/x", {carrier: KEY})
 
         sent = simulator.requests[-1]
@@ -127,7 +147,9 @@ SAMPLES = [
 ]
 
 
-def test_every_route_but_the_public_ones_refuses_a_request_without_a_key(pair: tuple[Stack, Simulator]) -> None:
+def test_every_route_but_the_public_ones_refuses_a_request_without_a_key(
+    pair: tuple[Stack, Simulator],
+) -> None:
     stack, simulator = pair
     routes = Routes(stack.runtime.services.converters, stack.runtime.pools.keys())
     visited = set[int]()
@@ -156,5 +178,13 @@ def test_only_health_is_public(pair: tuple[Stack, Simulator]) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 def test_an_unlisted_path_tells_nothing_without_a_key(pair: tuple[Stack, Simulator], method: str) -> None:
-    for path in ("/", "/admin/api/accounts", "/console/", "/v1/files", "/claude/healthz", "/claude/metrics", "/docs"):
+    for path in (
+        "/",
+        "/admin/api/accounts",
+        "/console/",
+        "/v1/files",
+        "/claude/healthz",
+        "/claude/metrics",
+        "/docs",
+    ):
         assert httpx.request(method, pair[0].url + path).status_code == 401, path

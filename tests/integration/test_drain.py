@@ -38,9 +38,11 @@ def test_a_stream_longer_than_the_drain_is_told_in_band(pool: str) -> None:
     def short(url: str) -> dict[str, Any]:
         return {**four_pools(url), "server": {"port": 0, "drain": "1s"}}
 
-    with simulated(short, SimulatorSettings(events=2000, interval=0.02)) as (stack, _):
-        with pytest.raises(anthropic.APIStatusError) as raised:
-            stream_text(stack, f"{pool}/x")
+    with (
+        simulated(short, SimulatorSettings(events=2000, interval=0.02)) as (stack, _),
+        pytest.raises(anthropic.APIStatusError) as raised,
+    ):
+        stream_text(stack, f"{pool}/x")
 
     assert "shutting down" in str(raised.value)
 

@@ -112,12 +112,16 @@ def test_the_clients_own_mistake_costs_one_call_and_keeps_the_upstreams_words(pr
     with simulated(two_claude_accounts) as (stack, simulator):
         simulator.scenario.add(Rule(fault=Fault(status=400, message="messages.0: that will not do")))
 
-        with pytest.raises((openai.BadRequestError, anthropic.BadRequestError, genai.errors.ClientError)) as raised:
+        with pytest.raises(
+            (openai.BadRequestError, anthropic.BadRequestError, genai.errors.ClientError)
+        ) as raised:
             ask(stack, protocol, stream=False)
 
         assert "messages.0: that will not do" in str(raised.value)
         assert len(simulator.requests) == 1
-        assert all(account.state.status.value == "healthy" for account in stack.runtime.pools["claude"].accounts)
+        assert all(
+            account.state.status.value == "healthy" for account in stack.runtime.pools["claude"].accounts
+        )
 
 
 def test_a_rejected_credential_is_never_the_clients_401() -> None:
@@ -154,7 +158,12 @@ def test_all_accounts_cooling_is_a_429_with_retry_after() -> None:
 def chain_over_protocols(url: str) -> Sections:
     return {
         "accounts": {
-            "first": {"provider": "anthropic_compatible", "base_url": url, "api_key": "first", "pool": "claude"},
+            "first": {
+                "provider": "anthropic_compatible",
+                "base_url": url,
+                "api_key": "first",
+                "pool": "claude",
+            },
             "second": {"provider": "gemini_compatible", "base_url": url, "api_key": "second", "pool": "gem"},
         },
         "models": {"m": {"targets": ["claude/claude-x", "gem/gemini-x"]}},

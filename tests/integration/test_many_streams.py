@@ -43,8 +43,12 @@ def text_and_events(raw: bytes) -> tuple[str, list[str]]:
         length = int(size, 16)
         body, rest = body + rest[:length], rest[length + 2 :]
     assert raw.endswith(b"0\r\n\r\n"), "the body's last chunk is missing"
-    events: list[dict[str, Any]] = [json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: ")]
-    text = "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
+    events: list[dict[str, Any]] = [
+        json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: ")
+    ]
+    text = "".join(
+        event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta"
+    )
     return text, [event["type"] for event in events]
 
 

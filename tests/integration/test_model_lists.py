@@ -25,7 +25,10 @@ def sections(url: str) -> Sections:
     return {
         **four_pools(url),
         "models": {"best": {"targets": ["claude/claude-x"]}, "any-*": {"targets": ["chat/*"]}},
-        "keys": [{"name": "tests", "key": KEY}, {"name": "limited", "key": CLAUDE_ONLY, "models": ["claude/*", "best"]}],
+        "keys": [
+            {"name": "tests", "key": KEY},
+            {"name": "limited", "key": CLAUDE_ONLY, "models": ["claude/*", "best"]},
+        ],
     }
 
 
@@ -64,7 +67,9 @@ WHOSE = [
     pytest.param(f"/v1/models?key={KEY}", {}, "gemini", id="key in the query"),
     pytest.param("/v1beta/models", {}, "gemini", id="v1beta"),
     pytest.param("/v1alpha/models?pageSize=5", {}, "gemini", id="v1alpha"),
-    pytest.param("/v1beta/models", {"anthropic_version": "2023-06-01"}, "gemini", id="the path before the headers"),
+    pytest.param(
+        "/v1beta/models", {"anthropic_version": "2023-06-01"}, "gemini", id="the path before the headers"
+    ),
 ]
 
 
@@ -102,7 +107,11 @@ def test_one_model_is_told_in_the_same_shapes(
     ("path", "headers", "code"),
     [
         ("/v1/models/nobody", {}, lambda body: body["error"]["code"] == "model_not_found"),
-        ("/v1/models/nobody", {"anthropic_version": "2023-06-01"}, lambda body: body["error"]["type"] == "not_found_error"),
+        (
+            "/v1/models/nobody",
+            {"anthropic_version": "2023-06-01"},
+            lambda body: body["error"]["type"] == "not_found_error",
+        ),
         ("/v1beta/models/nobody", {}, lambda body: body["error"]["status"] == "NOT_FOUND"),
     ],
     ids=["openai", "anthropic", "gemini"],
@@ -161,11 +170,18 @@ def test_an_upstream_without_a_list_does_not_hide_the_others() -> None:
     def two(url: str) -> Sections:
         accounts = four_pools(url)["accounts"]
         accounts["claude-1"]["base_url"] = "http://127.0.0.1:1"
-        return {"accounts": {"claude-1": accounts["claude-1"], "chat-1": accounts["chat-1"]}, "models": {"m": {"targets": ["claude/x"]}}}
+        return {
+            "accounts": {"claude-1": accounts["claude-1"], "chat-1": accounts["chat-1"]},
+            "models": {"m": {"targets": ["claude/x"]}},
+        }
 
     with simulated(two) as (stack, simulator):
         assert names(get(stack, "/v1/models").json()) == ["m", *(f"chat/{name}" for name in LISTED)]
         simulator.scenario.add(Rule(fault=Fault(status=500)))
-        assert names(get(stack, "/v1/models").json()) == ["m", *(f"chat/{name}" for name in LISTED)], "lists are kept"
-        assert {a.state.status.value for pool in stack.runtime.pools.values() for a in pool.accounts} == {"healthy"}
+        assert names(get(stack, "/v1/models").json()) == ["m", *(f"chat/{name}" for name in LISTED)], (
+            "lists are kept"
+        )
+        assert {a.state.status.value for pool in stack.runtime.pools.values() for a in pool.accounts} == {
+            "healthy"
+        }
         assert [request.path for request in simulator.requests] == ["/v1/models"]

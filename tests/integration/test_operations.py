@@ -32,7 +32,12 @@ def post(stack: Stack, path: str, body: dict[str, Any]) -> httpx.Response:
 
 def direct(stack: Stack, path: str, body: dict[str, Any]) -> Any:
     """The upstream's own answer."""
-    headers = {"authorization": "Bearer k", "x-api-key": "k", "x-goog-api-key": "k", "anthropic-version": "2023-06-01"}
+    headers = {
+        "authorization": "Bearer k",
+        "x-api-key": "k",
+        "x-goog-api-key": "k",
+        "anthropic-version": "2023-06-01",
+    }
     return httpx.post(stack.upstream_url + path, json=body, headers=headers).json()
 
 
@@ -77,7 +82,9 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_it_is_relayed_with_nothing_but_the_model_changed(pair: tuple[Stack, Simulator], operation: str) -> None:
+def test_it_is_relayed_with_nothing_but_the_model_changed(
+    pair: tuple[Stack, Simulator], operation: str
+) -> None:
     stack, simulator = pair
     path, body, upstream_path, upstream_body = OPERATIONS[operation]
 
@@ -92,12 +99,18 @@ def test_it_is_relayed_with_nothing_but_the_model_changed(pair: tuple[Stack, Sim
 
 
 ELSEWHERE = [
-    pytest.param("/v1/messages/count_tokens", {"model": "chat/x", "messages": MESSAGES}, id="count_tokens-chat"),
-    pytest.param("/v1/messages/count_tokens", {"model": "gemini/x", "messages": MESSAGES}, id="count_tokens-gemini"),
+    pytest.param(
+        "/v1/messages/count_tokens", {"model": "chat/x", "messages": MESSAGES}, id="count_tokens-chat"
+    ),
+    pytest.param(
+        "/v1/messages/count_tokens", {"model": "gemini/x", "messages": MESSAGES}, id="count_tokens-gemini"
+    ),
     pytest.param("/v1beta/models/claude/x:countTokens", {"contents": CONTENTS}, id="countTokens-claude"),
     pytest.param("/v1/embeddings", {"model": "claude/x", "input": "a"}, id="embeddings-claude"),
     pytest.param("/v1/embeddings", {"model": "responses/x", "input": "a"}, id="embeddings-responses"),
-    pytest.param("/v1beta/models/chat/x:embedContent", {"content": {"parts": [{"text": "a"}]}}, id="embedContent-chat"),
+    pytest.param(
+        "/v1beta/models/chat/x:embedContent", {"content": {"parts": [{"text": "a"}]}}, id="embedContent-chat"
+    ),
     pytest.param("/v1beta/models/chat/x:batchEmbedContents", {"requests": []}, id="batchEmbedContents-chat"),
 ]
 
@@ -124,7 +137,9 @@ def test_official_sdks_count_and_embed(pair: tuple[Stack, Simulator]) -> None:
     chat = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=KEY)
     gemini = genai.Client(api_key=KEY, http_options={"base_url": stack.url})
 
-    counted = claude.messages.count_tokens(model="claude/x", messages=[{"role": "user", "content": "one two three"}])
+    counted = claude.messages.count_tokens(
+        model="claude/x", messages=[{"role": "user", "content": "one two three"}]
+    )
     embedded = chat.embeddings.create(model="chat/embedding", input="a b", dimensions=4)
     gemini_counted = gemini.models.count_tokens(model="gemini/x", contents="one two three")
     gemini_embedded = gemini.models.embed_content(model="gemini/embedding", contents=["a b", "c"])
@@ -139,8 +154,18 @@ def mixed_pool(url: str) -> Sections:
     """One pool, two protocols."""
     return {
         "accounts": {
-            "claude": {"provider": "anthropic_compatible", "base_url": url, "api_key": "claude", "pool": "mixed"},
-            "chat": {"provider": "openai_compatible", "base_url": f"{url}/v1", "api_key": "chat", "pool": "mixed"},
+            "claude": {
+                "provider": "anthropic_compatible",
+                "base_url": url,
+                "api_key": "claude",
+                "pool": "mixed",
+            },
+            "chat": {
+                "provider": "openai_compatible",
+                "base_url": f"{url}/v1",
+                "api_key": "chat",
+                "pool": "mixed",
+            },
         },
         "models": {"m": {"targets": ["mixed/x"]}},
         "system_prompt": {"mode": "append", "text": "Our own words"},
@@ -151,7 +176,10 @@ def test_of_a_mixed_pool_only_the_accounts_of_the_protocol_are_asked() -> None:
     with simulated(mixed_pool) as (stack, simulator):
         for _ in range(3):
             assert post(stack, "/v1/embeddings", {"model": "m", "input": "a"}).status_code == 200
-            assert post(stack, "/v1/messages/count_tokens", {"model": "m", "messages": MESSAGES}).status_code == 200
+            assert (
+                post(stack, "/v1/messages/count_tokens", {"model": "m", "messages": MESSAGES}).status_code
+                == 200
+            )
 
         asked = [(request.key, request.path) for request in simulator.requests]
         assert set(asked) == {("chat", "/v1/embeddings"), ("claude", "/v1/messages/count_tokens")}
@@ -170,13 +198,19 @@ def test_an_account_that_is_out_is_no_mistake_of_the_client() -> None:
 
 def test_only_the_wait_for_accounts_of_the_protocol_is_told() -> None:
     with simulated(mixed_pool) as (stack, simulator):
-        simulator.scenario.add(Rule(fault=Fault(status=429, retry_after=20), match=Match(key="claude"), times=1))
-        assert post(stack, "/v1/messages/count_tokens", {"model": "m", "messages": MESSAGES}).status_code == 429
+        simulator.scenario.add(
+            Rule(fault=Fault(status=429, retry_after=20), match=Match(key="claude"), times=1)
+        )
+        assert (
+            post(stack, "/v1/messages/count_tokens", {"model": "m", "messages": MESSAGES}).status_code == 429
+        )
         simulator.scenario.add(Rule(fault=Fault(status=401), match=Match(key="chat"), times=1))
         assert post(stack, "/v1/embeddings", {"model": "m", "input": "a"}).status_code == 502
 
         assert post(stack, "/v1/embeddings", {"model": "m", "input": "a"}).status_code == 503
-        assert post(stack, "/v1/messages/count_tokens", {"model": "m", "messages": MESSAGES}).status_code == 429
+        assert (
+            post(stack, "/v1/messages/count_tokens", {"model": "m", "messages": MESSAGES}).status_code == 429
+        )
 
 
 def test_the_operators_system_text_is_counted_but_never_embedded() -> None:

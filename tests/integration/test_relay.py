@@ -47,7 +47,11 @@ class Upstream:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = int(next(line for line in head.lower().split(b"\r\n") if b"content-length" in line).split(b":")[1])
+                length = int(
+                    next(line for line in head.lower().split(b"\r\n") if b"content-length" in line).split(
+                        b":"
+                    )[1]
+                )
                 self.heads.append(head)
                 self.bodies.append(await reader.readexactly(length))
                 writer.write(
@@ -74,12 +78,19 @@ class Upstream:
 
 
 def one_account(url: str) -> Sections:
-    account = {"provider": "anthropic_compatible", "base_url": url, "api_key": "upstream-key", "pool": "claude"}
+    account = {
+        "provider": "anthropic_compatible",
+        "base_url": url,
+        "api_key": "upstream-key",
+        "pool": "claude",
+    }
     return {"accounts": {"a": account}}
 
 
 def post(stack: Stack, body: bytes, path: str = "/v1/messages") -> httpx.Response:
-    return httpx.post(f"{stack.url}{path}", content=body, headers={"x-api-key": KEY, "anthropic-beta": "a,b"}, timeout=60)
+    return httpx.post(
+        f"{stack.url}{path}", content=body, headers={"x-api-key": KEY, "anthropic-beta": "a,b"}, timeout=60
+    )
 
 
 @pytest.mark.parametrize("cut", [1, 7, 64, 10_000])
@@ -116,7 +127,10 @@ def test_a_body_that_needs_no_splice_is_not_touched_at_all() -> None:
 
 def test_a_hundred_sequential_calls_use_one_upstream_connection() -> None:
     upstream = Upstream(list(EVENTS))
-    with serving(upstream.running(), one_account) as stack, httpx.Client(headers={"x-api-key": KEY}) as client:
+    with (
+        serving(upstream.running(), one_account) as stack,
+        httpx.Client(headers={"x-api-key": KEY}) as client,
+    ):
         for _ in range(100):
             assert client.post(f"{stack.url}/v1/messages", content=BODY).status_code == 200
 
@@ -144,16 +158,20 @@ def test_a_reader_that_stops_stops_the_upstream() -> None:
     pieces = [*EVENTS[:3], *([piece] * 1000), *EVENTS[5:]]
     upstream = Upstream(pieces)
     total = sum(len(item) for item in pieces)
-    with serving(upstream.running(), one_account) as stack:
-        with httpx.stream("POST", f"{stack.url}/v1/messages", content=BODY, headers={"x-api-key": KEY}, timeout=60) as answer:
-            chunks = answer.iter_raw()
-            seen = len(next(chunks))
-            settled = -1
-            while settled != upstream.written:  # the sockets' buffers fill up, then nothing moves any more
-                settled = upstream.written
-                asyncio.run(asyncio.sleep(0.3))
-            assert settled < 16 * 1024 * 1024
-            seen += sum(len(chunk) for chunk in chunks)
+    with (
+        serving(upstream.running(), one_account) as stack,
+        httpx.stream(
+            "POST", f"{stack.url}/v1/messages", content=BODY, headers={"x-api-key": KEY}, timeout=60
+        ) as answer,
+    ):
+        chunks = answer.iter_raw()
+        seen = len(next(chunks))
+        settled = -1
+        while settled != upstream.written:  # the sockets' buffers fill up, then nothing moves any more
+            settled = upstream.written
+            asyncio.run(asyncio.sleep(0.3))
+        assert settled < 16 * 1024 * 1024
+        seen += sum(len(chunk) for chunk in chunks)
 
     assert seen == total
 

@@ -79,18 +79,26 @@ def policy_strict(url: str) -> Sections:
 
 
 @pytest.mark.parametrize("wish", ["header", "key", "policy"])
-def test_strict_refuses_losses_by_name_before_any_upstream_call(pair: tuple[Stack, Simulator], wish: str) -> None:
+def test_strict_refuses_losses_by_name_before_any_upstream_call(
+    pair: tuple[Stack, Simulator], wish: str
+) -> None:
     if wish == "policy":
         with simulated(policy_strict) as (stack, simulator):
             answer, calls = chat(stack, LOSSY), len(simulator.requests)
     else:
         stack, simulator = pair
         before = len(simulator.requests)
-        answer = chat(stack, LOSSY, x_a2_strict="1") if wish == "header" else chat(stack, LOSSY, key=STRICT_KEY)
+        answer = (
+            chat(stack, LOSSY, x_a2_strict="1") if wish == "header" else chat(stack, LOSSY, key=STRICT_KEY)
+        )
         calls = len(simulator.requests) - before
 
     error = answer.json()["error"]
-    assert (answer.status_code, error["type"], error["code"]) == (400, "invalid_request_error", "unsupported_content")
+    assert (answer.status_code, error["type"], error["code"]) == (
+        400,
+        "invalid_request_error",
+        "unsupported_content",
+    )
     assert "sampling.seed dropped" in error["message"]
     assert "sampling.logit_bias dropped" in error["message"]
     assert calls == 0
@@ -101,7 +109,7 @@ def test_strict_lets_through_what_loses_nothing(pair: tuple[Stack, Simulator], k
     answer = chat(pair[0], LOSSLESS, key=key, x_a2_strict="1")
 
     assert answer.status_code == 200, answer.text
-    assert answer.headers["x-a2-conversion"] == "openai_chat>anthropic"
+    assert answer.headers["x-a2-conversion"].startswith("openai_chat>anthropic")
 
 
 def test_only_1_is_a_wish_for_strict(pair: tuple[Stack, Simulator]) -> None:
@@ -117,7 +125,10 @@ def test_strict_goes_on_to_a_target_that_can(pair: tuple[Stack, Simulator]) -> N
     assert answer.status_code == 200
     assert answer.headers["x-a2-target"] == "chat/x"
     assert answer.headers["x-a2-conversion"] == "relay"
-    assert answer.headers["x-a2-explain"] == "claude/claude-1 refused; chat/chat-1 ok; passed over claude-1: already tried"
+    assert (
+        answer.headers["x-a2-explain"]
+        == "claude/claude-1 refused; chat/chat-1 ok; passed over claude-1: already tried"
+    )
     assert len(simulator.requests) - before == 1
 
 
@@ -130,7 +141,9 @@ def test_strict_goes_on_to_a_target_that_can(pair: tuple[Stack, Simulator]) -> N
     ],
     ids=["openai_responses", "anthropic", "gemini"],
 )  # fmt: skip
-def test_strict_speaks_every_clients_protocol(pair: tuple[Stack, Simulator], path: str, body: dict[str, Any], kind: str) -> None:
+def test_strict_speaks_every_clients_protocol(
+    pair: tuple[Stack, Simulator], path: str, body: dict[str, Any], kind: str
+) -> None:
     answer = httpx.post(pair[0].url + path, json=body, headers={"x-api-key": KEY, "x-a2-strict": "1"})
 
     error = answer.json()["error"]
@@ -144,7 +157,7 @@ def two_accounts(url: str) -> Sections:
     return {"accounts": {name: {**account, "api_key": f"secret-of-{name}"} for name in ("a", "b")}}
 
 
-def test_the_trail_tells_who_was_tried_and_who_was_not(tmp_path: Any) -> None:
+def test_the_trail_tells_who_was_tried_and_who_was_not() -> None:
     with simulated(two_accounts) as (stack, simulator):
         simulator.scenario.add(Rule(fault=Fault(status=529), match=Match(key="secret-of-a")))
         body = {"model": "claude/x", "messages": HELLO}

@@ -17,7 +17,9 @@ OURS = "Operator text"
 THEIRS = "Client text"
 POOLS = {"openai_chat": "chat", "openai_responses": "responses", "anthropic": "claude", "gemini": "gemini"}
 CLIENTS = list(POOLS)
-PAIRS = [pytest.param(client, upstream, id=f"{client}-{upstream}") for client in CLIENTS for upstream in POOLS]
+PAIRS = [
+    pytest.param(client, upstream, id=f"{client}-{upstream}") for client in CLIENTS for upstream in POOLS
+]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,10 @@ def request(client: str, model: str, system: str | None) -> tuple[str, dict[str,
     match client:
         case "openai_chat":
             before = [{"role": "system", "content": system}] if system else []
-            return "/v1/chat/completions", {"model": model, "messages": [*before, {"role": "user", "content": "Hello"}]}
+            return "/v1/chat/completions", {
+                "model": model,
+                "messages": [*before, {"role": "user", "content": "Hello"}],
+            }
         case "openai_responses":
             instructions = {"instructions": system} if system else {}
             return "/v1/responses", {"model": model, "input": "Hello", **instructions}
@@ -89,7 +94,9 @@ def words(*texts: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
-def test_append_puts_it_behind_the_clients(stacks: dict[str, tuple[Stack, Simulator]], client: str, upstream: str) -> None:
+def test_append_puts_it_behind_the_clients(
+    stacks: dict[str, tuple[Stack, Simulator]], client: str, upstream: str
+) -> None:
     stack, _ = stacks["append"]
 
     answer = ask(stack, client, upstream, THEIRS)
@@ -99,7 +106,9 @@ def test_append_puts_it_behind_the_clients(stacks: dict[str, tuple[Stack, Simula
 
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
-def test_append_stands_alone_without_one(stacks: dict[str, tuple[Stack, Simulator]], client: str, upstream: str) -> None:
+def test_append_stands_alone_without_one(
+    stacks: dict[str, tuple[Stack, Simulator]], client: str, upstream: str
+) -> None:
     stack, _ = stacks["append"]
 
     answer = ask(stack, client, upstream, None)
@@ -139,13 +148,23 @@ def test_a_relay_changes_nothing_else(stacks: dict[str, tuple[Stack, Simulator]]
     _, asked = request(client, "x", THEIRS)
     sent = json.loads(simulator.requests[-1].body)
     changed = {name for name in {*asked, *sent} if asked.get(name) != sent.get(name)}
-    assert changed == {{"openai_chat": "messages", "openai_responses": "instructions", "anthropic": "system"}.get(client, "systemInstruction")}
+    assert changed == {
+        {"openai_chat": "messages", "openai_responses": "instructions", "anthropic": "system"}.get(
+            client, "systemInstruction"
+        )
+    }
     if client == "openai_chat":
-        assert sent["messages"] == [asked["messages"][0], {"role": "system", "content": OURS}, asked["messages"][1]]
+        assert sent["messages"] == [
+            asked["messages"][0],
+            {"role": "system", "content": OURS},
+            asked["messages"][1],
+        ]
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_the_same_conversation_gets_it_at_the_same_place(stacks: dict[str, tuple[Stack, Simulator]], client: str) -> None:
+def test_the_same_conversation_gets_it_at_the_same_place(
+    stacks: dict[str, tuple[Stack, Simulator]], client: str
+) -> None:
     """Byte for byte, so that the upstream's prompt cache keeps hitting."""
     stack, simulator = stacks["append"]
     for _ in range(2):

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+from google import genai
+from google.genai import types as google
 
 from tests.conformance.clients import Sdks, session
 from tests.conformance.neutral import Answer, Result, Tool, Wishes
+from tests.harness import Stack
 
 CLIENTS = ("openai_chat", "openai_responses", "anthropic", "gemini")
 STOP = {"openai_chat": "stop", "openai_responses": "completed", "anthropic": "end_turn", "gemini": "STOP"}
@@ -104,6 +110,43 @@ THINKING = {
 }
 
 
+class Lie(NamedTuple):
+    """What a mock does otherwise than the real upstream, as a client sees it when it is relayed."""
+
+    calls_end_with: str = ""
+    no_call_ids: bool = False
+    only_v1beta: bool = False
+
+
+TRUTH = Lie()
+
+
+class Callers(NamedTuple):
+    """The official SDKs, as they are and with the version of Gemini's paths that older mocks know."""
+
+    current: Sdks
+    v1beta: Sdks
+
+    def facing(self, lie: Lie) -> Sdks:
+        """Those that the mock can serve."""
+        return self.v1beta if lie.only_v1beta else self.current
+
+
+@contextmanager
+def callers(stack: Stack) -> Iterator[Callers]:
+    """SDKs that talk to a gateway."""
+    both = Callers(Sdks(stack.url, stack.key), Sdks(stack.url, stack.key))
+    both.v1beta.google = genai.Client(
+        api_key=stack.key, http_options=google.HttpOptions(base_url=stack.url, api_version="v1beta")
+    )
+    try:
+        yield both
+    finally:
+        both.v1beta.google.close()
+        for sdks in both:
+            sdks.close()
+
+
 def hold(conversation: Conversation, protocol: str, sdks: Sdks, model: str, *, stream: bool) -> list[Answer]:
     """Hold the conversation through an official SDK; the answers it shows."""
     talk = session(protocol, sdks, model, conversation.wishes)
@@ -119,12 +162,12 @@ def hold(conversation: Conversation, protocol: str, sdks: Sdks, model: str, *, s
     return answers
 
 
-def check(conversation: Conversation, protocol: str, answers: list[Answer]) -> None:
-    """Content, tool names, arguments, finish: as the script of the upstream has them."""
+def check(conversation: Conversation, protocol: str, answers: list[Answer], lie: Lie = TRUTH) -> None:
+    """Content, tool names, arguments, ids, finish: as the script of the upstream has them."""
     for step, answer in zip(conversation.steps, answers, strict=True):
         calls = answer.of("call")
         assert answer.text == step.text
         assert answer.reasoning == step.thought
         assert [(call.name, json.loads(call.text)) for call in calls] == [tuple(call) for call in step.calls]
-        assert len({call.id for call in calls} - {"", None}) == len(calls)
-        assert answer.finish == (TOOL_USE if step.calls else STOP)[protocol]
+        assert len({call.id for call in calls if call.id}) == (0 if lie.no_call_ids else len(calls))
+        assert answer.finish == ((lie.calls_end_with or TOOL_USE[protocol]) if step.calls else STOP[protocol])

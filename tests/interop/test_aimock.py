@@ -12,10 +12,19 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.clients import Sdks
-from tests.harness import KEY, Stack, serving
+from tests.harness import Stack, serving
 from tests.interop import nodejs
-from tests.interop.conversations import CLIENTS, CONVERSATIONS, THINKING, check, hold
+from tests.interop.conversations import (
+    CLIENTS,
+    CONVERSATIONS,
+    THINKING,
+    TRUTH,
+    Callers,
+    Lie,
+    callers,
+    check,
+    hold,
+)
 from tests.interop.upstreams import MODELS, accounts, at
 
 pytestmark = pytest.mark.interop
@@ -78,21 +87,30 @@ def stack(aimock: str) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def sdks(stack: Stack) -> Iterator[Sdks]:
-    sdks = Sdks(stack.url, KEY)
-    yield sdks
-    sdks.close()
+def sdks(stack: Stack) -> Iterator[Callers]:
+    with callers(stack) as sdks:
+        yield sdks
 
 
+LIES = {
+    # A relay shows what aimock's Gemini does otherwise; converted for other clients it is what it is meant to be.
+    # - google-genai asks for `/v1/models/…`, aimock has `/v1beta/models/…` only
+    # - a turn of calls ends with FUNCTION_CALL, a reason that Gemini does not have (it says STOP)
+    # - calls have no ids, as those of Gemini before version 3
+    ("gemini", "gemini"): Lie(calls_end_with="FUNCTION_CALL", no_call_ids=True, only_v1beta=True),
+}
+
+
+@pytest.mark.filterwarnings("ignore:FUNCTION_CALL is not a valid FinishReason:UserWarning")
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 @pytest.mark.parametrize("name", SCRIPT)
 @pytest.mark.parametrize("upstream", MODELS)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_conversation_is_held_as_the_mock_has_it(
-    sdks: Sdks, client: str, upstream: str, name: str, stream: bool
+    sdks: Callers, client: str, upstream: str, name: str, stream: bool
 ) -> None:
-    conversation = SCRIPT[name]
+    conversation, lie = SCRIPT[name], LIES.get((client, upstream), TRUTH)
 
-    answers = hold(conversation, client, sdks, upstream, stream=stream)
+    answers = hold(conversation, client, sdks.facing(lie), upstream, stream=stream)
 
-    check(conversation, client, answers)
+    check(conversation, client, answers, lie)

@@ -6,7 +6,7 @@ from aiclient2api.protocols.builtin import BUILTIN
 from aiclient2api.server.routes import Access, Match, Routes, error_protocol, models_protocol
 from aiclient2api.wire.http import WireRequest
 
-ROUTES = Routes(BUILTIN, ["work", "v1"])
+ROUTES = Routes(BUILTIN, ["team", "v1"])
 
 
 def found(method: str, path: str) -> Match:
@@ -35,11 +35,11 @@ def found(method: str, path: str) -> Match:
 def test_each_protocols_endpoints_are_there_with_and_without_a_pool(
     method: str, path: str, name: str, protocol: str | None
 ) -> None:
-    plain, pooled = found(method, path), found(method, f"/work{path}")
+    plain, pooled = found(method, path), found(method, f"/team{path}")
 
     assert (plain.route.name, plain.route.protocol, plain.route.access) == (name, protocol, Access.KEY)
     assert (plain.pool, plain.path) == (None, path)
-    assert (pooled.pool, pooled.path, pooled.route) == ("work", path, plain.route)
+    assert (pooled.pool, pooled.path, pooled.route) == ("team", path, plain.route)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_everything_is_denied_without_a_key_but_health_and_the_operators_page() 
         ("HEAD", "/healthz"),
         ("DELETE", "/v1/models"),
         ("post", "/v1/messages"),
-        ("GET", "/work/v1/messages"),
+        ("GET", "/team/v1/messages"),
     ],
 )
 def test_another_method_is_told_from_an_unknown_path(method: str, path: str) -> None:
@@ -90,9 +90,9 @@ def test_another_method_is_told_from_an_unknown_path(method: str, path: str) -> 
         "/v1/messages\n",
         "/x/v1/messages",
         "/other/v1/chat/completions",
-        "/work/healthz",
-        "/work/metrics",
-        "/work/work/v1/messages",
+        "/team/healthz",
+        "/team/metrics",
+        "/team/team/v1/messages",
         "/metrics/",
         "/healthz/../metrics",
         "/v1/messages/../../metrics",
@@ -137,7 +137,7 @@ def test_whose_model_list_is_asked_for(request_head: WireRequest, protocol: str)
         ("/v1/responses", "openai_responses"),
         ("/v1/responses/resp_1/cancel", "openai_responses"),
         ("/v1/messages/batches", "anthropic"),
-        ("/work/v1/messages", "anthropic"),
+        ("/team/v1/messages", "anthropic"),
         ("/v1beta/cachedContents", "gemini"),
         ("/v1beta/models/x:embedContent", "gemini"),
         ("/v1/models/x:predict", "gemini"),

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables of cases, one per line
 from __future__ import annotations
 
 from typing import Any

@@ -117,5 +117,5 @@ def _cooling(state: AccountState, error: UpstreamError, jitter: float) -> float:
 
 def _out(status: Status, state: AccountState, until: float, error: UpstreamError) -> AccountState:
     return AccountState(
-        status=status, until=until, reason=error.info.code or error.info.kind, step=state.step + 1
+        status=status, until=until, reason=error.info.label, step=state.step + 1
     )

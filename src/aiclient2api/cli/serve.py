@@ -9,6 +9,7 @@ import click
 
 from aiclient2api.cli.options import config_option, load_config, warn
 from aiclient2api.config.demo import demo_config, wants_demo
+from aiclient2api.config.load import load
 from aiclient2api.config.model import Config
 
 
@@ -51,7 +52,7 @@ def serve(
         warn(config)
         return run(config, demo=True)
 
-    def read() -> Config:
-        return load_config(path, overrides)
+    def reload() -> Config:
+        return load(path, environ=os.environ, overrides=overrides)
 
-    return run(read(), demo=False, reload=read)
+    return run(load_config(path, overrides), demo=False, reload=reload)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Final
 
 import click
 
@@ -18,6 +21,10 @@ from aiclient2api.server.listen import Listener, ListenSettings
 from aiclient2api.simulator.app import Simulator
 from aiclient2api.simulator.serve import running
 from aiclient2api.simulator.settings import SimulatorSettings
+from aiclient2api.telemetry.log import LibraryLog
+
+_AT_START: Final = ("host", "port", "workers", "drain", "tls")
+"""What a reload cannot change: the listener keeps what it was started with."""
 
 
 def run(config: Config, *, demo: bool, reload: Callable[[], Config] | None = None) -> int:
@@ -40,15 +47,20 @@ async def _serve(config: Config, *, demo: bool, reload: Callable[[], Config] | N
             )
         gateway = Gateway(Runtime(config, ephemeral=demo), reload)
         stack.push_async_callback(gateway.close)
+        libraries = LibraryLog(gateway.runtime.log)
+        logging.getLogger().addHandler(libraries)
+        stack.callback(logging.getLogger().removeHandler, libraries)
         listener = gateway.listener
         listener.on_ready = lambda: click.echo(
             banner(config, listener.port, gateway.runtime.generated_key, demo=demo), nl=False
         )
         try:
             await listener.serve()
-        except SystemExit:
+        except SystemExit as stopped:  # how uvicorn takes the OSError of the address
+            reason = stopped.__context__
+            told = f": {os.strerror(reason.errno)}" if isinstance(reason, OSError) and reason.errno else ""
             raise click.ClickException(
-                f"cannot listen on {config.server.host}:{config.server.port}"
+                f"cannot listen on {config.server.host}:{config.server.port}{told}"
             ) from None
     return 0
 
@@ -86,7 +98,9 @@ class Gateway:
             old.log.event("error", "reload_refused", problems=error.problems)
             return
         self.app.swap(self.runtime.services)
-        self.runtime.log.event("info", "reloaded")
+        new, before = self.runtime.config, old.config.server
+        kept = [f"server.{name}" for name in _AT_START if getattr(new.server, name) != getattr(before, name)]
+        old.log.event("info", "reloaded", warnings=new.warnings, needs_restart=kept)
         task = asyncio.ensure_future(_retire(old))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
@@ -95,13 +109,16 @@ class Gateway:
         """Close upstream connections and write the log's rest."""
         for task in self._retiring:
             task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
         await self.runtime.close()
 
 
 async def _retire(runtime: Runtime) -> None:
     """Close a replaced runtime when its last request is over."""
-    await runtime.services.admission.idle()
-    await runtime.close()
+    try:
+        await runtime.services.admission.idle()
+    finally:
+        await runtime.close()
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, TypeVar, cast
 
 import msgspec
@@ -31,10 +31,15 @@ class AccountReader:
     """Makes accounts of their sections."""
 
     def __init__(
-        self, reader: Reader, registry: ProviderRegistry, providers: Mapping[str, ProviderOptions]
+        self,
+        reader: Reader,
+        registry: ProviderRegistry,
+        protocols: Collection[str],
+        providers: Mapping[str, ProviderOptions],
     ) -> None:
         self._reader = reader
         self._registry = registry
+        self._installed = protocols
         self._providers = providers
 
     def read(self, name: str, data: object) -> AccountConfig | None:
@@ -110,6 +115,9 @@ class AccountReader:
         except ValueError as error:
             self._problem(path, str(error))
             return ()
+        unknown = [name for name in spoken if name not in self._installed and options.protocol in (None, name)]
+        if unknown:
+            self._problem(path, f"{spec.name} speaks {', '.join(unknown)}, which no installed package provides")
         if options.protocol is None:
             return spoken
         if options.protocol not in spoken:

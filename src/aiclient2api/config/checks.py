@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, cast
 
-from aiclient2api.config.model import ClientKey, Document, Server, Store
+from aiclient2api.config.model import ClientKey, Document, Server, Store, Tls
 from aiclient2api.providers.base_url import is_loopback_host
 from aiclient2api.providers.registry import ProviderRegistry
 from aiclient2api.routing.targets import Entry, expand
@@ -54,9 +55,21 @@ def _server(server: Server, has_keys: bool) -> Iterator[str]:
     if not is_loopback_host(server.host) and not has_keys:
         yield f"server.host: {server.host!r} is reachable from outside, so a client key under keys is required"
     if server.tls is not None:
-        for name, path in (("cert", server.tls.cert), ("key", server.tls.key)):
-            if not path.is_file():
-                yield f"server.tls.{name}: no such file: {path}"
+        yield from _tls(server.tls)
+
+
+def _tls(tls: Tls) -> Iterator[str]:
+    missing = [(name, path) for name, path in (("cert", tls.cert), ("key", tls.key)) if not path.is_file()]
+    for name, path in missing:
+        yield f"server.tls.{name}: no such file: {path}"
+    if missing:
+        return
+    try:
+        # a password, so that OpenSSL does not ask the terminal for the one of an encrypted key
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert, tls.key, password="")
+    except OSError as error:  # also what OpenSSL raises for a file without certificates
+        reason = getattr(error, "reason", None) or error.strerror or "not PEM"
+        yield f"server.tls: this certificate and this key cannot be used: {reason}"
 
 
 def _store(store: Store) -> Iterator[str]:

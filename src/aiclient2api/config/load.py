@@ -12,6 +12,7 @@ from aiclient2api.config.reading import Reader
 from aiclient2api.config.secrets import SecretSource
 from aiclient2api.config.sources import find_file, merge, overlay, read_file
 from aiclient2api.errors import ConfigError
+from aiclient2api.protocols.registry import converters
 from aiclient2api.providers.base import ProviderSpec
 from aiclient2api.providers.registry import ProviderRegistry
 from aiclient2api.routing.table import Member, RouteTable
@@ -99,6 +100,7 @@ def _first_set(spec: ProviderSpec, environ: Mapping[str, str]) -> str | None:
 
 
 def _accounts(document: Document, reader: Reader, registry: ProviderRegistry) -> dict[str, AccountConfig]:
-    accounts = AccountReader(reader, registry, document.providers)
+    protocols = {converter.name for converter in converters()}
+    accounts = AccountReader(reader, registry, protocols, document.providers)
     read = {name: accounts.read(name, data) for name, data in document.accounts.items()}
     return {name: account for name, account in read.items() if account is not None}

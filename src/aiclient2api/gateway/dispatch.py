@@ -154,7 +154,7 @@ class Dispatcher:
             opened = await self._attempts.run(lease, self._converters[protocol], conversion, content_type)
             attempt.outcome = "ok"
         except UpstreamError as error:
-            attempt.outcome = error.info.code or error.info.kind
+            attempt.outcome = error.info.label
             raise
         except ClientError:
             attempt.outcome = "refused"

@@ -211,7 +211,8 @@ class PivotConversion:
         decoder, sealing = self.upstream.stream_decoder(), self._sealing()
         if not self._wants_stream:
             return FoldingStream(decoder, self._names, sealing, self)
-        return PivotStream(decoder, self._names, sealing, self._client.stream_encoder(self._asked))
+        encoder = self._client.stream_encoder(self._asked)
+        return PivotStream(decoder, self._names, sealing, encoder, self.losses)
 
     def whole(self, response: WireResponse) -> Answer:
         """An upstream's unary answer, by way of the same events as a stream."""
@@ -273,25 +274,42 @@ class _EventStream:
 
 
 class PivotStream(_EventStream):
-    """An upstream's frames to the client's stream."""
+    """An upstream's frames to the client's stream; at its end the answer's own losses are added to `losses`."""
 
     def __init__(
-        self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream, encoder: StreamEncoder
+        self,
+        decoder: StreamDecoder,
+        names: ToolNames,
+        sealing: SealingStream,
+        encoder: StreamEncoder,
+        losses: list[Loss],
     ) -> None:
         super().__init__(decoder, names, sealing)
         self._encoder = encoder
+        self._losses = losses
 
     def feed(self, frame: Frame) -> bytes:
         """See AnswerStream."""
-        return b"".join([self._encoder.feed(event) for event in self._events(self._decoder.feed(frame))])
+        return self._encode(self._decoder.feed(frame))
 
     def close(self) -> bytes:
         """See AnswerStream."""
-        return b"".join([self._encoder.feed(event) for event in self._events(self._decoder.close())])
+        return self._encode(self._decoder.close())
 
     def fail(self, error: ErrorInfo) -> bytes:
         """See AnswerStream."""
+        self._report()
         return self._encoder.fail(error)
+
+    def _encode(self, events: list[StreamEvent]) -> bytes:
+        was_over = self.ended
+        out = b"".join([self._encoder.feed(event) for event in self._events(events)])
+        if self.ended and not was_over:
+            self._report()
+        return out
+
+    def _report(self) -> None:
+        self._losses.extend((*self._sealing.losses, *self._encoder.losses))
 
     def ping(self) -> bytes:
         """See AnswerStream."""

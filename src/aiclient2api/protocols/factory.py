@@ -48,9 +48,7 @@ class ConverterFactory:
         if inbound.converter.name != upstream:
             return PivotConversion(inbound, self._converters[upstream], target, self._system, self._carrier)
         if inbound.peek.operation == "embed":
-            return RelayConversion(
-                inbound, target, None
-            )  # no conversation, so no system text and no thoughts
+            return RelayConversion(inbound, target, None)  # no conversation, so nothing to add or put back
         if inbound.has_envelopes:
             return PatchConversion(inbound, target, self._system, self._carrier)
         return RelayConversion(inbound, target, self._system)

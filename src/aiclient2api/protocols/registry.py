@@ -21,16 +21,19 @@ def converters() -> Sequence[Converter]:
     found = {converter.name: converter for converter in BUILTIN}
     problems: list[str] = []
     for point in entry_points(group=GROUP):
+        where = f"protocol plug-in {point.name!r} ({point.value})"
         try:
-            converter = cast(Converter, point.load())
-            name = converter.name
-        except Exception as error:
-            problems.append(f"entry point {GROUP}:{point.name}: {type(error).__name__}: {error}")
+            loaded: object = point.load()
+        except Exception as error:  # a third party's import may fail in any way
+            problems.append(f"{where} cannot be loaded: {error!r}")
             continue
-        if name in found:
-            problems.append(f"entry point {GROUP}:{point.name}: the protocol {name!r} exists already")
-            continue
-        found[name] = converter
+        name: object = getattr(loaded, "name", None)
+        if not isinstance(name, str):
+            problems.append(f"{where} is not a Converter instance")
+        elif name in found:
+            problems.append(f"{where}: the protocol {name!r} exists already")
+        else:
+            found[name] = cast(Converter, loaded)
     if problems:
         raise ConfigError(problems)
     return list(found.values())

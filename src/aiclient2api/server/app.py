@@ -39,6 +39,8 @@ from aiclient2api.wire.http import WireRequest, WireResponse
 
 BODY_SECONDS = 120.0
 LOOPBACK = ("127.", "::1", "::ffff:127.")
+FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
+"""Headers by which a proxy on this machine tells that somebody else is asking."""
 TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
 
 
@@ -122,7 +124,8 @@ class _Request:
         await send_whole(self._send, _json(200 if is_fine else 503, body))
 
     async def _metrics(self) -> None:
-        if not self._peer.startswith(LOOPBACK) or self._head.header("x-forwarded-for"):
+        is_forwarded = any(self._head.header(name) for name in FORWARDED)
+        if is_forwarded or not self._peer.startswith(LOOPBACK):
             try:
                 self._services.keys.identify(extract_key(self._head))
             except ClientError as error:
@@ -229,7 +232,7 @@ class _Request:
         await send_whole(self._send, response, report_headers(exchange))
 
     async def _tell(self, info: ErrorInfo, exchange: Exchange) -> None:
-        exchange.error = info.code or info.kind
+        exchange.error = info.label
         if self._has_begun:
             return
         protocol = self._services.converters[exchange.protocol]

@@ -65,11 +65,16 @@ class Listener(uvicorn.Server):
         self.on_reload: Callable[[], None] | None = None
 
     def _quiet_library(self) -> None:
-        """Its messages go to our log; that a broken stream was ended on purpose is no news."""
+        """Its messages go to our log, but for two: a stream that we broke off, and an address that is taken."""
         logger = logging.getLogger("uvicorn.error")
         logger.handlers = [LibraryLog(self._log)]
         logger.propagate = False
-        logger.addFilter(lambda record: "without completing response" not in record.getMessage())
+        logger.addFilter(
+            lambda record: (
+                not isinstance(record.msg, OSError)
+                and "without completing response" not in record.getMessage()
+            )
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn; then say that we are ready."""
@@ -81,8 +86,8 @@ class Listener(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains, the second stops at once."""
+        self.force_exit = self.should_exit
         self.drain()
-        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -50,7 +50,7 @@ async def _break_off(
     live: Live, exchange: Exchange, send: Send, error: GatewayError, blame: UpstreamError | None
 ) -> None:
     exchange.outcome = "cut"
-    exchange.error = error.info.code or error.info.kind
+    exchange.error = error.info.label
     live.abort(blame)
     try:
         async with asyncio.timeout(1.0):

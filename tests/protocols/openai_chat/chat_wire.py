@@ -19,7 +19,7 @@ from aiclient2api.ir.events import (
     StreamEvent,
 )
 from aiclient2api.ir.fold import unfold
-from aiclient2api.ir.parts import Part
+from aiclient2api.ir.parts import Inline, Media, Part
 from aiclient2api.ir.request import ModelRequest, Turn
 from aiclient2api.ir.response import Candidate, Finish, ModelResponse
 from aiclient2api.protocols.openai_chat import OpenAIChatConverter
@@ -34,6 +34,7 @@ RECORDED = (
     Path(os.environ.get("AICLIENT2API_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "recorded"
 )
 ENVELOPE = "Z3ctY2FycnkxAAAA"
+PNG = Media(kind="image", source=Inline("image/png", "iVBO"))
 
 
 def wire(body: object, path: str = "/v1/chat/completions") -> WireRequest:
@@ -66,8 +67,17 @@ def foreign(*turns: Turn, **members: Any) -> ModelRequest:
     return ModelRequest(protocol="anthropic", model=members.pop("model", "m"), turns=list(turns), **members)
 
 
+def user(*parts: Part) -> Turn:
+    return Turn(role="user", parts=list(parts))
+
+
 def assistant(*parts: Part) -> Turn:
     return Turn(role="assistant", parts=list(parts))
+
+
+def sent(*turns: Turn, profile: ModelProfile = DEFAULT_PROFILE, **members: Any) -> list[Any]:
+    """The messages that foreign turns become."""
+    return encode(foreign(*turns, **members), profile)["messages"]
 
 
 def answer(*parts: Part, finish: Finish | None = None, **members: Any) -> ModelResponse:

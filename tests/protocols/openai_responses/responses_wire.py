@@ -20,7 +20,7 @@ from aiclient2api.ir.events import (
     ResponseStart,
     StreamEvent,
 )
-from aiclient2api.ir.parts import Part
+from aiclient2api.ir.parts import Part, Text
 from aiclient2api.ir.request import ModelRequest, Turn
 from aiclient2api.ir.response import Candidate, Finish, ModelResponse, Usage
 from aiclient2api.protocols.openai_responses import OpenAIResponsesConverter
@@ -33,6 +33,9 @@ CONVERTER = OpenAIResponsesConverter()
 RECORDED = (
     Path(os.environ.get("AICLIENT2API_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "recorded"
 )
+USER = Turn(role="user", parts=[Text(text="hi")])
+HI = {"role": "user", "content": [{"type": "input_text", "text": "hi"}]}
+BASE = {"model": "m", "store": False, "include": ["reasoning.encrypted_content"]}
 
 
 def wire(body: object) -> WireRequest:

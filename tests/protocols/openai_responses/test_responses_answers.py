@@ -72,7 +72,13 @@ def test_answer_repeats_the_request_and_tells_the_truth_about_storage() -> None:
     assert Response.model_validate(body)
     assert body["instructions"] == "be brief"
     assert body["tools"] == [
-        {"type": "function", "name": "f", "description": None, "parameters": {"type": "object"}, "strict": True},
+        {
+            "type": "function",
+            "name": "f",
+            "description": None,
+            "parameters": {"type": "object"},
+            "strict": True,
+        },
         {"type": "custom", "name": "sql"},
     ]
     assert body["tool_choice"] == {"type": "function", "name": "f"}

@@ -29,7 +29,7 @@ from aiclient2api.protocols.anthropic.response import message_id
 from aiclient2api.protocols.anthropic.schema import NAME
 from aiclient2api.protocols.anthropic.stream_blocks import BlockWriter, block_writer
 from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING, one_line
-from aiclient2api.protocols.anthropic.usage import encode_usage
+from aiclient2api.protocols.anthropic.usage import encode_final_usage, encode_usage
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire.sse import encode_event
 
@@ -124,15 +124,9 @@ class MessageStreamEncoder:
         return b"".join([self._part(event) for event in held])
 
     def _end(self, event: ResponseEnd) -> bytes:
-        delta = encode_finish(event.blocked or self._finish)
         message: dict[str, object] = {
             "type": "message_delta",
-            "delta": delta,
-            "usage": self._final_usage(event.tier),
+            "delta": encode_finish(event.blocked or self._finish),
+            "usage": encode_final_usage(self._usage),
         }
         return encode_event(one_line(message), "message_delta") + MESSAGE_STOP
-
-    def _final_usage(self, tier: str | None) -> dict[str, object]:
-        if self._usage is None:
-            return {"output_tokens": 0}
-        return encode_usage(self._usage, tier)

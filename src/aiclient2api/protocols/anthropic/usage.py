@@ -68,6 +68,15 @@ def encode_usage(usage: Usage | None, tier: str | None = None) -> dict[str, obje
     return {**wire, **kept(usage)}
 
 
+def encode_final_usage(usage: Usage | None) -> dict[str, object]:
+    """The counts of `message_delta`, where neither the tier nor the kind of cache write has a place."""
+    if usage is None:
+        return {"output_tokens": 0}
+    wire = encode_usage(usage)
+    wire.pop("cache_creation", None)
+    return wire
+
+
 class UsageTally:
     """The counts of a stream: `message_delta` repeats and corrects those of `message_start`."""
 

@@ -11,7 +11,7 @@ from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import Part, Reasoning, Shape, Text, ToolCall, ToolResult
 from aiclient2api.ir.request import Role, Turn
 from aiclient2api.protocols import ids
-from aiclient2api.protocols.gemini.fields import elements, fields, keep
+from aiclient2api.protocols.gemini.fields import SILENT, elements, fields, keep
 from aiclient2api.protocols.gemini.part_decoder import decode_part
 from aiclient2api.wire.json import Members
 
@@ -19,9 +19,13 @@ _ROLES: dict[str, Role] = {"user": "user", "function": "user", "tool": "user", "
 
 
 def decode_system(content: Members) -> Turn:
-    """The system instruction as a turn."""
+    """The system instruction as a turn. Google reads no role there, but its SDK sends one: no loss without it."""
+    role = content.raw("role")
     parts = [decode_part(raw, path) for raw, path in elements(content, "parts")]
-    return Turn(role="system", parts=parts, ext=keep(content))
+    ext = keep(content)
+    if role is not None:
+        ext = {**(ext or {}), SILENT: {"role": role}}
+    return Turn(role="system", parts=parts, ext=ext)
 
 
 class ContentsDecoder:

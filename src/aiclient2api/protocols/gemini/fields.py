@@ -9,8 +9,12 @@ from msgspec import Raw
 
 from aiclient2api.ir.parts import Ext, Node
 from aiclient2api.protocols.gemini.schema import PROTOCOL
+from aiclient2api.protocols.report import ECHO_SUFFIX
 from aiclient2api.wire import json
 from aiclient2api.wire.json import NULL, Members
+
+SILENT = f"{PROTOCOL}{ECHO_SUFFIX}"
+"""The `ext` namespace of members that mean nothing: other protocols lose nothing without them."""
 
 _UNDERSCORE = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
 
@@ -71,7 +75,7 @@ def given(raw: Raw) -> bool:
 
 def kept(node: Node) -> dict[str, Raw]:
     """A node's own members that the IR has no field for."""
-    return node.ext.get(PROTOCOL, {}) if node.ext else {}
+    return {**node.ext.get(PROTOCOL, {}), **node.ext.get(SILENT, {})} if node.ext else {}
 
 
 def restore(wire: dict[str, object], node: Node, nested: str | None = None) -> dict[str, object]:

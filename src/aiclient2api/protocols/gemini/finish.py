@@ -18,9 +18,9 @@ _DECLINED = ("refusal", "content_filter")
 
 
 def decode_finish(reason: str | None, message: str | None, ext: Ext | None, *, has_calls: bool) -> Finish:
-    """Google says STOP for tool calls too; any other reason wins over the presence of a call."""
+    """Google says STOP for tool calls too, imitations say a word of their own; other reasons win over a call."""
     found = FINISH.get(reason or "", "unknown")
-    if found == "stop" and has_calls:
+    if has_calls and (found == "stop" or (found == "unknown" and reason)):
         found = "tool_use"
     return Finish(reason=found, raw=reason, explanation=message, ext=ext)
 

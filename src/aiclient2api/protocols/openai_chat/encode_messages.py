@@ -187,6 +187,7 @@ class _MessagesEncoder:
         ranks = [
             0 if isinstance(part, Reasoning) else 2 if isinstance(part, ToolCall) else 1
             for part in turn.parts
+            if not isinstance(part, Text) or part.text  # Gemini streams end with an empty text
         ]
         if ranks != sorted(ranks):
             self._target.report.approximated("part.order", path)

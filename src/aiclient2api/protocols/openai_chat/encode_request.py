@@ -242,7 +242,6 @@ def _state(request: ModelRequest, target: Target) -> Wire:
     state, report = request.state, target.report
     if state is None:
         return {}
-    report.foreign_ext(state, "state")
     if state.previous_id is not None or state.conversation is not None:
         raise Unrepresentable("a stored conversation cannot be continued on a Chat upstream: send its items")
     if state.background:

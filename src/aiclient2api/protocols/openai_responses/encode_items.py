@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from msgspec import Raw
 
@@ -178,12 +178,22 @@ def _assistant_message(run: list[tuple[str, _MessagePart]], scope: Scope) -> dic
     elif first.shape & Shape.CONTENT_NULL and scope.own:
         body["content"] = []
     else:
-        body["content"] = [
+        content: list[object] = [
             part.raw if isinstance(part, Native) else encode_output(part, scope, at) for at, part in run
         ]
+        body["content"] = content if scope.own else _plain(content)
     phase = next((part.phase for _, part in run if isinstance(part, Text) and part.phase), None)
     unknown = first.ext.get(NAME, {}).get(MESSAGE_MEMBERS) if first.ext else None
     return body | compact({"phase": phase}) | (json.decode(unknown, dict[str, Raw]) if unknown else {})
+
+
+def _plain(content: list[object]) -> object:
+    """A single text as a string: by the official type, a list of output parts is for messages that have an id."""
+    match content:
+        case [{"type": "output_text", "text": text, **others}] if not others:
+            return cast(object, text)
+        case _:
+            return content
 
 
 def _assistant_item(part: Part, scope: Scope, path: str) -> list[object]:
@@ -198,7 +208,7 @@ def _assistant_item(part: Part, scope: Scope, path: str) -> list[object]:
             return [part.raw]
         case HostedCall() if part.shadow:
             scope.report.emulated("tool.hosted", path, part.wire_type)
-            return [{"role": "assistant", "content": [{"type": "output_text", "text": part.shadow}]}]
+            return [{"role": "assistant", "content": part.shadow}]
         case HostedCall() | Native():
             scope.report.dropped("tool.hosted", path, part.wire_type)
         case Control():
