@@ -82,7 +82,9 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "aiclient2api", *arguments]
 
 
-def run(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command that ends by itself."""
     return subprocess.run(
         command(*arguments),
@@ -105,7 +107,10 @@ def write_config(folder: Path, sections: Mapping[str, Any]) -> Path:
 
 @contextmanager
 def serving_program(
-    folder: Path, sections: Mapping[str, Any] | None, *arguments: str, environ: Mapping[str, str] | None = None
+    folder: Path,
+    sections: Mapping[str, Any] | None,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[Program]:
     """The gateway with a configuration, or without any (`sections` None), until the block ends."""
     config = folder / "gateway.yaml" if sections is None else write_config(folder, sections)

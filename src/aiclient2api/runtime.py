@@ -97,7 +97,6 @@ class Runtime:
             new_id=_request_id,
             metrics=self.metrics.text,
             body_limit=config.limits.body,
-            stream_seconds=max((limits.total_stream for limits in timeouts.values()), default=3600.0),
             cors=config.server.cors,
             strict=config.policy.strict,
         )

@@ -13,12 +13,14 @@ from aiclient2api.providers.credentials import Secret
 from aiclient2api.providers.openai import OpenAISettings
 from aiclient2api.providers.registry import ProviderRegistry
 
+PROTOCOLS = ("openai_chat", "openai_responses", "anthropic", "gemini")
+
 
 def _read(
     data: object, name: str = "a", providers: dict[str, ProviderOptions] | None = None
 ) -> tuple[AccountConfig | None, list[str]]:
     reader = Reader(SecretSource({}, Path()))
-    account = AccountReader(reader, ProviderRegistry.installed(), providers or {}).read(name, data)
+    account = AccountReader(reader, ProviderRegistry.installed(), PROTOCOLS, providers or {}).read(name, data)
     return account, reader.problems
 
 

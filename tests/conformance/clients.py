@@ -31,12 +31,8 @@ class Sdks:
     def __init__(self, url: str, key: str) -> None:
         self.tape = Tape()
         self._http = httpx2.Client(transport=self.tape)
-        self.openai = openai.OpenAI(
-            base_url=f"{url}/v1", api_key=key, max_retries=0, http_client=self._http
-        )
-        self.anthropic = anthropic.Anthropic(
-            base_url=url, api_key=key, max_retries=0, http_client=self._http
-        )
+        self.openai = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, http_client=self._http)
+        self.anthropic = anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, http_client=self._http)
         self.google = genai.Client(
             api_key=key, http_options=google.HttpOptions(base_url=url, httpx_client=self._http)
         )
@@ -138,7 +134,10 @@ class ChatSession:
         choice = done.choices[0]
         message = choice.message
         # the helper's own additions are not members of a message
-        parsed: Any = {"parsed": True, "tool_calls": {"__all__": {"index": True, "function": {"parsed_arguments"}}}}
+        parsed: Any = {
+            "parsed": True,
+            "tool_calls": {"__all__": {"index": True, "function": {"parsed_arguments"}}},
+        }
         self._messages.append(message.model_dump(exclude_unset=True, exclude=parsed) if stream else message)
         items = [_thought((message.model_extra or {}).get("reasoning_content") or "")]
         items.append(_said(message.content or ""))
@@ -233,9 +232,7 @@ class MessagesSession:
             block: Any = {"type": "text", "text": wishes.system, "cache_control": {"type": "ephemeral"}}
             self._asked["system"] = [block]
         if wishes.tools:
-            self._asked["tools"] = [
-                {"name": tool.name, "input_schema": tool.schema} for tool in wishes.tools
-            ]
+            self._asked["tools"] = [{"name": tool.name, "input_schema": tool.schema} for tool in wishes.tools]
         output: dict[str, Any] = {}
         if wishes.thinking:
             self._asked["thinking"] = {"type": "adaptive"}
@@ -299,9 +296,7 @@ class GeminiSession:
         if wishes.system is not None:
             asked["system_instruction"] = wishes.system
         if wishes.tools:
-            declared = [
-                {"name": tool.name, "parameters_json_schema": tool.schema} for tool in wishes.tools
-            ]
+            declared = [{"name": tool.name, "parameters_json_schema": tool.schema} for tool in wishes.tools]
             asked["tools"] = [{"function_declarations": declared}]
         if wishes.thinking:
             asked["thinking_config"] = {"include_thoughts": True, "thinking_level": "HIGH"}

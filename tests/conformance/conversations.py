@@ -122,7 +122,9 @@ def _structured(bench: Bench, cell: Cell) -> Talk:
 
 def _length(bench: Bench, cell: Cell) -> Talk:
     talk = Talk(bench, cell, Wishes(max_tokens=16))
-    talk.user("one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen")
+    talk.user(
+        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+    )
     assert talk.ask().shown.text.endswith("thirteen fourteen")
     return talk
 

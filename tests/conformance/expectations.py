@@ -183,7 +183,11 @@ def counts(upstream: str, usage: dict[str, int]) -> Counts:
     match upstream:
         case "openai_chat":
             return Counts(
-                usage["prompt"], usage["cached"], usage["cache_write"], usage["completion"], usage["reasoning"]
+                usage["prompt"],
+                usage["cached"],
+                usage["cache_write"],
+                usage["completion"],
+                usage["reasoning"],
             )
         case "openai_responses":
             return Counts(
@@ -191,9 +195,7 @@ def counts(upstream: str, usage: dict[str, int]) -> Counts:
             )
         case "anthropic":
             read, write = usage["cache_read"], usage["cache_write"]
-            return Counts(
-                usage["input"] + read + write, read, write, usage["output"], usage["thinking"]
-            )
+            return Counts(usage["input"] + read + write, read, write, usage["output"], usage["thinking"])
         case _:
             output = usage["candidates"] + usage["thoughts"]
             return Counts(usage["prompt"], usage["cached"], 0, output, usage["thoughts"])

@@ -60,8 +60,9 @@ def _responses(tree: Any, path: str, query: str) -> Request:
     assert path.endswith("/responses")
     system = [tree["instructions"]] if tree.get("instructions") else []
     items: list[Item] = []
-    given = tree["input"]
-    for item in [{"role": "user", "content": given}] if isinstance(given, str) else given:
+    given: Any = tree["input"]
+    messages: list[Any] = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    for item in messages:
         match item.get("type", "message"):
             case "message":
                 if item["role"] in ("system", "developer"):

@@ -165,7 +165,9 @@ def sdk_problems(protocol: str, body: bytes) -> list[str]:
 def _extras(value: Any, protocol: str, path: str = "$") -> list[str]:
     if isinstance(value, list):
         items: list[Any] = value
-        return [one for index, item in enumerate(items) for one in _extras(item, protocol, f"{path}[{index}]")]
+        return [
+            one for index, item in enumerate(items) for one in _extras(item, protocol, f"{path}[{index}]")
+        ]
     if not isinstance(value, BaseModel):
         return []
     found = [f"{path}.{name}" for name in (value.model_extra or {}) if name not in EXTENSIONS[protocol]]

@@ -208,4 +208,6 @@ def _plain(tree: Any) -> Any:
         return {name: _plain(members[name]) for name in sorted(members)}
     if isinstance(tree, list):
         return [_plain(one) for one in cast("list[Any]", tree)]
-    return Decimal(tree).normalize() if isinstance(tree, int | Decimal) and not isinstance(tree, bool) else tree
+    return (
+        Decimal(tree).normalize() if isinstance(tree, int | Decimal) and not isinstance(tree, bool) else tree
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,24 @@ from aiclient2api.cli.main import COMMANDS, cli
 from aiclient2api.config.load import build
 from aiclient2api.config.model import AccountOptions, Document, Timeouts
 from aiclient2api.config.units import Duration, Size
+from aiclient2api.errors import (
+    BadRequest,
+    Busy,
+    ClientTimeout,
+    CredentialsRejected,
+    ErrorInfo,
+    Forbidden,
+    MethodNotAllowed,
+    NoCapacity,
+    QuotaExhausted,
+    RateLimited,
+    TimedOut,
+    TooLarge,
+    Unauthenticated,
+    UnknownModel,
+    Unrepresentable,
+    UpstreamFailed,
+)
 from aiclient2api.protocols.registry import converters
 from aiclient2api.providers.base import ProviderSpec
 from aiclient2api.providers.builtin import BUILTIN
@@ -50,17 +69,13 @@ def keys(type_: type[Struct], path: str = "") -> Iterator[tuple[str, FieldInfo]]
 
 
 SECTIONS: dict[str, type[Struct]] = {
-    field.encode_name: AccountOptions if field.encode_name == "accounts" else inner
-    for field in msgspec.structs.fields(Document)
-    if (inner := struct_in(field.type)) is not None or field.encode_name == "accounts"
+    field.encode_name: struct_in(field.type) or AccountOptions for field in msgspec.structs.fields(Document)
 }
-"""The heading of each section, and its struct."""
-KEYS = [(name, key, field) for name, type_ in SECTIONS.items() for key, field in keys(type_)]
-KEYS += [("providers", field.encode_name, field) for field in msgspec.structs.fields(Timeouts)]
-
-
-def test_the_sections_are_those_of_the_file() -> None:
-    assert set(SECTIONS) == {field.encode_name for field in msgspec.structs.fields(Document)}
+"""The heading of each section, and its struct; accounts are the one that is read later."""
+KEYS = [
+    *((name, key, field) for name, type_ in SECTIONS.items() for key, field in keys(type_)),
+    *(("providers", field.encode_name, field) for field in msgspec.structs.fields(Timeouts)),
+]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +232,49 @@ def test_every_field_of_the_request_line_is_documented() -> None:
     fields = re.findall(r"^            (\w+)=", line, re.MULTILINE)
     assert len(fields) > 15
     assert set(fields) <= set(code(section(OPERATIONS, "Log")))
+
+
+ERRORS: dict[str, ErrorInfo] = {
+    "bad request": BadRequest().info,
+    "content that cannot be converted": Unrepresentable().info,
+    "context too long": ErrorInfo(kind="context_length", message="m"),
+    "blocked by a policy": ErrorInfo(kind="content_policy", message="m"),
+    "client key missing or unknown": Unauthenticated().info,
+    "model not allowed to the key": Forbidden().info,
+    "unknown model or path": UnknownModel().info,
+    "wrong method": MethodNotAllowed().info,
+    "body too slow": ClientTimeout().info,
+    "body too large": TooLarge().info,
+    "rate limit, all cooling": RateLimited().info,
+    "upstream quota spent": QuotaExhausted().info,
+    "gateway's own fault": ErrorInfo(kind="internal", code="internal_error", message="m"),
+    "upstream failed": UpstreamFailed().info,
+    "upstream refused our credentials": CredentialsRejected().info,
+    "nobody may serve, stopping": NoCapacity().info,
+    "overloaded, at the gateway's limit": Busy().info,
+    "upstream too slow": TimedOut().info,
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_the_error_table_is_what_clients_get(kind: str) -> None:
+    row = next(row for row in rows(section(OPERATIONS, "Errors")) if row[0] == kind)
+    for cell, protocol in zip(row[1:], ("openai_chat", "anthropic", "gemini"), strict=True):
+        answer = next(each for each in converters() if each.name == protocol).encode_error(ERRORS[kind])
+        error = json.loads(answer.body)["error"]
+        words = [error["status"]] if protocol == "gemini" else [error["type"]]
+        words += [error["code"]] if protocol == "openai_chat" and error["code"] else []
+        assert cell.startswith(f"{answer.status} ")
+        assert set(words) <= set(code(cell)), words
+        assert len(code(cell)) == len(words) or kind in (
+            "unknown model or path",
+            "nobody may serve, stopping",
+            "context too long",
+        )
+
+
+def test_every_kind_of_table_row_is_checked() -> None:
+    assert set(ERRORS) == {row[0] for row in rows(section(OPERATIONS, "Errors"))[1:]}
 
 
 # ---- protocols

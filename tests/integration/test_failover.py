@@ -17,7 +17,7 @@ ACCOUNTS = ("account-a", "account-b")
 
 
 def two_claude_accounts(url: str) -> Sections:
-    account = {"provider": "anthropic_compatible", "base_url": url, "timeouts": {"headers": "300ms"}}
+    account = {"provider": "anthropic_compatible", "base_url": url, "timeouts": {"headers": "1s"}}
     return {
         "accounts": {name: {**account, "pool": "claude", "api_key": name} for name in ACCOUNTS},
         "models": {"m": {"targets": ["claude/claude-x"]}},
@@ -68,7 +68,7 @@ FAULTS = {
     "502 html": Fault(status=502, html=True),
     "529": Fault(status=529),
     "reset": Fault(reset=True),
-    "time-out": Fault(delay=5),
+    "time-out": Fault(delay=20),
     "html with status 200": Fault(html=True),
     "empty body": Fault(empty=True),
     "cut before content": Fault(cut_after_events=1),

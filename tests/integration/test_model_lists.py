@@ -12,8 +12,9 @@ import pytest
 from google import genai
 
 from aiclient2api.simulator.app import Simulator
-from aiclient2api.simulator.scenario import Fault, Rule
+from aiclient2api.simulator.scenario import Fault, Match, Rule
 from tests.harness import KEY, Sections, Stack, four_pools, simulated
+from tests.program import until
 
 LISTED = ["gpt-simulated", "claude-simulated", "gemini-3-simulated", "embedding-simulated"]
 """What the simulator lists."""
@@ -185,3 +186,14 @@ def test_an_upstream_without_a_list_does_not_hide_the_others() -> None:
             "healthy"
         }
         assert [request.path for request in simulator.requests] == ["/v1/models"]
+
+
+def test_the_upstream_is_closed_when_the_client_does_not_wait_for_its_list() -> None:
+    with simulated(four_pools) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(delay=30), match=Match(key="upstream-claude-1")))
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(f"{stack.url}/claude/v1/models", headers={"x-api-key": KEY}, timeout=0.2)
+
+        until(lambda: simulator.closed_early == 1)
+        until(lambda: stack.runtime.services.admission.inflight == 0)
+        assert stack.runtime.metrics.inflight == 0

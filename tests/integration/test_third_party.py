@@ -24,7 +24,11 @@ def pip(*arguments: str) -> None:
     common = ["--disable-pip-version-check", "--no-cache-dir", "--no-index", "--no-deps", "--quiet"]
     command, *rest = arguments
     done = subprocess.run(
-        [sys.executable, "-m", "pip", command, *common, *rest], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "pip", command, *common, *rest],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -46,7 +50,12 @@ def sections(url: str) -> dict[str, Any]:
         "keys": [{"name": "me", "key": KEY}],
         "accounts": {
             "theirs": {"provider": "acme", "token": "secret-7", "address": url},
-            "ours": {"provider": "openai_compatible", "base_url": f"{url}/v1", "api_key": "k", "pool": "chat"},
+            "ours": {
+                "provider": "openai_compatible",
+                "base_url": f"{url}/v1",
+                "api_key": "k",
+                "pool": "chat",
+            },
         },
     }
 
@@ -92,7 +101,11 @@ def test_its_protocol_is_streamed(gateway: tuple[Program, Simulator]) -> None:
 def test_mistakes_are_told_in_its_protocol(gateway: tuple[Program, Simulator]) -> None:
     program, _ = gateway
 
-    malformed, unknown, refused = ask(program, prompt=5), ask(program, model="nobody", prompt="x"), ask(program, key="no", model="m")
+    malformed, unknown, refused = (
+        ask(program, prompt=5),
+        ask(program, model="nobody", prompt="x"),
+        ask(program, key="no", model="m"),
+    )
 
     assert (malformed.status_code, unknown.status_code, refused.status_code) == (400, 404, 401)
     for answer in (malformed, unknown, refused):
@@ -112,7 +125,9 @@ def test_its_provider_serves_the_built_in_protocols(gateway: tuple[Program, Simu
 
 def test_the_command_line_knows_both(installed: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, sections("http://127.0.0.1:1"))
-    checked = run(tmp_path, "check", "--config", str(config), "--json", environ={"PYTHONPATH": str(installed)})
+    checked = run(
+        tmp_path, "check", "--config", str(config), "--json", environ={"PYTHONPATH": str(installed)}
+    )
     without = run(tmp_path, "check", "--config", str(config))
 
     assert checked.returncode == 0, checked.stderr
@@ -143,7 +158,9 @@ BROKEN = [
         id="providers",
     ),
     pytest.param(
-        {"protocols": "gone = plug_in:NOTHING\nwrong = plug_in:NUMBER\nkind = plug_in:Converter\ntwice = plug_in:TWICE"},
+        {
+            "protocols": "gone = plug_in:NOTHING\nwrong = plug_in:NUMBER\nkind = plug_in:Converter\ntwice = plug_in:TWICE"
+        },
         [
             "protocol plug-in 'gone' (plug_in:NOTHING) cannot be loaded: AttributeError(\"module 'plug_in' has no attribute 'NOTHING'\")",
             "protocol plug-in 'wrong' (plug_in:NUMBER) is not a Converter instance",
@@ -168,7 +185,13 @@ def test_broken_ones_stop_the_start_and_are_all_named(
     environ = plug_in(tmp_path, CODE, **entry_points)
     account = {"provider": "anthropic", "api_key": "k"}
 
-    ended = run(tmp_path, command, "--config", str(write_config(tmp_path, {"accounts": {"a": account}})), environ=environ)
+    ended = run(
+        tmp_path,
+        command,
+        "--config",
+        str(write_config(tmp_path, {"accounts": {"a": account}})),
+        environ=environ,
+    )
 
     assert ended.returncode == (2 if command == "serve" else 1)
     assert ended.stderr.splitlines() == [f"error: {problem}" for problem in problems]
@@ -189,7 +212,13 @@ SPEC = ProviderSpec("telegraph", Settings, lambda settings: Provider())
 """
     environ = plug_in(tmp_path, code, providers="telegraph = plug_in:SPEC")
 
-    ended = run(tmp_path, "serve", "--config", str(write_config(tmp_path, {"accounts": {"a": {"provider": "telegraph"}}})), environ=environ)
+    ended = run(
+        tmp_path,
+        "serve",
+        "--config",
+        str(write_config(tmp_path, {"accounts": {"a": {"provider": "telegraph"}}})),
+        environ=environ,
+    )
 
     assert ended.returncode == 2
     assert ended.stderr == "error: accounts.a: telegraph speaks morse, which no installed package provides\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, NamedTuple
 
 from google import genai
@@ -135,7 +136,8 @@ class Callers(NamedTuple):
 @contextmanager
 def callers(stack: Stack) -> Iterator[Callers]:
     """SDKs that talk to a gateway."""
-    both = Callers(Sdks(stack.url, stack.key), Sdks(stack.url, stack.key))
+    current = Sdks(stack.url, stack.key)
+    both = Callers(current, copy(current))
     both.v1beta.google = genai.Client(
         api_key=stack.key, http_options=google.HttpOptions(base_url=stack.url, api_version="v1beta")
     )
@@ -143,8 +145,7 @@ def callers(stack: Stack) -> Iterator[Callers]:
         yield both
     finally:
         both.v1beta.google.close()
-        for sdks in both:
-            sdks.close()
+        current.close()
 
 
 def hold(conversation: Conversation, protocol: str, sdks: Sdks, model: str, *, stream: bool) -> list[Answer]:

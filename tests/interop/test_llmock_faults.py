@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from llmock.chaos import StreamChaos
 from llmock.testing import LLMockServer
 
 from tests.conformance.clients import session
@@ -31,6 +32,8 @@ def bases(url: str) -> tuple[str, str, str]:
 @pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[Mock, Mock]]:
     with LLMockServer() as one, LLMockServer() as other, httpx2.Client() as http:
+        # paced, so that what comes before a fault has been passed on when it happens
+        one.state.stream_chaos = StreamChaos(chunk_delay_ms=15)
         yield Mock(one.url, http), Mock(other.url, http)
 
 
@@ -82,7 +85,7 @@ def ask(sdks: Callers, client: str, upstream: str, *, stream: bool) -> str:
     return talk.ask(stream=stream).text
 
 
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 529])
+@pytest.mark.parametrize("status", [408, 500, 502])
 @pytest.mark.parametrize("upstream", MODELS)
 def test_a_passing_failure_is_repeated_once_and_not_seen(
     llmock: Mock, same_host: Callers, upstream: str, status: int
@@ -122,11 +125,12 @@ def test_a_refused_account_is_left_alone(
     assert llmock.findings() == healthy.findings() == []
 
 
+@pytest.mark.parametrize("status", [429, 503, 529])
 @pytest.mark.parametrize("upstream", MODELS)
 def test_an_account_is_not_asked_again_before_its_retry_after(
-    llmock: Mock, healthy: Mock, two_hosts: Callers, upstream: str
+    llmock: Mock, healthy: Mock, two_hosts: Callers, upstream: str, status: int
 ) -> None:
-    llmock.script({"type": "fail", "status": 429, "retry_after": 1})
+    llmock.script({"type": "fail", "status": status, "retry_after": 1})
     deadline = time.monotonic() + 20
 
     while len(llmock.requests()) < 2:
@@ -134,7 +138,7 @@ def test_an_account_is_not_asked_again_before_its_retry_after(
         assert ask(two_hosts, "openai_responses", upstream, stream=False) == TEXT
         time.sleep(0.02)
 
-    assert [request["status"] for request in llmock.requests()] == [429, 200]
+    assert [request["status"] for request in llmock.requests()] == [status, 200]
     assert llmock.findings() == healthy.findings() == []
 
 

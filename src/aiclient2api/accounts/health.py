@@ -116,6 +116,4 @@ def _cooling(state: AccountState, error: UpstreamError, jitter: float) -> float:
 
 
 def _out(status: Status, state: AccountState, until: float, error: UpstreamError) -> AccountState:
-    return AccountState(
-        status=status, until=until, reason=error.info.label, step=state.step + 1
-    )
+    return AccountState(status=status, until=until, reason=error.info.label, step=state.step + 1)

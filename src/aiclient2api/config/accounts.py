@@ -115,9 +115,13 @@ class AccountReader:
         except ValueError as error:
             self._problem(path, str(error))
             return ()
-        unknown = [name for name in spoken if name not in self._installed and options.protocol in (None, name)]
+        unknown = [
+            name for name in spoken if name not in self._installed and options.protocol in (None, name)
+        ]
         if unknown:
-            self._problem(path, f"{spec.name} speaks {', '.join(unknown)}, which no installed package provides")
+            self._problem(
+                path, f"{spec.name} speaks {', '.join(unknown)}, which no installed package provides"
+            )
         if options.protocol is None:
             return spoken
         if options.protocol not in spoken:

@@ -27,6 +27,8 @@ from aiclient2api.wire.frames import FrameDecoder
 from aiclient2api.wire.http import WireRequest, WireResponse, find_header
 
 MAX_ERROR_BYTES = 1024 * 1024
+FRAMING = 10
+"""A stream of small deltas spends up to about this many times the bytes of its content."""
 MAX_PRELUDE_BYTES = 256 * 1024
 USER_AGENT = "aiclient2api"
 
@@ -39,9 +41,7 @@ class Attempts:
         self._timeouts = timeouts
         self._answer_limit = answer_limit
 
-    async def run(
-        self, lease: Lease, protocol: Converter, conversion: Conversion, content_type: str
-    ) -> Whole | Live:
+    async def run(self, lease: Lease, protocol: Converter, conversion: Conversion) -> Whole | Live:
         """The answer, begun or complete. Raises UpstreamError; the lease stays open then."""
         timeouts = self._timeouts[lease.account.name]
         stream: HttpStream | None = None
@@ -64,7 +64,7 @@ class Attempts:
                 if not conversion.streaming:
                     return await self._whole(lease, conversion, stream)
                 answer = conversion.stream()
-                live = Live(stream, _frames(protocol, stream), answer, lease, content_type)
+                live = Live(stream, _frames(protocol, stream), answer, lease, timeouts.total_stream)
                 await live.wait_for_content(MAX_PRELUDE_BYTES)
             if isinstance(answer, FoldingStream):
                 return await self._fold(live, answer, timeouts)
@@ -100,6 +100,8 @@ class Attempts:
         async with asyncio.timeout(timeouts.total):
             while not live.is_done:
                 await live.receive()
+                if live.received > self._answer_limit * FRAMING:
+                    raise Malformed("the upstream's answer is too large")
         whole = _checked(answer.answer)
         await live.finish()
         return whole

@@ -103,12 +103,20 @@ class Dispatcher:
                 except Unrepresentable as error:
                     lease.abandoned()
                     refusal = error
+                    tried.update(self._same_protocol(inbound, target, lease.account))
                 except BaseException:
                     lease.abandoned()
                     raise
         if refusal is not None and not failures:
             raise refusal
         raise self._exhausted(targets, failures, inbound, usable)
+
+    def _same_protocol(self, inbound: Inbound, target: Target, refusing: Account) -> set[str]:
+        """The accounts of this pool that would refuse the same content for the same reason."""
+        client = inbound.converter.name
+        protocol = refusing.protocol_for(client)
+        accounts = self._pools[target.pool].accounts
+        return {account.name for account in accounts if account.protocol_for(client) == protocol}
 
     async def _lease(
         self, exchange: Exchange, target: Target, usable: Usable, tried: set[str], *, panic: bool
@@ -150,8 +158,7 @@ class Dispatcher:
         exchange.attempts.append(attempt)
         try:
             conversion = self._convert(inbound, exchange, target, account, protocol)
-            content_type = inbound.converter.stream_content_type(inbound.peek.stream)
-            opened = await self._attempts.run(lease, self._converters[protocol], conversion, content_type)
+            opened = await self._attempts.run(lease, self._converters[protocol], conversion)
             attempt.outcome = "ok"
         except UpstreamError as error:
             attempt.outcome = error.info.label
@@ -173,6 +180,8 @@ class Dispatcher:
     async def _pin(self, opened: Whole | Live, account: Account) -> None:
         """Remember where a stored response lives, so that the next request can continue it there."""
         response_id = opened.response_id if isinstance(opened, Live) else opened.answer.response_id
+        if not response_id:
+            return
         try:
             await self._pins.remember(response_id, account.name)
         except BaseException:

@@ -23,12 +23,13 @@ class Whole(Struct):
 
 
 class Live:
-    """A streamed answer. Nothing is kept but an unfinished frame and one batch."""
+    """A streamed answer. Nothing is kept but an unfinished frame and one batch. `seconds` is all it may take."""
 
     def __init__(
-        self, stream: HttpStream, frames: FrameDecoder, answer: AnswerStream, lease: Lease, content_type: str
+        self, stream: HttpStream, frames: FrameDecoder, answer: AnswerStream, lease: Lease, seconds: float
     ) -> None:
-        self.content_type = content_type
+        self.seconds = seconds
+        self.received = 0
         self._stream = stream
         self._frames = frames
         self._answer = answer
@@ -81,6 +82,7 @@ class Live:
     async def _next(self) -> bytes:
         self._raise_failure()
         chunk = await self._stream.receive()
+        self.received += len(chunk)
         try:
             if not chunk:
                 return self._close()

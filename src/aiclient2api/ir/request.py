@@ -117,6 +117,8 @@ class State(Node, frozen=True, kw_only=True):
     store: bool | None = None
     background: bool | None = None
     truncation: str | None = None
+    stored: str | None = None
+    """The member that refers to content which only its own provider has (a cached content, a stored prompt)."""
 
 
 class ModelRequest(Node, frozen=True, kw_only=True):

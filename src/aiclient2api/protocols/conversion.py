@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from aiclient2api.errors import ErrorInfo, MalformedMessage
+from aiclient2api.errors import ErrorInfo, MalformedMessage, Unrepresentable
 from aiclient2api.ir.events import Failure, ResponseEnd, ResponseStart, StreamEvent, UsageReport, is_content
 from aiclient2api.ir.fold import Folder, fold, unfold
 from aiclient2api.ir.loss import Loss
@@ -190,6 +190,7 @@ class PivotConversion:
         self._tenant = inbound.tenant
         self._carrier = carrier
         self._asked = inbound.request()
+        _refuse_stored(self._asked)
         request, losses = open_request(join_continued(self._asked), carrier, inbound.tenant)
         request = apply_system_prompt(request, system)
         self._names = ToolNames(request, upstream.tool_names)
@@ -238,6 +239,12 @@ class PivotConversion:
 
     def _sealing(self) -> SealingStream:
         return SealingStream(self._carrier, self._tenant, self._client.slots)
+
+
+def _refuse_stored(request: ModelRequest) -> None:
+    """A reference to content that another provider has cannot be converted."""
+    if request.state is not None and request.state.stored is not None:
+        raise Unrepresentable(f"{request.state.stored}: only its own provider has this content")
 
 
 class _EventStream:

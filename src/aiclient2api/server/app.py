@@ -18,6 +18,7 @@ from aiclient2api.errors import (
     GatewayError,
     MethodNotAllowed,
     NotFound,
+    Rejected,
     ShuttingDown,
 )
 from aiclient2api.gateway.exchange import Exchange
@@ -145,7 +146,9 @@ class _Request:
         try:
             await self._answer(match, exchange)
         except GatewayError as error:
-            exchange.outcome = "client_error" if isinstance(error, ClientError) else "upstream_error"
+            exchange.outcome = (
+                "client_error" if isinstance(error, ClientError | Rejected) else "upstream_error"
+            )
             await self._tell(error.info, exchange)
         except ClientGone:
             exchange.outcome = "client_gone"
@@ -174,7 +177,8 @@ class _Request:
         exchange.operation = match.route.name  # pyright: ignore[reportAttributeAccessIssue]  # KEY routes are operations
         if match.route.name in ("list_models", "get_model"):
             exchange.protocol = models_protocol(self._head)
-            await self._models(match, key, exchange)
+            with services.admission:
+                await self._while_client_stays(exchange, lambda: self._models(match, key, exchange))
             return
         with services.admission:
             wire = await self._whole_request(match)

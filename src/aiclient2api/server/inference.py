@@ -32,7 +32,9 @@ async def answer(
             await send_whole(send, whole.response, report_headers(exchange, explain=explain))
         case Live():
             exchange.status = 200
-            await stream(opened, services, exchange, send, report_headers(exchange, explain=explain))
+            content_type = inbound.converter.stream_content_type(inbound.peek.stream)
+            headers = (("content-type", content_type), *report_headers(exchange, explain=explain))
+            await stream(opened, services, exchange, send, headers)
 
 
 def _inbound(wire: WireRequest, key: ClientKey, exchange: Exchange, services: Services) -> Inbound:
@@ -51,8 +53,9 @@ def _inbound(wire: WireRequest, key: ClientKey, exchange: Exchange, services: Se
 def report_headers(exchange: Exchange, *, explain: bool = False) -> Headers:
     """What every answer says about its way."""
     headers: list[tuple[str, str]] = [("x-request-id", exchange.request_id)]
+    calls = sum(attempt.outcome != "refused" for attempt in exchange.attempts)
     if exchange.attempts:
-        headers.append(("x-a2-attempts", str(len(exchange.attempts))))
+        headers.append(("x-a2-attempts", str(calls)))
     if exchange.target:
         headers.append(("x-a2-target", _printable(exchange.target)))
         headers.append(("x-a2-conversion", _printable(_conversion(exchange))))

@@ -79,10 +79,15 @@ class Listener(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn; then say that we are ready."""
         await super().startup(sockets)
-        if self.on_reload is not None and hasattr(signal, "SIGHUP"):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.on_reload)
+        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(
+                signal.SIGHUP, self.on_reload or self._nothing_to_reload
+            )
         if self.started and self.on_ready is not None:
             self.on_ready()
+
+    def _nothing_to_reload(self) -> None:
+        self._log.event("info", "reload_ignored", reason="there is no configuration to read again")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains, the second stops at once."""

@@ -31,7 +31,6 @@ class Services(Struct, kw_only=True):
     new_id: Callable[[], str]
     metrics: Callable[[], bytes]
     body_limit: int
-    stream_seconds: float
     cors: tuple[str, ...] = ()
     strict: bool = False
 

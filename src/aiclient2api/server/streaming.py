@@ -20,10 +20,8 @@ async def stream(live: Live, services: Services, exchange: Exchange, send: Send,
     """
     exchange.first_content = services.now()
     try:
-        await send_head(
-            send, 200, (("content-type", live.content_type), ("cache-control", "no-cache"), *headers)
-        )
-        async with asyncio.timeout(services.stream_seconds):
+        await send_head(send, 200, (*headers, ("cache-control", "no-cache")))
+        async with asyncio.timeout(live.seconds):
             while not live.is_done:
                 data = await live.receive()
                 await send({"type": "http.response.body", "body": data, "more_body": not live.is_done})
@@ -51,6 +49,7 @@ async def _break_off(
 ) -> None:
     exchange.outcome = "cut"
     exchange.error = error.info.label
+    exchange.attempts[-1].outcome = exchange.error
     live.abort(blame)
     try:
         async with asyncio.timeout(1.0):

@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 _object = msgspec.json.Decoder(dict[str, Raw])
 _array = msgspec.json.Decoder(list[Raw])
+_any = msgspec.json.Decoder(Raw)
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _encoder = msgspec.json.Encoder()
 
@@ -41,6 +42,21 @@ def decode(data: bytes | Raw, type_: type[T], path: str = "") -> T:
         raise MalformedMessage(f"not valid JSON: {error}", path) from None
     except RecursionError:
         raise MalformedMessage("nested too deeply", path) from None
+
+
+def check_event(data: bytes) -> None:
+    """An event that is relayed unread must at least be whole; raises MalformedMessage.
+
+    Only objects are looked at: sentinels such as `[DONE]` are no JSON.
+    """
+    if data[:1] != b"{":
+        return
+    try:
+        _any.decode(data)
+    except msgspec.DecodeError as error:
+        raise MalformedMessage(f"not valid JSON: {error}") from None
+    except RecursionError:
+        raise MalformedMessage("nested too deeply") from None
 
 
 def _wrong_type(error: msgspec.ValidationError, path: str) -> MalformedMessage:

@@ -97,6 +97,7 @@ class MessageStreamTap:
         """The frame's own bytes; nothing for an error, which `fail` tells the client once and cleaned."""
         if not frame.data:
             return frame.raw
+        json.check_event(frame.data)
         name = event_name(frame)
         match name:
             case "content_block_start" | "content_block_delta":

@@ -90,6 +90,7 @@ def _generation(address: Address, data: bytes) -> ModelRequest:
     settings = decode_config(config)
     tier = body.take("serviceTier", str)
     store = body.take("store", bool)
+    cached = "cachedContent" if body.peek("cachedContent") is not None else None
     return ModelRequest(
         protocol=PROTOCOL,
         model=address.model,
@@ -104,7 +105,7 @@ def _generation(address: Address, data: bytes) -> ModelRequest:
         thinking=settings.thinking,
         output=settings.output,
         modalities=settings.modalities,
-        state=State(store=store) if store is not None else None,
+        state=State(store=store, stored=cached) if store is not None or cached else None,
         tier=TIERS.get(tier.lower(), tier) if tier is not None else None,
         metadata=body.take("labels", dict[str, str]),
         safety=body.raw("safetySettings"),

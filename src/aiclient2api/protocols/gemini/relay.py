@@ -129,6 +129,7 @@ class StreamTap:
         return frame.raw
 
     def _watch(self, data: bytes) -> None:
+        json.check_event(data)
         if not self.response_id and b'"responseId"' in data:
             self.response_id = json.decode(data, Chunk).response_id or ""
         if not self.content:

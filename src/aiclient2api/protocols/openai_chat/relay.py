@@ -110,7 +110,10 @@ class ChatStreamTap:
         if not self._finished and _FINISH.search(data):
             self._finished = True
         is_wanted = not self.content or b'"error"' in data or _USAGE.search(data)
-        return self._look(parse_chunk(data), frame.raw) if is_wanted else frame.raw
+        if is_wanted:
+            return self._look(parse_chunk(data), frame.raw)
+        json.check_event(data)
+        return frame.raw
 
     def close(self) -> bytes:
         """See base.StreamTap."""

@@ -62,7 +62,9 @@ def encode_usage(usage: Usage) -> dict[str, object]:
 
 def has_foreign_detail(usage: Usage) -> bool:
     """Whether counts stay behind that this protocol has no member for."""
-    return any((usage.cache_write_ttl or {}).values()) or any(protocol != NAME for protocol in usage.ext or ())
+    return any((usage.cache_write_ttl or {}).values()) or any(
+        protocol != NAME for protocol in usage.ext or ()
+    )
 
 
 def _details(known: dict[str, int | None], modalities: dict[str, int] | None) -> dict[str, object]:

@@ -115,6 +115,7 @@ def _state(members: Members, include: Raw | None) -> State | None:
         store=members.take("store", bool),
         background=members.take("background", bool),
         truncation=members.take("truncation", str),
+        stored="prompt" if members.peek("prompt") not in (None, json.NULL) else None,
         ext={NAME: {"include": include}} if include is not None else None,
     )
     return None if state == State() else state

@@ -189,11 +189,8 @@ def _assistant_message(run: list[tuple[str, _MessagePart]], scope: Scope) -> dic
 
 def _plain(content: list[object]) -> object:
     """A single text as a string: by the official type, a list of output parts is for messages that have an id."""
-    match content:
-        case [{"type": "output_text", "text": text, **others}] if not others:
-            return cast(object, text)
-        case _:
-            return content
+    only = cast("dict[str, object]", content[0])
+    return only["text"] if len(content) == 1 and only.keys() == {"type", "text"} else content
 
 
 def _assistant_item(part: Part, scope: Scope, path: str) -> list[object]:

@@ -134,6 +134,7 @@ class ResponsesStreamTap:
         """The frame's own bytes; nothing for a failure, which the gateway tells in its own words."""
         if not frame.data or self.ended:
             return frame.raw
+        json.check_event(frame.data)
         name = frame.event or _type_of(frame.data)
         if name in ("response.failed", "error"):
             self.failure = _failure(frame)

@@ -1,7 +1,7 @@
 """Plain: a prompt in, text out. Clients speak it; no upstream does.
 
-    POST /plain/ask  {"model": "m", "prompt": "Hello", "stream": false}  ->  {"text": "..."}
-    streamed: one line of JSON for each piece, then {"end": true}; errors are {"failed": "..."}
+POST /plain/ask  {"model": "m", "prompt": "Hello", "stream": false}  ->  {"text": "..."}
+streamed: one line of JSON for each piece, then {"end": true}; errors are {"failed": "..."}
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import msgspec
+
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.events import PartDelta, ResponseEnd, StreamEvent
 from aiclient2api.ir.loss import Encoded, Loss

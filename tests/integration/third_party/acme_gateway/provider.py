@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+
 from aiclient2api.errors import ErrorInfo, UpstreamError
 from aiclient2api.protocols.profile import DEFAULT_PROFILE, ModelProfile
 from aiclient2api.providers.base import ProviderSpec
