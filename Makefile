@@ -1,5 +1,5 @@
-# One word per task; `make help` lists them. Needs CPython >= 3.11 and the package registry, nothing else
-# (`make interop` also needs Node.js and installs its own packages).
+# One word per task; `make help` lists them. Needs CPython >= 3.11 and the package registries, nothing else
+# (the Node.js of `make interop` comes with the development lock).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,8 +30,8 @@ fix: $(VENV)/.dev ## format and repair what can be repaired
 	$(BIN)/ruff check --fix src tests tools
 
 interop: $(VENV)/.dev ## clients and upstreams that were not written here (Node.js, third-party mocks)
-	cd tests/interop && npm ci --no-audit --no-fund --loglevel=error
-	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
+	$(BIN)/python -m tests.interop.nodejs
+	$(BIN)/python -m pytest -n $(JOBS) -m interop tests/interop $(ARGS)
 
 bench: $(VENV)/.dev ## timings
 	$(BIN)/python -m bench $(ARGS)

@@ -44,8 +44,6 @@ from aiclient2api.store.memory import MemoryStore
 from aiclient2api.telemetry.log import JsonLog, RequestLog
 from aiclient2api.telemetry.metrics import Metrics
 
-ENVELOPE_KEY_ID = 0
-
 
 class Runtime:
     """Everything built from one configuration. `generated_key` is a client key that was made just now."""
@@ -71,7 +69,7 @@ class Runtime:
         config = self.config
         factory = ConverterFactory(
             converters(),
-            Carrier({ENVELOPE_KEY_ID: self.secrets.envelope}, ENVELOPE_KEY_ID),
+            _carrier(self.secrets, config),
             config.system_prompt.prompt(),
         )
         timeouts = {name: _timeouts(account) for name, account in config.accounts.items()}
@@ -107,6 +105,12 @@ class Runtime:
         self.log.flush()
 
 
+def _carrier(current: Keys, config: Config) -> Carrier:
+    """Seals with the current secret, opens what the previous ones sealed."""
+    previous = [derive(secret.reveal()) for secret in config.secrets.previous]
+    return Carrier({keys.envelope_id: keys.envelope for keys in (*previous, current)}, current.envelope_id)
+
+
 def _request_id() -> str:
     return f"req_{secrets.token_hex(12)}"
 
@@ -133,7 +137,11 @@ def _keys(
 
 def _client_key(entry: config_model.ClientKey, pepper: bytes) -> ClientKey:
     return ClientKey(
-        name=entry.name, hash=key_hash(pepper, entry.key.reveal()), models=entry.models, strict=entry.strict
+        name=entry.name,
+        hash=key_hash(pepper, entry.key.reveal()),
+        models=entry.models,
+        strict=entry.strict,
+        expires=entry.expires.timestamp() if entry.expires else None,
     )
 
 

@@ -117,10 +117,8 @@ WITHOUT_EFFECT: dict[str, Any] = {
     "keys[0].rpm": {"keys": [{"name": "k", "key": "k" * 16, "rpm": 1}]},
     "keys[0].tpm": {"keys": [{"name": "k", "key": "k" * 16, "tpm": 1}]},
     "keys[0].concurrency": {"keys": [{"name": "k", "key": "k" * 16, "concurrency": 1}]},
-    "keys[0].expires": {"keys": [{"name": "k", "key": "k" * 16, "expires": "2027-01-31T00:00:00Z"}]},
     "policy.affinity": {"policy": {"affinity": "prompt_cache"}},
     "log.prompts": {"log": {"prompts": True}},
-    "secrets.previous": {"secrets": {"previous": ["s" * 16]}},
 }
 
 

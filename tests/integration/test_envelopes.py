@@ -13,7 +13,7 @@ from aiclient2api.simulator.app import Simulator
 from tests.harness import KEY, Sections, Stack, four_pools, simulated
 
 OTHER_KEY = "key-of-somebody-else"
-MAGIC = "Z3ctY2FycnkxA"
+MAGIC = "Z3ctY2Fycnkx"
 CLIENTS = ("openai_chat", "openai_responses", "gemini")
 MODES = pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 

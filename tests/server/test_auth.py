@@ -98,3 +98,15 @@ def test_another_pepper_makes_other_hashes() -> None:
 )
 def test_a_key_may_be_limited_to_models(key: ClientKey, model: str, allowed: bool) -> None:
     assert key.allows(model) is allowed
+
+
+def test_an_expired_key_is_refused_from_its_moment_on() -> None:
+    now = [99.0]
+    limited = ClientKey(name="carol", hash=key_hash(PEPPER, "sk-carol"), expires=100.0)
+    keys = ClientKeys(PEPPER, [limited], wall=lambda: now[0])
+    assert keys.identify("sk-carol") is limited
+
+    now[0] = 100.0
+
+    with pytest.raises(Unauthenticated, match="expired"):
+        keys.identify("sk-carol")

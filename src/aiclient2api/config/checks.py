@@ -17,10 +17,9 @@ SHORT_KEY: Final = 16
 _WITHOUT_EFFECT: Final[Sequence[tuple[str, str, object]]] = [
     ("policy", "affinity", "off"),
     ("log", "prompts", False),
-    ("secrets", "previous", ()),
 ]
 """Section, key, and the value that is what this version does anyway."""
-_KEYS_WITHOUT_EFFECT: Final = ("rpm", "tpm", "concurrency", "expires")
+_KEYS_WITHOUT_EFFECT: Final = ("rpm", "tpm", "concurrency")
 
 
 def problems(document: Document, registry: ProviderRegistry, *, has_keys: bool) -> Iterator[str]:

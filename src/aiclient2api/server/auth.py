@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from urllib.parse import parse_qsl
 
@@ -23,6 +24,8 @@ class ClientKey(Struct, frozen=True, kw_only=True):
     hash: bytes
     models: tuple[str, ...] = ()
     strict: bool = False
+    expires: float | None = None
+    """Unix time in seconds."""
 
     def allows(self, model: str) -> bool:
         """Whether this key may use a model name."""
@@ -30,10 +33,13 @@ class ClientKey(Struct, frozen=True, kw_only=True):
 
 
 class ClientKeys:
-    """The keys we know, as keyed hashes. `pepper` makes a stolen hash useless."""
+    """The keys we know, as keyed hashes. `pepper` makes a stolen hash useless; `wall` is Unix time in seconds."""
 
-    def __init__(self, pepper: bytes, keys: Iterable[ClientKey]) -> None:
+    def __init__(
+        self, pepper: bytes, keys: Iterable[ClientKey], wall: Callable[[], float] = time.time
+    ) -> None:
         self._pepper = pepper
+        self._wall = wall
         self._by_hash = {key.hash: key for key in keys}
 
     def identify(self, presented: str) -> ClientKey:
@@ -42,6 +48,8 @@ class ClientKeys:
         known = self._by_hash.get(digest)
         if known is None or not hmac.compare_digest(known.hash, digest):
             raise Unauthenticated("the client key is not valid")
+        if known.expires is not None and self._wall() >= known.expires:
+            raise Unauthenticated("the client key has expired")
         return known
 
 

@@ -24,6 +24,8 @@ class Keys(Struct, frozen=True):
 
     pepper: bytes
     envelope: bytes
+    envelope_id: int
+    """Names the envelope key (0-255), so that envelopes of a previous secret still open."""
 
     def __repr__(self) -> str:
         return "Keys(***)"
@@ -35,6 +37,7 @@ def derive(secret: str) -> Keys:
     return Keys(
         pepper=hashlib.blake2b(material, digest_size=32, person=b"a2-key-pepper").digest(),
         envelope=hashlib.blake2b(material, digest_size=32, person=b"a2-envelope").digest(),
+        envelope_id=hashlib.blake2b(material, digest_size=1, person=b"a2-envelope-id").digest()[0],
     )
 
 

@@ -1,0 +1,96 @@
+"""An event that is cut or is no JSON is not relayed, although most relayed events are not read."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from aiclient2api.simulator.scenario import Fault, Match, Rule
+from tests.harness import Sections, Stack, simulated
+
+TEXT = "one two three four five six seven eight nine ten eleven twelve"
+PATHS = {
+    "openai_chat": "/v1/chat/completions",
+    "openai_responses": "/v1/responses",
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/m:streamGenerateContent?alt=sse",
+}
+BODIES = {
+    "openai_chat": {"model": "m", "stream": True, "messages": [{"role": "user", "content": TEXT}]},
+    "openai_responses": {"model": "m", "stream": True, "input": TEXT},
+    "anthropic": {
+        "model": "m",
+        "stream": True,
+        "max_tokens": 99,
+        "messages": [{"role": "user", "content": TEXT}],
+    },
+    "gemini": {"contents": [{"role": "user", "parts": [{"text": TEXT}]}]},
+}
+ENDS = {
+    "openai_chat": b'data: {"error":',
+    "openai_responses": b"event: response.failed",
+    "anthropic": b"event: error",
+    "gemini": b'data: {"error":',
+}
+FIRST_CONTENT = {"openai_chat": 1, "openai_responses": 4, "anthropic": 1, "gemini": 0}
+
+
+def two_accounts(protocol: str, url: str) -> Sections:
+    account = {
+        "openai_chat": {"provider": "openai_compatible", "base_url": f"{url}/v1"},
+        "openai_responses": {
+            "provider": "openai",
+            "base_url": f"{url}/v1",
+            "protocol": "openai_responses",
+        },
+        "anthropic": {"provider": "anthropic_compatible", "base_url": url},
+        "gemini": {"provider": "gemini_compatible", "base_url": url},
+    }[protocol]
+    return {
+        "accounts": {name: {**account, "api_key": name, "pool": "pool"} for name in ("a", "b")},
+        "models": {"m": {"targets": ["pool/m"]}},
+    }
+
+
+def relayed(stack: Stack, protocol: str) -> bytes:
+    """All that arrives, whatever way it ends."""
+    headers = {"authorization": f"Bearer {stack.key}"}
+    seen = b""
+    with httpx.stream(
+        "POST", stack.url + PATHS[protocol], json=BODIES[protocol], headers=headers
+    ) as answer:
+        assert answer.status_code == 200
+        try:
+            for chunk in answer.iter_raw():
+                seen += chunk
+        except httpx.RemoteProtocolError:
+            pass
+    return seen
+
+
+@pytest.mark.parametrize("protocol", PATHS)
+def test_garbage_in_the_first_content_event_is_another_accounts_turn(protocol: str) -> None:
+    fault = Fault(malformed_after_events=FIRST_CONTENT[protocol], malformed="broken_json")
+    with simulated(lambda url: two_accounts(protocol, url)) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=fault, match=Match(), times=1))
+
+        seen = relayed(stack, protocol)
+
+        assert [request.key for request in simulator.requests] == ["a", "b"]
+    assert ENDS[protocol] not in seen
+    assert b"twelve" in seen
+
+
+@pytest.mark.parametrize("protocol", PATHS)
+def test_garbage_after_content_ends_the_stream_in_the_protocols_own_way(protocol: str) -> None:
+    fault = Fault(malformed_after_events=8, malformed="broken_json")
+    with simulated(lambda url: two_accounts(protocol, url)) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=fault))
+        simulator.settings = type(simulator.settings)(interval=0.02)  # so that content has been passed on
+
+        seen = relayed(stack, protocol)
+
+        assert len(simulator.requests) == 1
+    assert b"one" in seen
+    assert b"twelve" not in seen
+    assert ENDS[protocol] in seen.rsplit(b"\n\n", 2)[-2] or ENDS[protocol] in seen.rsplit(b"\n\n", 3)[-3]
