@@ -10,6 +10,7 @@ from aiclient2api.ir.parts import Citation, TokenLogprob
 from aiclient2api.protocols.gemini.fields import child, elements, fields
 from aiclient2api.protocols.gemini.part_encoder import Wire
 from aiclient2api.protocols.gemini.schema import PROTOCOL
+from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire.json import Members
 
 
@@ -45,14 +46,18 @@ def _points(encoded: bytes, offset: int) -> int:
     return len(encoded[:offset].decode("utf-8", "ignore"))
 
 
-def encode_grounding(texts: Iterable[tuple[int, str, list[Citation]]]) -> Wire | None:
-    """Grounding of the texts of a candidate, each with its part index; None without a web source."""
+def encode_grounding(texts: Iterable[tuple[int, str, list[Citation]]], report: LossReport) -> Wire | None:
+    """Grounding of the texts of a candidate, each with its part index; None without a web source.
+
+    A citation without an address (of a document in the request) has no place there.
+    """
     chunks: list[Wire] = []
     supports: list[Wire] = []
     known: dict[str, int] = {}
     for part_index, text, citations in texts:
         for citation in citations:
             if citation.url is None:
+                report.dropped("citation", f"response.parts[{part_index}]")
                 continue
             if citation.url not in known:
                 known[citation.url] = len(chunks)

@@ -175,7 +175,7 @@ def _encode_candidate(candidate: Candidate, protocol: str, report: LossReport) -
     if candidate.finish is not None:
         wire.update(encode_finish(candidate.finish, protocol, report))
     wire["index"] = candidate.index
-    grounding = encode_grounding(cited)
+    grounding = encode_grounding(cited, report)
     if grounding is not None:
         wire.setdefault("groundingMetadata", grounding)
     return wire

@@ -212,7 +212,7 @@ class StreamEncoder:
             "index": index,
         }
         grounding = encode_grounding(
-            [(0, "".join(self._texts.get(index, [])), self._citations.get(index, []))]
+            [(0, "".join(self._texts.get(index, [])), self._citations.get(index, []))], self._report
         )
         if grounding is not None:
             wire.setdefault("groundingMetadata", grounding)

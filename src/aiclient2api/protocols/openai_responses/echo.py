@@ -138,6 +138,12 @@ def outcome(finish: Finish | None, has_refusal: bool) -> dict[str, object]:
     return {"status": "incomplete", "incomplete_details": {"reason": incomplete}, "error": None}
 
 
+def note_finish(finish: Finish | None, report: LossReport) -> None:
+    """Which stop sequence matched has no place in a response."""
+    if finish is not None and finish.stop_sequence is not None:
+        report.dropped("finish.stop_sequence", "response")
+
+
 def created_at(created: float | None) -> float | int:
     """Seconds as the wire writes them; 0 where the source has no clock."""
     if created is None:

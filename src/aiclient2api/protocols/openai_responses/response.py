@@ -12,6 +12,7 @@ from aiclient2api.protocols.openai_responses.decode_items import decode_output_i
 from aiclient2api.protocols.openai_responses.echo import (
     ECHOED,
     created_at,
+    note_finish,
     outcome,
     raw_members,
     request_echo,
@@ -114,6 +115,7 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         response.candidates[0] if response.candidates else Candidate(turn=Turn(role="assistant", parts=[]))
     )
     parts = first.turn.parts
+    note_finish(first.finish, report)
     id_ = response.id if response.protocol == NAME else response_id(response.id)
     body: dict[str, object] = {
         "id": id_,

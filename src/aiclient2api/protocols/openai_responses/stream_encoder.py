@@ -21,7 +21,13 @@ from aiclient2api.ir.parts import Part, Reasoning, Refusal, Text, ToolCall
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.openai_errors import error_object
-from aiclient2api.protocols.openai_responses.echo import created_at, outcome, raw_members, request_echo
+from aiclient2api.protocols.openai_responses.echo import (
+    created_at,
+    note_finish,
+    outcome,
+    raw_members,
+    request_echo,
+)
 from aiclient2api.protocols.openai_responses.errors import response_error
 from aiclient2api.protocols.openai_responses.output_items import response_id
 from aiclient2api.protocols.openai_responses.schema import NAME, compact
@@ -83,6 +89,7 @@ class ResponsesStreamEncoder:
                 self._usage = event.usage
             case CandidateEnd():
                 self._finish = event.finish if event.candidate == 0 else self._finish
+                note_finish(event.finish, self._report)
             case ResponseEnd():
                 out = self._response_end(event)
             case Failure():
