@@ -10,7 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 400
 BANNED = re.compile(r"(utils|helpers|common|misc|manager)")
-MACHINE = re.compile(r"""["'= ](?:/home/|/root/|/work/|/tmp/)[a-z]|https?://[^ "']+(?:/simple/|\.whl|\.tgz)""")
+MACHINE = re.compile(
+    r"""["'= ](?:/home/|/root/|/work/|/tmp/)[a-z]|https?://[^ "']+(?:/simple/|\.whl|\.tgz)"""
+)
 
 
 def tracked() -> list[Path]:
