@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -14,9 +11,7 @@ from aiclient2api.simulator.app import Simulator
 from aiclient2api.simulator.scenario import Fault, Match, Rule
 from aiclient2api.simulator.settings import SimulatorSettings
 from tests.harness import KEY, Stack, four_pools, simulated
-
-DEADLINE = 5.0
-"""Seconds until a test gives up; the figure itself is measured in bench."""
+from tests.program import until
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +41,6 @@ def request(protocol: str, pool: str, prompt: str, *, stream: bool) -> bytes:
             body = f'{{"contents":[{{"role":"user","parts":[{{"text":"{prompt}"}}]}}]}}'
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
     return (head + body).encode()
-
-
-def until(condition: Any) -> None:
-    """Wait for an observable change; real sockets have no injected clock."""
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        threading.Event().wait(0.005)
 
 
 def inflight(stack: Stack) -> int:

@@ -7,7 +7,8 @@ import pytest
 
 from aiclient2api.simulator.scenario import Fault, Rule
 from aiclient2api.simulator.settings import SimulatorSettings
-from tests.harness import Sections, Stack, simulated
+from tests.harness import Sections, Stack, serving, simulated
+from tests.integration.test_relay import BODY, EVENTS, Upstream, one_account
 
 TEXT = "one two three four five six seven eight nine ten eleven twelve"
 PATHS = {
@@ -93,3 +94,19 @@ def test_garbage_after_content_ends_the_stream_in_the_protocols_own_way(protocol
     assert b"one" in seen
     assert b"twelve" not in seen
     assert seen.count(ENDS[protocol]) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"], ids=["relayed", "converted"])
+def test_what_came_before_a_bad_event_in_the_same_read_arrives(path: str) -> None:
+    upstream = Upstream([b"".join(EVENTS[:5]) + b"event: content_block_delta\ndata: {broken\n\n"])
+    with serving(upstream.running(), one_account) as stack:
+        seen = b""
+        with (
+            httpx.stream("POST", stack.url + path, content=BODY, headers={"x-api-key": stack.key}) as answer,
+            pytest.raises(httpx.RemoteProtocolError),
+        ):
+            for chunk in answer.iter_raw():
+                seen += chunk
+
+    assert "Héllo 🌍".encode() in seen
+    assert b"error" in seen.rstrip().rsplit(b"\n\n", 1)[-1]

@@ -36,6 +36,7 @@ class Live:
         self._lease = lease
         self._provider: Provider = lease.account.provider
         self._held = b""
+        self._broken: Malformed | None = None
 
     @property
     def is_done(self) -> bool:
@@ -83,19 +84,18 @@ class Live:
         self._raise_failure()
         chunk = await self._stream.receive()
         self.received += len(chunk)
+        out: list[bytes] = []
         try:
             if not chunk:
                 return self._close()
-            frames = self._frames.feed(chunk)
-            if len(frames) == 1:
-                out = self._answer.feed(frames[0])
-            else:
-                out = b"".join([self._answer.feed(frame) for frame in frames])
+            for frame in self._frames.feed(chunk):
+                out.append(self._answer.feed(frame))  # what came before a bad frame must not get lost
         except MalformedMessage as error:
-            raise Malformed(f"the upstream broke its protocol: {error}") from error
-        if not out:
+            self._broken = Malformed(f"the upstream broke its protocol: {error}")
+            self._broken.__cause__ = error
+        if not any(out):
             self._raise_failure()
-        return out
+        return b"".join(out) if len(out) != 1 else out[0]
 
     def _close(self) -> bytes:
         if self._frames.close().strip() and not self._answer.ended:
@@ -107,6 +107,8 @@ class Live:
         return out
 
     def _raise_failure(self) -> None:
+        if self._broken is not None:
+            raise self._broken
         if self._answer.failure is not None:
             raise self._provider.classify(self._answer.failure)
 
