@@ -15,9 +15,11 @@ from tests.harness import Stack, four_pools, simulated
 
 
 def stream_text(stack: Stack, model: str) -> str:
-    client = anthropic.Anthropic(base_url=stack.url, api_key=stack.key, max_retries=0)
     messages: list[Any] = [{"role": "user", "content": "Hello"}]
-    with client.messages.stream(model=model, max_tokens=1000, messages=messages) as events:
+    with (
+        anthropic.Anthropic(base_url=stack.url, api_key=stack.key, max_retries=0) as client,
+        client.messages.stream(model=model, max_tokens=1000, messages=messages) as events,
+    ):
         for _ in events.text_stream:
             if stack.runtime.services.admission.inflight and not stack.gateway.app.is_draining:
                 stack.stop()

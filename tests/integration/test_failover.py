@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import anthropic
 import httpx
@@ -29,36 +30,50 @@ CLIENTS = ["openai_chat", "openai_responses", "anthropic", "gemini"]
 
 def ask(stack: Stack, protocol: str, *, stream: bool, model: str = "m") -> str:
     """The text that an official SDK shows."""
-    match protocol, stream:
-        case "openai_chat", False:
-            chat = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0)
-            done = chat.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hello"}])
-            return done.choices[0].message.content or ""
-        case "openai_chat", True:
-            chat = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0)
-            with chat.chat.completions.create(
-                model=model, messages=[{"role": "user", "content": "Hello"}], stream=True
-            ) as chunks:
-                return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-        case "openai_responses", False:
-            client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0)
-            return client.responses.create(model=model, input="Hello").output_text
-        case "openai_responses", True:
-            client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0)
-            with client.responses.stream(model=model, input="Hello") as events:
-                return events.get_final_response().output_text
-        case "anthropic", _:
-            claude = anthropic.Anthropic(base_url=stack.url, api_key=stack.key, max_retries=0)
-            with claude.messages.stream(
-                model=model, max_tokens=100, messages=[{"role": "user", "content": "Hello"}]
-            ) as events:
-                return events.get_final_text()
+    match protocol:
+        case "openai_chat":
+            return _ask_chat(stack, model, stream=stream)
+        case "openai_responses":
+            return _ask_responses(stack, model, stream=stream)
+        case "anthropic":
+            return _ask_claude(stack, model)
         case _:
-            client = genai.Client(api_key=stack.key, http_options={"base_url": stack.url})
-            if not stream:
-                return client.models.generate_content(model=model, contents="Hello").text or ""
-            chunks = client.models.generate_content_stream(model=model, contents="Hello")
-            return "".join(chunk.text or "" for chunk in chunks)
+            return _ask_gemini(stack, model, stream=stream)
+
+
+def _ask_chat(stack: Stack, model: str, *, stream: bool) -> str:
+    messages: Any = [{"role": "user", "content": "Hello"}]
+    with openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0) as client:
+        if not stream:
+            done = client.chat.completions.create(model=model, messages=messages)
+            return done.choices[0].message.content or ""
+        with client.chat.completions.create(model=model, messages=messages, stream=True) as chunks:
+            return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+
+def _ask_responses(stack: Stack, model: str, *, stream: bool) -> str:
+    with openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0) as client:
+        if not stream:
+            return client.responses.create(model=model, input="Hello").output_text
+        with client.responses.stream(model=model, input="Hello") as events:
+            return events.get_final_response().output_text
+
+
+def _ask_claude(stack: Stack, model: str) -> str:
+    messages: Any = [{"role": "user", "content": "Hello"}]
+    with (
+        anthropic.Anthropic(base_url=stack.url, api_key=stack.key, max_retries=0) as client,
+        client.messages.stream(model=model, max_tokens=100, messages=messages) as events,
+    ):
+        return events.get_final_text()
+
+
+def _ask_gemini(stack: Stack, model: str, *, stream: bool) -> str:
+    with genai.Client(api_key=stack.key, http_options={"base_url": stack.url}) as client:
+        if not stream:
+            return client.models.generate_content(model=model, contents="Hello").text or ""
+        chunks = client.models.generate_content_stream(model=model, contents="Hello")
+        return "".join(chunk.text or "" for chunk in chunks)
 
 
 FAULTS = {

@@ -144,16 +144,17 @@ def test_a_listed_name_of_a_pool_is_answered_there(pair: tuple[Stack, Simulator]
 
 def test_official_sdks_list_and_get(pair: tuple[Stack, Simulator]) -> None:
     url = pair[0].url
-    chat = openai.OpenAI(base_url=f"{url}/v1", api_key=KEY)
-    claude = anthropic.Anthropic(base_url=url, api_key=KEY)
-    gemini = genai.Client(api_key=KEY, http_options={"base_url": url})
-
-    assert [model.id for model in chat.models.list()] == NAMES
-    assert [model.id for model in claude.models.list()] == NAMES
-    assert [(model.name or "").removeprefix("models/") for model in gemini.models.list()] == NAMES
-    assert chat.models.retrieve("best").id == "best"
-    assert claude.models.retrieve("best").id == "best"
-    assert gemini.models.get(model="best").name == "models/best"
+    with (
+        openai.OpenAI(base_url=f"{url}/v1", api_key=KEY) as chat,
+        anthropic.Anthropic(base_url=url, api_key=KEY) as claude,
+        genai.Client(api_key=KEY, http_options={"base_url": url}) as gemini,
+    ):
+        assert [model.id for model in chat.models.list()] == NAMES
+        assert [model.id for model in claude.models.list()] == NAMES
+        assert [(model.name or "").removeprefix("models/") for model in gemini.models.list()] == NAMES
+        assert chat.models.retrieve("best").id == "best"
+        assert claude.models.retrieve("best").id == "best"
+        assert gemini.models.get(model="best").name == "models/best"
 
 
 def test_a_limited_key_sees_only_what_it_may_use(pair: tuple[Stack, Simulator]) -> None:

@@ -133,16 +133,17 @@ def test_without_an_account_of_the_protocol_it_is_a_400_that_says_so(
 
 def test_official_sdks_count_and_embed(pair: tuple[Stack, Simulator]) -> None:
     stack, _ = pair
-    claude = anthropic.Anthropic(base_url=stack.url, api_key=KEY)
-    chat = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=KEY)
-    gemini = genai.Client(api_key=KEY, http_options={"base_url": stack.url})
-
-    counted = claude.messages.count_tokens(
-        model="claude/x", messages=[{"role": "user", "content": "one two three"}]
-    )
-    embedded = chat.embeddings.create(model="chat/embedding", input="a b", dimensions=4)
-    gemini_counted = gemini.models.count_tokens(model="gemini/x", contents="one two three")
-    gemini_embedded = gemini.models.embed_content(model="gemini/embedding", contents=["a b", "c"])
+    with (
+        anthropic.Anthropic(base_url=stack.url, api_key=KEY) as claude,
+        openai.OpenAI(base_url=f"{stack.url}/v1", api_key=KEY) as chat,
+        genai.Client(api_key=KEY, http_options={"base_url": stack.url}) as gemini,
+    ):
+        counted = claude.messages.count_tokens(
+            model="claude/x", messages=[{"role": "user", "content": "one two three"}]
+        )
+        embedded = chat.embeddings.create(model="chat/embedding", input="a b", dimensions=4)
+        gemini_counted = gemini.models.count_tokens(model="gemini/x", contents="one two three")
+        gemini_embedded = gemini.models.embed_content(model="gemini/embedding", contents=["a b", "c"])
 
     assert counted.input_tokens == 3
     assert len(embedded.data[0].embedding) == 4
