@@ -24,6 +24,7 @@ check: $(VENV)/.dev ## style, types, layers, dependencies, layout, documentation
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
 	$(BIN)/python tools/check_layout.py
+	$(BIN)/python tools/check_denied.py
 
 fix: $(VENV)/.dev ## format and repair what can be repaired
 	$(BIN)/ruff format src tests tools
