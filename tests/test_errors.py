@@ -14,6 +14,7 @@ from aiclient2api.errors import ErrorInfo, Failover, GatewayError, MalformedMess
         (errors.ContentBlocked, Failover.NEVER, Penalty.NONE),
         (errors.ModelMissing, Failover.NEXT_ACCOUNT, Penalty.NONE),
         (errors.CredentialsRejected, Failover.NEXT_ACCOUNT, Penalty.DISABLE),
+        (errors.PermissionRefused, Failover.NEXT_ACCOUNT, Penalty.COOL),
         (errors.QuotaExhausted, Failover.NEXT_ACCOUNT, Penalty.COOL),
         (errors.RateLimited, Failover.NEXT_ACCOUNT, Penalty.COOL),
         (errors.Overloaded, Failover.NEXT_ACCOUNT, Penalty.COOL),

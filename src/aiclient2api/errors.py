@@ -11,12 +11,15 @@
     │   ├── ContextTooLong            never            none       a `context_fallback` may reroute it
     │   ├── ContentBlocked            never            none       safety filter
     │   ├── ModelMissing              next account     none       this account does not have the model
-    │   ├── CredentialsRejected       next account     disable    401, 403
+    │   ├── CredentialsRejected       next account     disable    401
+    │   ├── PermissionRefused         next account     cool       403 that is not about the request
     │   ├── QuotaExhausted            next account     cool       402, spent quota
     │   ├── RateLimited               next account     cool       429 with or without Retry-After
     │   ├── Overloaded                next account     cool       503, 529: short
     │   ├── UpstreamFailed · TimedOut · Unreachable   next account   strike
-    │   └── Malformed · Truncated · EmptyAnswer       next account   strike
+    │   ├── Malformed · Truncated · EmptyAnswer       next account   strike
+    │   ├── Incomplete                never            none       cut by the client's own limit inside a tool call
+    │   └── Saturated                 next account     none       our own connections are all in use
     ├── NoCapacity                    every candidate failed or none may be used
     ├── StatefulAccountUnavailable    the one account that holds the conversation is out
     └── ShuttingDown                  the drain time is over
@@ -68,7 +71,8 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `type`, `code`, `param` and `details` are the source protocol's own members; an encoder of the same protocol
     family writes them back, others derive theirs from `kind`. `status` is the HTTP status it arrived with.
-    `retry_after` is in seconds. `message` is safe to show: no secret, no account name, no upstream address.
+    `retry_after` is in seconds. `message` is safe to show: no secret, no account name, no upstream address; an
+    upstream's own words are so once `Provider.classify` has seen them.
     """
 
     kind: ErrorKind
@@ -246,6 +250,13 @@ class CredentialsRejected(UpstreamError):
     penalty = Penalty.DISABLE
 
 
+class PermissionRefused(UpstreamError):
+    """The account may not do this. One verdict does not disable it: the request may be what was refused."""
+
+    code = "upstream_auth"
+    penalty = Penalty.COOL
+
+
 class QuotaExhausted(UpstreamError):
     """The account's money or quota is spent."""
 
@@ -293,6 +304,22 @@ class Truncated(UpstreamError):
     """The upstream's answer ended without its terminal event."""
 
     code = "upstream_truncated"
+
+
+class Incomplete(UpstreamError):
+    """The answer stopped at a limit in the middle of a tool call, which the client's protocol cannot carry."""
+
+    code = "incomplete_answer"
+    failover = Failover.NEVER
+    penalty = Penalty.NONE
+
+
+class Saturated(UpstreamError):
+    """All of our own connections to the provider are in use."""
+
+    kind = "overloaded"
+    code = "overloaded"
+    penalty = Penalty.NONE
 
 
 class EmptyAnswer(UpstreamError):

@@ -62,8 +62,8 @@ class Runtime:
             {name: provider.connections for name, provider in config.providers.items()}
         )
         self.pools = _pools(config, before)
-        self.metrics.pools = self.pools
         self.services = self._services()
+        self.metrics.pools = self.pools
 
     def _services(self) -> Services:
         config = self.config

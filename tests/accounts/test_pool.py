@@ -176,19 +176,38 @@ def test_a_failing_probe_waits_longer() -> None:
 
 def test_a_probe_without_verdict_leaves_its_place_to_the_next_request() -> None:
     chosen = pool(Clock(), out(account("a"), Status.COOLING, 1000.0))
-    for end in ("abandoned", "rejected"):
-        probe = chosen.take(anyone, "m", set())
-        assert probe is not None, end
-        assert chosen.take(anyone, "m", set()) is None
-        if end == "abandoned":
-            probe.abandoned()
-        else:
-            probe.failed(Rejected("the client's mistake"))
+    probe = chosen.take(anyone, "m", set())
+    assert probe is not None
+    assert chosen.take(anyone, "m", set()) is None
+    probe.abandoned()
 
     again = chosen.take(anyone, "m", set())
 
     assert again is not None
     assert again.is_probe
+
+
+def test_a_probe_that_is_refused_for_the_clients_mistake_proves_that_the_account_lives() -> None:
+    chosen = pool(Clock(), out(account("a"), Status.COOLING, 1000.0))
+    probe = chosen.take(anyone, "m", set())
+    assert probe is not None
+
+    probe.failed(Rejected("the client's mistake"))
+
+    assert chosen.accounts[0].state.status is Status.HEALTHY
+
+
+def test_a_probe_whose_answer_has_begun_lets_others_in() -> None:
+    chosen = pool(Clock(), out(account("a"), Status.COOLING, 1000.0))
+    probe = chosen.take(anyone, "m", set())
+    assert probe is not None
+
+    probe.begun()
+
+    second = chosen.take(anyone, "m", set())
+    assert second is not None
+    assert not second.is_probe
+    assert chosen.accounts[0].inflight == 2
 
 
 def test_an_older_request_that_ends_does_not_let_a_second_probe_in() -> None:
@@ -281,9 +300,10 @@ async def test_waiters_are_served_in_their_order() -> None:
     served: list[int] = []
 
     async def wait(number: int) -> None:
-        assert await chosen.wait()
+        while (lease := chosen.take(anyone, "m", set())) is None:
+            assert await chosen.wait()
         served.append(number)
-        leases.append(chosen.take(anyone, "m", set()))
+        leases.append(lease)
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(3):
@@ -304,7 +324,7 @@ async def test_a_waiter_that_leaves_is_passed_over() -> None:
 
     first.cancel()
     await settle()
-    chosen.wake_one()
+    chosen.wake()
 
     assert await second is True
     assert first.cancelled()
@@ -315,7 +335,7 @@ async def test_a_waiter_that_leaves_with_its_place_passes_it_on() -> None:
     first, second = asyncio.ensure_future(chosen.wait()), asyncio.ensure_future(chosen.wait())
     await settle()
 
-    chosen.wake_one()
+    chosen.wake()
     first.cancel()
 
     assert await second is True
@@ -327,7 +347,7 @@ async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = pool(Clock(), account("a", ONE))
 
     assert await chosen.wait() is False
-    chosen.wake_one()
+    chosen.wake()
 
 
 async def test_a_place_that_comes_with_the_time_out_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,7 +356,7 @@ async def test_a_place_that_comes_with_the_time_out_is_not_lost(monkeypatch: pyt
     waiting = asyncio.ensure_future(chosen.wait())
     await asyncio.sleep(0)
 
-    chosen.wake_one()
+    chosen.wake()
 
     assert await waiting is True
 
@@ -350,4 +370,4 @@ async def test_the_queue_is_bounded() -> None:
     for one in waiting:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    assert chosen.wake_one() is None
+    assert chosen.wake() is None

@@ -109,10 +109,6 @@ LOSSES = [
     # the row says N for OpenAI itself; a compatible server would refuse the member
     Loss("dropped", "cache_mark", None, (_CLAUDE,), (_CHAT,), ("system_turns",)),
     Loss(
-        "dropped", "ext.system_fingerprint", Row("system_fingerprint", "gemini", "X"),
-        PROTOCOLS, (_CHAT,), SCENARIOS, is_of_the_answer=True,
-    ),
-    Loss(
         "approximated", "tool_result.structured", Row("Structured result (object)", "anthropic", "X JSON text"),
         (_GEMINI,), PROTOCOLS, ("parallel_tools",),
     ),

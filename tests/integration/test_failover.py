@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,6 +138,53 @@ def test_the_clients_own_mistake_costs_one_call_and_keeps_the_upstreams_words(pr
         assert all(
             account.state.status.value == "healthy" for account in stack.runtime.pools["claude"].accounts
         )
+
+
+def post(stack: Stack) -> httpx.Response:
+    return httpx.post(
+        f"{stack.url}/v1/messages",
+        headers={"x-api-key": stack.key},
+        json={"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]},
+    )
+
+
+def test_a_resource_that_one_client_may_not_use_costs_no_account() -> None:
+    message = "You do not have permission to access the File abc or it may not exist."
+    with simulated(two_claude_accounts) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(status=403, message=message)))
+
+        answer = post(stack)
+
+        assert (answer.status_code, answer.json()["error"]["message"]) == (403, message)
+        assert [account.state.status.value for account in stack.runtime.pools["claude"].accounts] == [
+            "healthy",
+            "healthy",
+        ]
+
+
+def test_a_refused_permission_disables_no_account() -> None:
+    with simulated(two_claude_accounts) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(status=403, message="no")))
+
+        answer = post(stack)
+
+        assert answer.status_code == 502
+        assert [account.state.status.value for account in stack.runtime.pools["claude"].accounts] == [
+            "cooling",
+            "cooling",
+        ]
+
+
+@pytest.mark.parametrize(("upstreams", "told"), [(7200, "30"), (12, "12"), (0.2, "1")])
+def test_a_client_is_told_a_wait_that_makes_sense(upstreams: float, told: str) -> None:
+    with simulated(two_claude_accounts) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(status=429, retry_after=upstreams)))
+
+        answer = post(stack)
+
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, told)
+        for account in stack.runtime.pools["claude"].accounts:
+            assert account.state.until - time.monotonic() > min(upstreams, 900) - 5
 
 
 def test_a_rejected_credential_is_never_the_clients_401() -> None:

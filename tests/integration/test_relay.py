@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -41,6 +42,10 @@ class Upstream:
         self.heads: list[bytes] = []
         self.connections = 0
         self.written = 0
+        self.gate: threading.Event | None = None
+        """What is behind the first piece waits for it."""
+        self.end_gate: threading.Event | None = None
+        """The end of the body waits for it."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -59,10 +64,14 @@ class Upstream:
                     + self.content_type.encode()
                     + b"\r\n\r\n"
                 )
-                for piece in self.pieces:
+                for number, piece in enumerate(self.pieces):
+                    if number == 1 and self.gate is not None:
+                        await asyncio.to_thread(self.gate.wait, 10)
                     writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
                     await writer.drain()
                     self.written += len(piece)
+                if self.end_gate is not None:
+                    await asyncio.to_thread(self.end_gate.wait, 10)
                 writer.write(b"0\r\n\r\n")
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -172,5 +172,5 @@ def test_another_protocol_cannot_continue_it(pair: tuple[Stack, Storing]) -> Non
     answer = ask(stack, "resp_from_elsewhere", model="chat/x")
 
     assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == "unsupported_content"
+    assert answer.json()["error"]["code"] == "previous_response_not_found"
     assert not upstream.asked

@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 
+from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.events import CandidateEnd, ResponseEnd, ResponseStart, UsageReport
+from aiclient2api.ir.fold import unfold
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.builtin import BUILTIN
+from aiclient2api.protocols.conversion import Inbound, Target
+from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.wire.http import WireRequest, WireResponse
+from tests.fakes.sealing import CARRIER
 
 CONVERTERS = {converter.name: converter for converter in BUILTIN}
 PATHS = {
@@ -124,3 +129,107 @@ def test_the_final_usage_of_messages_has_its_own_members_only() -> None:
         "cache_read_input_tokens": 0,
         "output_tokens": 2,
     }
+
+
+def test_an_empty_list_of_one_protocol_is_not_written_in_another() -> None:
+    items = [
+        {"role": "user", "content": "x"},
+        {
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+        },
+        {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": "y"},
+    ]
+    body, _ = converted("openai_responses", "anthropic", {"model": "m", "input": items})
+    assert body["messages"][1]["content"][0] == {"type": "text", "text": "Hi"}
+
+
+@pytest.mark.parametrize("upstream", ["openai_chat", "anthropic", "gemini"])
+@pytest.mark.parametrize(
+    ("member", "code", "words"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_not_found", "'resp_1' not found"),
+        ({"conversation": "conv_1"}, "previous_response_not_found", "conversation was not found"),
+        ({"background": True}, "unsupported_content", "in the background"),
+    ],
+    ids=["previous response", "conversation", "background"],
+)
+def test_state_of_another_provider_is_refused_in_openais_words(
+    upstream: str, member: dict[str, object], code: str, words: str
+) -> None:
+    wire = WireRequest(
+        path=PATHS["openai_responses"], body=json.dumps({"model": "m", "input": "x", **member}).encode()
+    )
+    responses = CONVERTERS["openai_responses"]
+    factory = ConverterFactory(BUILTIN, CARRIER)
+    with pytest.raises(Unrepresentable) as refused:
+        factory.convert(Inbound(responses, wire, "t"), upstream, Target(model="m", profile=ModelProfile()))
+    answer = responses.encode_error(refused.value.info)
+    error = json.loads(answer.body)["error"]
+    assert (answer.status, error["type"], error["code"], error["param"]) == (
+        400,
+        "invalid_request_error",
+        code,
+        *member,
+    )
+    assert words in error["message"]
+
+
+def answered(client: str, upstream: str, body: Any) -> tuple[set[str], set[str]]:
+    """The losses that a client is told of an upstream's answer: unary and streamed."""
+    response = CONVERTERS[upstream].decode_response(WireResponse(status=200, body=json.dumps(body).encode()))
+    request = ModelRequest(protocol=client, model="m", turns=[])
+    whole = CONVERTERS[client].encode_response(response, request)
+    stream = CONVERTERS[client].stream_encoder(request)
+    for event in unfold(response):
+        stream.feed(event)
+    return {loss.feature for loss in whole.losses}, {loss.feature for loss in stream.losses}
+
+
+SAID = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "status": "completed",
+    "phase": "final_answer",
+    "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+}
+PHASED = {"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": [SAID]}
+
+
+@pytest.mark.parametrize("client", ["openai_chat", "anthropic", "gemini"])
+def test_the_phase_of_a_message_is_a_loss_wherever_it_has_no_place(client: str) -> None:
+    assert answered(client, "openai_responses", PHASED) == ({"message.phase"}, {"message.phase"})
+
+
+DECLINED = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [{"type": "text", "text": "I can"}],
+    "container": None,
+    "stop_reason": "refusal",
+    "stop_details": {"type": "refusal", "category": "cyber", "explanation": "That is harmful."},
+}
+
+
+@pytest.mark.parametrize(
+    ("client", "lost"),
+    [
+        ("openai_chat", {"finish.category"}),
+        ("openai_responses", {"finish.category", "finish.explanation"}),
+        ("gemini", {"finish.explanation"}),
+    ],
+)
+def test_why_an_answer_was_declined_is_told_or_reported(client: str, lost: set[str]) -> None:
+    assert answered(client, "anthropic", DECLINED) == (lost, lost)
+
+
+@pytest.mark.parametrize("client", ["openai_responses", "anthropic", "gemini"])
+def test_the_envelope_of_an_answer_is_no_loss(client: str) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    body = {"id": "c", "model": "m", "choices": [choice], "system_fingerprint": "fp", "provider": "p"}
+    assert answered(client, "openai_chat", body) == (set(), set())

@@ -4,7 +4,9 @@ from msgspec import Raw
 
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.parts import Text
+from aiclient2api.ir.response import Finish
 from aiclient2api.protocols.report import LossReport
+from aiclient2api.wire.json import NULL
 
 
 def test_each_kind_of_loss_is_written_down() -> None:
@@ -35,7 +37,9 @@ def test_a_feature_is_reported_once_per_place() -> None:
 
 def test_members_of_other_protocols_stay_behind() -> None:
     report = LossReport("gemini")
-    node = Text(text="a", ext={"anthropic": {"x": Raw(b"1"), "y": Raw(b"2")}, "gemini": {"z": Raw(b"3")}})
+    node = Text(
+        text="a", ext={"anthropic": {"x": Raw(b"1"), "y": Raw(b"2"), "n": NULL}, "gemini": {"z": Raw(b"3")}}
+    )
 
     report.foreign_ext(node, "turns[0].parts[0]")
     report.foreign_ext(Text(text="a"), "turns[0].parts[1]")
@@ -44,3 +48,13 @@ def test_members_of_other_protocols_stay_behind() -> None:
         Loss("ext.x", "turns[0].parts[0]", "dropped", "gemini", "anthropic"),
         Loss("ext.y", "turns[0].parts[0]", "dropped", "gemini", "anthropic"),
     ]
+
+
+def test_the_details_of_an_end_are_lost_unless_they_are_told() -> None:
+    report = LossReport("openai_chat")
+    finish = Finish(reason="refusal", category="cyber", explanation="That is harmful.")
+
+    report.finish_details(finish, "response", "That is harmful.")
+    report.finish_details(Finish(reason="stop"), "response")
+
+    assert report.losses == [Loss("finish.category", "response", "dropped", "openai_chat")]

@@ -11,6 +11,7 @@ from aiclient2api.errors import (
     ErrorKind,
     ModelMissing,
     Overloaded,
+    PermissionRefused,
     QuotaExhausted,
     RateLimited,
     Rejected,
@@ -57,7 +58,22 @@ def _error(
             ContentBlocked,
         ),
         (_error("auth", 401), CredentialsRejected),
-        (_error("permission", 403), CredentialsRejected),
+        (_error("permission", 403), PermissionRefused),
+        (_error("permission", 403, "Permission denied on resource project p"), PermissionRefused),
+        (
+            _error(
+                "permission", 403, "You do not have permission to access the File abc or it may not exist."
+            ),
+            Rejected,
+        ),
+        (_error("permission", 403, "CachedContent not found (or permission denied)"), Rejected),
+        (
+            _error("permission", 403, "Your API key does not have permission to use the specified resource."),
+            Rejected,
+        ),
+        (_error("invalid", 400, "Incorrect API key provided: xai-Ab****yz."), CredentialsRejected),
+        (_error("invalid", 400, "API key not valid. Please pass a valid API key."), CredentialsRejected),
+        (_error("invalid", 400, "tools.0: unknown name 'Incorrect API key provided'"), Rejected),
         (_error("invalid", 400, code="API_KEY_INVALID"), CredentialsRejected),
         (
             _error("invalid", 400, "User location is not supported for the API use.", "FAILED_PRECONDITION"),
@@ -121,6 +137,15 @@ def test_geminis_bad_key_is_told_by_its_details() -> None:
     assert type(classify(error)) is CredentialsRejected
 
 
+def test_a_client_cannot_have_a_key_disabled_by_being_quoted() -> None:
+    quoting = (
+        rb'[{"fieldViolations":[{"description":"Unknown name \"API_KEY_INVALID\": Cannot find field."}]}]'
+    )
+    error = ErrorInfo(kind="invalid", status=400, message="bad", details=Raw(quoting))
+
+    assert type(classify(error)) is Rejected
+
+
 def test_a_callers_mistake_keeps_the_upstreams_own_words() -> None:
     error = ErrorInfo(
         kind="invalid",
@@ -142,10 +167,31 @@ def test_a_too_long_context_is_known_as_such_whatever_the_upstream_calls_it() ->
     assert info.message == "prompt is too long: 3 > 2"
 
 
-def test_a_missing_model_keeps_its_message_for_the_last_account() -> None:
-    info = classify(_error("invalid", 400, "Model Not Exist")).info
+def test_a_missing_model_is_told_without_the_upstreams_words() -> None:
+    info = classify(
+        _error("not_found", 404, "Project `proj_secret1` has no access to model `x`", "t", "c")
+    ).info
 
-    assert (info.kind, info.message) == ("not_found", "Model Not Exist")
+    assert info == ErrorInfo(
+        kind="not_found", code="model_not_found", message="the model asked for is not available"
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("invalid x-api-key: sk-ant-api03-verysecret", "invalid x-api-key: sk-…"),
+        ("the key sk-proj-abc****wxyz. Find yours", "the key sk-…. Find yours"),
+        ("the key xai-AbCdEf0123456789 is blocked", "the key xai-… is blocked"),
+        ("gsk_AbCdEf0123456789 and AIzaSyD-0123456789_abcdef", "gsk_… and AIza…"),
+        ("密钥sk-abcdef0123456789无效", "密钥sk-…无效"),
+        ("header 'Bearer eyJhbGciOi.eyJzdWIiOiI.c2ln' is bad", "header 'Bearer …' is bad"),
+        ("use Bearer authentication", "use Bearer authentication"),
+        ("risk-assessment: key-value is required", "risk-assessment: key-value is required"),
+    ],
+)
+def test_a_key_in_a_message_is_not_passed_on(message: str, shown: str) -> None:
+    assert classify(_error("invalid", 400, message)).info.message == shown
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -23,6 +25,21 @@ class Gone(io.BytesIO):
 
     def write(self, data: object) -> int:
         raise BrokenPipeError
+
+
+class Stuck(io.BytesIO):
+    """A terminal that takes nothing until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = threading.Event()
+        self.release = threading.Event()
+        self.was_released = False
+
+    def write(self, data: Any) -> int:
+        self.is_asked.set()
+        self.was_released = self.release.wait(5)
+        return super().write(data)
 
 
 def written(out: io.BytesIO) -> list[dict[str, Any]]:
@@ -81,6 +98,43 @@ async def test_a_flood_keeps_the_newest_lines() -> None:
     log.flush()
 
     assert [line["number"] for line in written(out)] == list(range(50, 10_050))
+
+
+async def test_a_stuck_terminal_stops_no_request_and_costs_the_oldest_lines() -> None:
+    out = Stuck()
+    log = JsonLog(wall, out)
+
+    log.event("info", "x", number=-1)
+    assert await asyncio.to_thread(out.is_asked.wait, 5)
+    for number in range(10_050):
+        log.event("info", "x", number=number)
+    out.release.set()
+    log.flush()
+
+    assert out.was_released
+    assert [line["number"] for line in written(out)] == [-1, *range(50, 10_050)]
+
+
+def test_a_flushed_log_goes_on() -> None:
+    out = io.BytesIO()
+    log = JsonLog(wall, out)
+
+    log.flush()
+    log.event("info", "first")
+    log.flush()
+    log.event("info", "second")
+
+    assert [line["event"] for line in written(out)] == ["first", "second"]
+
+
+async def test_a_flushed_log_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    log = JsonLog(wall, io.BytesIO())
+
+    log.event("info", "x")
+    log.flush()
+
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_closed_terminal_does_not_matter() -> None:

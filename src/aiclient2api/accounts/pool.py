@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.health import Status, after_failure, after_success
 from aiclient2api.accounts.selection import ring, walk
-from aiclient2api.errors import UpstreamError
+from aiclient2api.errors import Penalty, UpstreamError
 
 MAX_WAITERS = 64
 WAIT_SECONDS = 2.0
@@ -31,6 +31,13 @@ class Lease:
         self.is_probe = account.is_waiting_for_probe
         self.is_over = False
 
+    def begun(self) -> None:
+        """Content arrives: what the account was out for is over, others may come while this answer goes on."""
+        if self.is_probe and not self.is_over:
+            self.account.state = after_success(self.account.state, is_probe=True)
+            self.account.probing = self.is_probe = False
+            self._pool.wake()
+
     def succeeded(self) -> None:
         """Content was received and the terminal was seen."""
         if not self.is_over:
@@ -38,7 +45,9 @@ class Lease:
             self._end()
 
     def failed(self, error: UpstreamError) -> None:
-        """The attempt failed; the error's penalty falls on the account."""
+        """The attempt failed; the error's penalty falls on the account. An error without one is a sign of life."""
+        if error.penalty is Penalty.NONE:
+            self.begun()
         if not self.is_over:
             self.account.state = after_failure(
                 self.account.state, error, self._pool.now(), self._pool.random(), is_probe=self.is_probe
@@ -55,7 +64,7 @@ class Lease:
         self.account.inflight -= 1
         if self.is_probe:
             self.account.probing = False
-        self._pool.wake_one()
+        self._pool.wake()
 
 
 class AccountPool:
@@ -116,22 +125,17 @@ class AccountPool:
                 await waiter
         except TimeoutError:
             return waiter.done() and not waiter.cancelled()  # the place and the time-out may come together
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self.wake_one()  # the place was ours; pass it on
-            raise
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
         return True
 
-    def wake_one(self) -> None:
-        """A place became free: the first in the queue may try again."""
+    def wake(self) -> None:
+        """A place became free: all may try again, the oldest first. Who waits may want different accounts."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
-                return
 
     def earliest(self, usable: Callable[[Account], bool], model: str) -> float | None:
         """Seconds until the first cooling account of this model may be used; None when none is cooling."""

@@ -29,7 +29,7 @@ from aiclient2api.wire.http import WireRequest, WireResponse, find_header
 MAX_ERROR_BYTES = 1024 * 1024
 FRAMING = 10
 """A stream of small deltas spends up to about this many times the bytes of its content."""
-MAX_PRELUDE_BYTES = 256 * 1024
+MIN_PRELUDE_BYTES = 256 * 1024
 USER_AGENT = "aiclient2api"
 
 
@@ -65,7 +65,8 @@ class Attempts:
                     return await self._whole(lease, conversion, stream)
                 answer = conversion.stream()
                 live = Live(stream, _frames(protocol, stream), answer, lease, timeouts.total_stream)
-                await live.wait_for_content(MAX_PRELUDE_BYTES)
+                # a Responses prelude repeats the request twice
+                await live.wait_for_content(MIN_PRELUDE_BYTES + 4 * len(conversion.request.body))
             if isinstance(answer, FoldingStream):
                 return await self._fold(live, answer, timeouts)
             return live
@@ -79,8 +80,12 @@ class Attempts:
             raise
 
     async def _refusal(self, lease: Lease, protocol: Converter, stream: HttpStream) -> UpstreamError:
-        body = await stream.read(MAX_ERROR_BYTES)
-        await stream.release(EOF_GRACE)
+        try:
+            body = await stream.read(MAX_ERROR_BYTES)
+            await stream.release(EOF_GRACE)
+        except UpstreamError:
+            stream.abort()
+            body = b""  # the status is the verdict, whatever became of the text
         info = protocol.decode_error(WireResponse(status=stream.status, headers=stream.headers, body=body))
         return lease.account.provider.classify(info)
 
@@ -99,7 +104,7 @@ class Attempts:
         """Collect a converted unary answer; nothing was sent to the client yet, so any failure may fail over."""
         async with asyncio.timeout(timeouts.total):
             while not live.is_done:
-                await live.receive()
+                await live.advance()
                 if live.received > self._answer_limit * FRAMING:
                     raise Malformed("the upstream's answer is too large")
         whole = _checked(answer.answer)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from aiclient2api.accounts.account import Account
-from aiclient2api.accounts.pool import AccountPool, Lease
+from aiclient2api.accounts.pool import WAIT_SECONDS, AccountPool, Lease
 from aiclient2api.errors import (
     BadRequest,
     ClientError,
@@ -123,7 +123,10 @@ class Dispatcher:
     ) -> Lease | None:
         pool = self._pools[target.pool]
         lease = pool.take(usable, target.model, tried)
-        while lease is None and pool.is_full(usable, target.model, tried) and await pool.wait():
+        until = pool.now() + WAIT_SECONDS
+        while lease is None and pool.now() < until and pool.is_full(usable, target.model, tried):
+            if not await pool.wait():
+                break
             lease = pool.take(usable, target.model, tried)
         if lease is None:
             now = pool.now()
@@ -141,7 +144,7 @@ class Dispatcher:
         if inbound.peek.operation != "generate":
             return lambda account: client in account.protocols
         if inbound.peek.previous_id is not None:
-            holder = await self._pins.account_of(inbound.peek.previous_id)
+            holder = await self._pins.account_of(inbound.tenant, inbound.peek.previous_id)
             if holder is not None:
                 return lambda account: account.name == holder
         return _any_account
@@ -173,17 +176,17 @@ class Dispatcher:
             attempt.ended = now()
         exchange.pool, exchange.target_model, exchange.upstream_protocol = target.pool, target.model, protocol
         exchange.conversion, exchange.losses = conversion.label, conversion.losses
-        if protocol == STATEFUL_PROTOCOL:
-            await self._pin(opened, account)
+        if protocol == inbound.converter.name == STATEFUL_PROTOCOL:
+            await self._pin(opened, account, inbound.tenant)
         return opened
 
-    async def _pin(self, opened: Whole | Live, account: Account) -> None:
+    async def _pin(self, opened: Whole | Live, account: Account, tenant: str) -> None:
         """Remember where a stored response lives, so that the next request can continue it there."""
         response_id = opened.response_id if isinstance(opened, Live) else opened.answer.response_id
         if not response_id:
             return
         try:
-            await self._pins.remember(response_id, account.name)
+            await self._pins.remember(tenant, response_id, account.name)
         except BaseException:
             if isinstance(opened, Live):
                 opened.abort(None)
@@ -209,7 +212,7 @@ class Dispatcher:
         self, targets: tuple[Target, ...], failures: list[UpstreamError], inbound: Inbound, usable: Usable
     ) -> GatewayError:
         if failures:
-            return NoCapacity(info=failures[-1].info, failures=tuple(failures))
+            return NoCapacity(info=_telling(failures), failures=tuple(failures))
         waits = [
             wait
             for target in targets
@@ -237,3 +240,17 @@ class Dispatcher:
 
 def _any_account(_account: Account) -> bool:
     return True
+
+
+PERMANENT = ("model_not_found", "upstream_auth", "insufficient_quota")
+"""Codes of failures that a retry does not mend, the least telling first."""
+
+
+def _telling(failures: list[UpstreamError]) -> ErrorInfo:
+    """The failure a client is told of: one that passes rather than one that stays, whoever happened to be last."""
+
+    def rank(error: UpstreamError) -> int:
+        code = error.info.code
+        return -1 - PERMANENT.index(code) if code in PERMANENT else 0
+
+    return max(reversed(failures), key=rank).info

@@ -16,11 +16,11 @@ class Pins:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def remember(self, response_id: str, account: str) -> None:
-        """An account has answered under this id."""
-        await self._store.put(f"a2:v1:pin:{response_id}", account.encode(), KEEP_SECONDS)
+    async def remember(self, tenant: str, response_id: str, account: str) -> None:
+        """An account has answered a tenant under this id."""
+        await self._store.put(f"a2:v1:pin:{tenant}:{response_id}", account.encode(), KEEP_SECONDS)
 
-    async def account_of(self, response_id: str) -> str | None:
-        """The account that holds this response, None when we do not know."""
-        value = await self._store.get(f"a2:v1:pin:{response_id}")
+    async def account_of(self, tenant: str, response_id: str) -> str | None:
+        """The account that holds this response of a tenant, None when we do not know."""
+        value = await self._store.get(f"a2:v1:pin:{tenant}:{response_id}")
         return value.decode() if value is not None else None

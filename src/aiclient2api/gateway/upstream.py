@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from aiclient2api.accounts.pool import Lease
-from aiclient2api.errors import ErrorInfo, Malformed, MalformedMessage, Truncated, UpstreamError
+from aiclient2api.errors import ErrorInfo, Incomplete, Malformed, MalformedMessage, Truncated, UpstreamError
 from aiclient2api.ir.response import Usage
 from aiclient2api.net.transport import HttpStream
 from aiclient2api.protocols.conversion import Answer, AnswerStream
@@ -41,7 +41,11 @@ class Live:
     @property
     def is_done(self) -> bool:
         """The upstream's terminal has passed: the bytes received so far are the whole answer."""
-        return self._answer.ended and not self._held
+        return self._answer.ended and not self._held and not self._has_failed
+
+    @property
+    def _has_failed(self) -> bool:
+        return self._broken is not None or self._answer.failure is not None
 
     @property
     def usage(self) -> Usage | None:
@@ -61,11 +65,18 @@ class Live:
         held: list[bytes] = []
         size = 0
         while not (self._answer.content or self._answer.ended):
-            held.append(await self._next())
-            size += len(held[-1])
             if size > limit:
                 raise Malformed("the upstream's answer does not begin")
+            held.append(await self._next())
+            size += len(held[-1])
+        self._raise_failure()
         self._held = b"".join(held)
+        self._lease.begun()
+
+    async def advance(self) -> None:
+        """Read once more, for an answer that is collected and not passed on. Raises UpstreamError."""
+        await self._next()
+        self._raise_failure()
 
     async def receive(self) -> bytes:
         """The next bytes for the client, one per network read; empty when the answer is complete.
@@ -75,7 +86,7 @@ class Live:
         if self._held:
             held, self._held = self._held, b""
             return held
-        while not self._answer.ended:
+        while not self._answer.ended or self._has_failed:
             if out := await self._next():
                 return out
         return b""
@@ -90,6 +101,8 @@ class Live:
                 return self._close()
             for frame in self._frames.feed(chunk):
                 out.append(self._answer.feed(frame))  # what came before a bad frame must not get lost
+                if self._answer.failure is not None or self._answer.ended:
+                    break  # whatever an upstream says behind its end is no part of the answer
         except MalformedMessage as error:
             self._broken = Malformed(f"the upstream broke its protocol: {error}")
             self._broken.__cause__ = error
@@ -109,8 +122,12 @@ class Live:
     def _raise_failure(self) -> None:
         if self._broken is not None:
             raise self._broken
-        if self._answer.failure is not None:
-            raise self._provider.classify(self._answer.failure)
+        failure = self._answer.failure
+        if failure is None:
+            return
+        if failure.code == Incomplete.code:
+            raise Incomplete(info=failure)
+        raise self._provider.classify(failure)
 
     def fail(self, error: ErrorInfo) -> bytes:
         """The in-band error that ends the client's stream."""

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import aiohttp
 from yarl import URL
 
-from aiclient2api.errors import Malformed, TimedOut, Truncated, Unreachable, UpstreamFailed
+from aiclient2api.errors import Malformed, Saturated, TimedOut, Truncated, Unreachable, UpstreamFailed
 from aiclient2api.net.transport import Call, HttpStream
 from aiclient2api.wire.http import Headers
 
@@ -37,6 +37,7 @@ class PooledTransport:
         if session is None:
             tracing = aiohttp.TraceConfig()
             tracing.on_connection_reuseconn.append(_note_reuse)
+            tracing.on_connection_create_start.append(_note_dialling)
             session = self._sessions[pool] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._connections.get(pool, DEFAULT_CONNECTIONS),
@@ -65,7 +66,7 @@ class PooledTransport:
     async def send(self, call: Call) -> HttpStream:
         """See Transport. A connection that the upstream closed while it was idle is replaced once."""
         for last_try in (False, True):
-            seen = SimpleNamespace(reused=False)
+            seen = SimpleNamespace(reused=False, dialling=False)
             try:
                 return await self._send(call, seen)
             except aiohttp.ClientConnectionError as error:
@@ -95,6 +96,8 @@ class PooledTransport:
                     trace_request_ctx=seen,
                 )
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+            if isinstance(error, aiohttp.ConnectionTimeoutError) and not seen.dialling:
+                raise Saturated("all connections to the provider are in use") from error
             raise Unreachable("no connection to the upstream") from error
         except TimeoutError as error:
             raise TimedOut("the upstream did not answer in time") from error
@@ -109,6 +112,10 @@ class PooledTransport:
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
+
+
+async def _note_dialling(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.dialling = True
 
 
 async def _note_reuse(_session: object, context: SimpleNamespace, _params: object) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from aiclient2api.errors import ErrorInfo, MalformedMessage, Unrepresentable
+from aiclient2api.errors import ErrorInfo, Incomplete, MalformedMessage, Unrepresentable
 from aiclient2api.ir.events import Failure, ResponseEnd, ResponseStart, StreamEvent, UsageReport, is_content
 from aiclient2api.ir.fold import Folder, fold, unfold
 from aiclient2api.ir.loss import Loss
@@ -190,7 +190,7 @@ class PivotConversion:
         self._tenant = inbound.tenant
         self._carrier = carrier
         self._asked = inbound.request()
-        _refuse_stored(self._asked)
+        _refuse_foreign_state(self._asked)
         request, losses = open_request(join_continued(self._asked), carrier, inbound.tenant)
         request = apply_system_prompt(request, system)
         self._names = ToolNames(request, upstream.tool_names)
@@ -226,7 +226,10 @@ class PivotConversion:
         """A sealed answer for the client."""
         if not response.candidates and response.blocked is None:
             raise MalformedMessage("the upstream's answer has no candidate")
-        encoded = self._client.encode_response(response, self._asked)
+        try:
+            encoded = self._client.encode_response(response, self._asked)
+        except MalformedMessage as error:
+            raise Incomplete(f"the answer is incomplete: {error}") from error
         has_parts = any(candidate.turn.parts for candidate in response.candidates)
         has_output = response.usage is not None and bool(response.usage.output)
         return Answer(
@@ -241,10 +244,29 @@ class PivotConversion:
         return SealingStream(self._carrier, self._tenant, self._client.slots)
 
 
-def _refuse_stored(request: ModelRequest) -> None:
-    """A reference to content that another provider has cannot be converted."""
-    if request.state is not None and request.state.stored is not None:
-        raise Unrepresentable(f"{request.state.stored}: only its own provider has this content")
+def _refuse_foreign_state(request: ModelRequest) -> None:
+    """What only the provider that stored it has, or that only its own protocol can do, cannot be converted."""
+    state = request.state
+    if state is None:
+        return
+    if state.stored is not None:
+        raise Unrepresentable(f"{state.stored}: only its own provider has this content")
+    if state.previous_id is not None:
+        raise _not_found("previous_response_id", f"Previous response with id '{state.previous_id}' not found")
+    if state.conversation is not None:
+        raise _not_found("conversation", "The conversation was not found")
+    if state.background:
+        message = "background: this model's provider cannot answer in the background"
+        raise Unrepresentable(
+            info=ErrorInfo(kind="invalid", code=Unrepresentable.code, message=message, param="background")
+        )
+
+
+def _not_found(param: str, fact: str) -> Unrepresentable:
+    """With OpenAI's own code, which tells clients to send the whole history instead."""
+    message = f"{fact}: this model's provider stores no answers. Send the whole history."
+    code = "previous_response_not_found"
+    return Unrepresentable(info=ErrorInfo(kind="invalid", code=code, message=message, param=param))
 
 
 class _EventStream:
@@ -259,6 +281,10 @@ class _EventStream:
         self._decoder = decoder
         self._names = names
         self._sealing = sealing
+
+    def _cut_short(self, error: MalformedMessage) -> None:
+        message = f"the answer is incomplete: {error}"
+        self.failure = ErrorInfo(kind=Incomplete.kind, code=Incomplete.code, message=message)
 
     def _events(self, events: list[StreamEvent]) -> Iterator[StreamEvent]:
         """The events for the client's side, up to the first terminal."""
@@ -309,11 +335,17 @@ class PivotStream(_EventStream):
         return self._encoder.fail(error)
 
     def _encode(self, events: list[StreamEvent]) -> bytes:
+        """What our encoder cannot write is no fault of the upstream: `failure` says so, what came before is kept."""
         was_over = self.ended
-        out = b"".join([self._encoder.feed(event) for event in self._events(events)])
+        out: list[bytes] = []
+        try:
+            for event in self._events(events):
+                out.append(self._encoder.feed(event))
+        except MalformedMessage as error:
+            self._cut_short(error)
         if self.ended and not was_over:
             self._report()
-        return out
+        return b"".join(out)
 
     def _report(self) -> None:
         self._losses.extend((*self._sealing.losses, *self._encoder.losses))

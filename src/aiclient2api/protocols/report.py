@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from aiclient2api.ir.loss import Act, Loss
-from aiclient2api.ir.parts import Node
+from aiclient2api.ir.parts import Node, Text
+from aiclient2api.ir.response import Finish
+from aiclient2api.wire.json import NULL
 
 ECHO_SUFFIX = ".echo"
 """Ends the `ext` namespace of members that repeat the client's own request: nothing is lost with them."""
@@ -42,9 +44,20 @@ class LossReport:
         self._add("defaulted", feature, path, note)
 
     def foreign_ext(self, node: Node, path: str) -> None:
-        """Members of other protocols that stay behind: one loss each."""
+        """Members of other protocols that stay behind: one loss each, but none for a null, which says nothing."""
         if node.ext:
             for protocol, members in node.ext.items():
                 if protocol != self.target and not protocol.endswith(ECHO_SUFFIX):
-                    for name in members:
+                    for name in (name for name, value in members.items() if value != NULL):
                         self.dropped(f"ext.{name}", path, protocol)
+
+    def phase(self, text: Text, path: str) -> None:
+        """Only Responses tells a commentary from a final answer."""
+        if text.phase is not None:
+            self.dropped("message.phase", path, text.phase)
+
+    def finish_details(self, finish: Finish, path: str, told: str = "") -> None:
+        """Why an answer was declined, where the target has no member for it; `told` is what it says instead."""
+        for name, value in (("category", finish.category), ("explanation", finish.explanation)):
+            if value and value not in told:
+                self.dropped(f"finish.{name}", path)

@@ -2,7 +2,8 @@
 
 Converters have already read the body into an ErrorInfo, so a row looks at its kind and at the provider's own
 codes; the prose only where a provider gives nothing else. A caller's mistake keeps the upstream's own words,
-because clients act on them; an account's fault is told in ours, because it is none of the client's business.
+because clients act on them, without what looks like a key; an account's fault is told in ours, because it is
+none of the client's business.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from aiclient2api.errors import (
     ErrorKind,
     ModelMissing,
     Overloaded,
+    PermissionRefused,
     QuotaExhausted,
     RateLimited,
     Rejected,
@@ -80,6 +82,11 @@ _NO_SUCH_MODEL: Final = _words(
     r"\bmodels? not exist|\binvalid model(?: id|:| name)|\bmodels?\b.{0,120}(?:does not exist|not found)|"
     r"\bunknown model\b|is not a valid model"
 )
+# only how a message begins: further on it may quote the client
+_BAD_KEY: Final = _words(r"^(?:incorrect|invalid) api key\b|^api key (?:not valid|expired)\b")
+_NAMED_RESOURCE: Final = _words(
+    r"permission to access the file\b|\bcached ?content not found|\bspecified resource\b"
+)
 
 RULES: Final[Sequence[Rule]] = [
     # --- the request itself
@@ -127,8 +134,14 @@ RULES: Final[Sequence[Rule]] = [
     Rule(outcome=QuotaExhausted, kinds=_kinds("quota", "billing")),
     # --- the account's key
     Rule(outcome=CredentialsRejected, codes=frozenset(("API_KEY_INVALID", "invalid_api_key"))),
-    Rule(outcome=CredentialsRejected, details=re.compile(rb"API_KEY_INVALID")),
-    Rule(outcome=CredentialsRejected, kinds=_kinds("auth", "permission")),
+    # the details may also quote the client, but never with bare quotation marks
+    Rule(outcome=CredentialsRejected, details=re.compile(rb'"reason"\s*:\s*"API_KEY_INVALID"')),
+    # xAI answers 400 for a wrong key
+    Rule(outcome=CredentialsRejected, kinds=_kinds("invalid"), prose=_BAD_KEY),
+    Rule(outcome=CredentialsRejected, kinds=_kinds("auth")),
+    # --- what the account may do; Gemini says 403 for a file or cache that does not exist, too
+    Rule(outcome=Rejected, kinds=_kinds("permission"), prose=_NAMED_RESOURCE),
+    Rule(outcome=PermissionRefused, kinds=_kinds("permission")),
     # --- the model
     Rule(outcome=ModelMissing, codes=frozenset(("model_not_found", "model_not_available"))),
     Rule(outcome=ModelMissing, kinds=_kinds("not_found"), prose=_words(r"\bmodels?\b|no endpoints found")),
@@ -145,13 +158,22 @@ RULES: Final[Sequence[Rule]] = [
 ]
 
 _OURS: Final[dict[type[UpstreamError], str]] = {
+    ModelMissing: "the model asked for is not available",
     CredentialsRejected: "the upstream refused this gateway's credentials",
+    PermissionRefused: "the upstream does not permit this to the gateway's account",
     QuotaExhausted: "the upstream account's quota is used up",
     RateLimited: "the upstream asks to slow down",
     Overloaded: "the upstream is overloaded",
     TimedOut: "the upstream took too long",
     UpstreamFailed: "the upstream failed",
 }
+
+_SECRET: Final = re.compile(
+    r"(?<![A-Za-z0-9])((?:sk|rk|key|xai)-|gsk_|AIza|AQ\.|ya29\.|(?i:Bearer)\s(?=[\w.-]{16}))"
+    r"[\w*-]{6,}(?:\.[\w-]+)*",
+    re.ASCII,
+)
+"""A provider's key, whole or with asterisks, or a bearer token; the group is what may stay."""
 
 
 def classify(error: ErrorInfo) -> UpstreamError:
@@ -168,6 +190,6 @@ def _raised(outcome: type[UpstreamError], error: ErrorInfo, cool: float | None) 
     ours = _OURS.get(outcome)
     if ours is not None:
         return outcome(ours, retry_after=wait)
-    if outcome is not Rejected and error.kind != outcome.kind:
-        return outcome(info=msgspec.structs.replace(error, kind=outcome.kind))
-    return outcome(info=error)
+    kind = error.kind if outcome is Rejected else outcome.kind
+    message = _SECRET.sub(r"\1…", error.message)
+    return outcome(info=msgspec.structs.replace(error, kind=kind, message=message))

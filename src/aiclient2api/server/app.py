@@ -24,6 +24,7 @@ from aiclient2api.errors import (
 from aiclient2api.gateway.exchange import Exchange
 from aiclient2api.server.asgi import (
     ClientGone,
+    Message,
     Receive,
     Scope,
     Send,
@@ -39,6 +40,8 @@ from aiclient2api.server.services import Services
 from aiclient2api.wire.http import WireRequest, WireResponse
 
 BODY_SECONDS = 120.0
+LONGEST_WAIT = 30.0
+"""Seconds a client is told to wait at most: other accounts may be back long before the one that failed."""
 LOOPBACK = ("127.", "::1", "::ffff:127.")
 FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 """Headers by which a proxy on this machine tells that somebody else is asking."""
@@ -98,11 +101,13 @@ class _Request:
         self._receive = receive
         self._raw_send = send
         self._has_begun = False
+        self._is_complete = False
         self._is_draining = is_draining
 
-    async def _send(self, message: object) -> None:
+    async def _send(self, message: Message) -> None:
         self._has_begun = True
-        await self._raw_send(message)  # pyright: ignore[reportArgumentType]  # a plain dict, as ASGI wants it
+        self._is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await self._raw_send(message)
 
     async def run(self) -> None:
         match = self._match
@@ -205,6 +210,8 @@ class _Request:
         async def watch() -> None:
             while (await self._receive())["type"] != "http.disconnect":
                 pass
+            if self._is_complete:
+                return  # servers report a disconnect once the answer is complete
             exchange.outcome = "client_gone"
             mine.cancel()
 
@@ -240,7 +247,10 @@ class _Request:
         if self._has_begun:
             return
         protocol = self._services.converters[exchange.protocol]
-        response = protocol.encode_error(msgspec.structs.replace(info, request_id=exchange.request_id))
+        wait = None if info.retry_after is None else min(max(info.retry_after, 1.0), LONGEST_WAIT)
+        response = protocol.encode_error(
+            msgspec.structs.replace(info, request_id=exchange.request_id, retry_after=wait)
+        )
         exchange.status = response.status
         explain = self._head.header("x-a2-explain") == "1" and bool(exchange.key)
         try:

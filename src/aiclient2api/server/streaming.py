@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from aiclient2api.errors import GatewayError, ShuttingDown, TimedOut, UpstreamError
 from aiclient2api.gateway.exchange import Exchange
 from aiclient2api.gateway.upstream import Live
@@ -51,8 +53,9 @@ async def _break_off(
     exchange.error = error.info.label
     exchange.attempts[-1].outcome = exchange.error
     live.abort(blame)
+    told = msgspec.structs.replace(error.info, request_id=exchange.request_id)
     try:
         async with asyncio.timeout(1.0):
-            await send({"type": "http.response.body", "body": live.fail(error.info), "more_body": True})
+            await send({"type": "http.response.body", "body": live.fail(told), "more_body": True})
     except TimeoutError:
         raise ClientGone from None

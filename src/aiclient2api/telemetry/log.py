@@ -1,6 +1,7 @@
 """JSON lines: one per request and one per event of the program. Never a prompt, never a key.
 
-Lines are queued and written together, so that no request waits for the terminal or the disk.
+Lines are queued and written together by a thread, so that no request waits for the terminal or the disk. Where
+those cannot keep up, the oldest lines are lost.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import asyncio
 import datetime
 import logging
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import BinaryIO, Literal
 
 import msgspec
@@ -22,12 +25,14 @@ Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 FLUSH_SECONDS = 0.05
 MAX_QUEUED = 10_000
+LAST_FLUSH_SECONDS = 2.0
+"""How long a stop waits for a terminal that takes no bytes."""
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class JsonLog:
-    """The one writer. `wall` is Unix time in seconds."""
+    """The one log. `wall` is Unix time in seconds."""
 
     def __init__(self, wall: Callable[[], float], out: BinaryIO | None = None, level: Level = "info") -> None:
         self._wall = wall
@@ -35,6 +40,8 @@ class JsonLog:
         self._threshold = LEVELS.index(level)
         self._lines: deque[bytes] = deque(maxlen=MAX_QUEUED)
         self._is_scheduled = False
+        self._calls: SimpleQueue[bool] = SimpleQueue()
+        self._writer: threading.Thread | None = None
 
     def event(self, level: Level, name: str, **fields: object) -> None:
         """Queue one line."""
@@ -45,15 +52,31 @@ class JsonLog:
         if self._is_scheduled:
             return
         try:
-            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._call, True)
             self._is_scheduled = True
         except RuntimeError:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is queued."""
-        self._is_scheduled = False
-        lines, self._lines = self._lines, deque(maxlen=MAX_QUEUED)
+        """Write what is queued and wait for it. The writer ends; the next line starts another."""
+        self._call(False).join(LAST_FLUSH_SECONDS)
+
+    def _call(self, stays: bool) -> threading.Thread:
+        """Have the lines written; `stays`: the writer waits for more."""
+        self._calls.put(stays)
+        if self._writer is None or not self._writer.is_alive():
+            self._writer = threading.Thread(target=self._write_when_called, name="log", daemon=True)
+            self._writer.start()
+        return self._writer
+
+    def _write_when_called(self) -> None:
+        while self._calls.get():
+            self._write()
+        self._write()
+
+    def _write(self) -> None:
+        self._is_scheduled = False  # before the lines are taken: a line that comes in between calls again
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
         try:
             self._out.write(b"".join(lines))
             self._out.flush()

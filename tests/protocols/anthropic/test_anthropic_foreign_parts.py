@@ -28,7 +28,6 @@ from aiclient2api.ir.parts import (
 from aiclient2api.ir.request import (
     ModelRequest,
     Sampling,
-    State,
     Turn,
 )
 from tests.protocols.anthropic.anthropic_foreign import (
@@ -164,8 +163,6 @@ REFUSED: dict[str, ModelRequest] = {
     "cloud address": conversation(Turn(role="user", parts=[Media(kind="image", source=Url("gs://b/o"))])),
     "generated image": conversation(HI, says(Media(kind="image", source=Inline("image/png", "AA"))), HI),
     "three answers": replace(BASE, sampling=Sampling(candidates=3)),
-    "background": replace(BASE, state=State(background=True)),
-    "previous response": replace(BASE, state=State(previous_id="resp_1")),
     "embedding": replace(BASE, operation="embed"),
 }
 

@@ -233,7 +233,11 @@ def test_tools_of_other_protocols() -> None:
         {"name": "g", "input_schema": {"type": "object"}},
         {
             "name": "h",
-            "input_schema": {"type": "object", "properties": {"a": {"type": "string"}}},
+            "input_schema": {
+                "type": "object",
+                "properties": {"a": {"type": "string"}},
+                "additionalProperties": False,
+            },
             "strict": True,
         },
         {
@@ -247,7 +251,7 @@ def test_tools_of_other_protocols() -> None:
             },
         },
     ]
-    assert losses == [("tool.custom", "emulated"), ("tool.hosted", "dropped")]
+    assert losses == [("tool.schema", "approximated"), ("tool.custom", "emulated"), ("tool.hosted", "dropped")]
 
 
 def test_structured_output() -> None:
@@ -257,8 +261,9 @@ def test_structured_output() -> None:
 
     body, losses = encoded(replace(BASE, output=output))
 
-    assert body["output_config"] == {"format": {"type": "json_schema", "schema": {"type": "object"}}}
-    assert losses == [("output.schema.name", "dropped")]
+    schema = {"type": "object", "additionalProperties": False}
+    assert body["output_config"] == {"format": {"type": "json_schema", "schema": schema}}
+    assert losses == [("output.schema", "approximated"), ("output.schema.name", "dropped")]
 
 
 def test_settings_without_a_place_are_reported() -> None:

@@ -30,8 +30,6 @@ USER: Json = {"role": "user", "parts": [{"text": "hi"}]}
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param({"state": State(previous_id="resp_1")}, id="previous response"),
-        pytest.param({"state": State(background=True)}, id="background"),
         pytest.param({"max_output": 0}, id="cache prewarm"),
         pytest.param({"operation": "embed"}, id="embeddings"),
     ],

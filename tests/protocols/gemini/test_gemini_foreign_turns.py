@@ -222,7 +222,7 @@ MEDIA: dict[str, tuple[Part, list[Json], set[tuple[str, str]]]] = {
     "citations": (
         Text(text="x", citations=[Citation(kind="url", url="https://x")], phase="commentary"),
         [{"text": "x"}],
-        {("citation", "dropped"), ("ext.phase", "dropped")},
+        {("citation", "dropped"), ("message.phase", "dropped")},
     ),
     "shadow of a hosted call": (
         HostedCall(protocol="anthropic", wire_type="t", raw=Raw(b"{}"), shadow="searched"),

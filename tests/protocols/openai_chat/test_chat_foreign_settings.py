@@ -135,14 +135,11 @@ def test_settings_are_sent_or_reported(
 @pytest.mark.parametrize(
     "request_",
     [
-        foreign(state=State(previous_id="resp_1")),
-        foreign(state=State(conversation=Raw(b'"c"'))),
-        foreign(state=State(background=True)),
         foreign(max_output=0),
         foreign(operation="count_tokens"),
         foreign(operation="embed"),
     ],
-    ids=["previous", "conversation", "background", "prewarm", "count", "embed"],
+    ids=["prewarm", "count", "embed"],
 )
 def test_a_request_that_a_chat_upstream_cannot_serve_is_refused(request_: ModelRequest) -> None:
     with pytest.raises(Unrepresentable):

@@ -235,3 +235,27 @@ def test_what_the_converter_says_of_itself() -> None:
     assert CONVERTER.endpoints[0].path.fullmatch(CHAT)
     assert CONVERTER.slots.on_parts and CONVERTER.slots.native == {"openai_chat.details"}
     assert CONVERTER.tool_names.fullmatch("get_weather-2") and not CONVERTER.tool_names.fullmatch("a.b")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"id":5,"choices":[]}',
+        b'{"choices":[{"index":null,"delta":{"role":"assistant"}}]}',
+        b"hello",
+    ],
+    ids=["number as id", "no index", "no JSON"],
+)
+def test_an_odd_event_before_the_content_is_passed_on(data: bytes) -> None:
+    tap = CONVERTER.stream_tap(NOT_ASKED)
+    odd = frame(data)
+    assert tap.feed(odd) == odd.raw
+    tap.feed(frame(delta({"content": "x"}, "stop")))
+    tap.close()
+    assert (tap.content, tap.ended, tap.failure) == (True, True, None)
+
+
+def test_an_event_that_is_not_whole_is_not_passed_on() -> None:
+    tap = CONVERTER.stream_tap(NOT_ASKED)
+    with pytest.raises(MalformedMessage):
+        tap.feed(frame(b'{"id":"r1","choices":[{"del'))

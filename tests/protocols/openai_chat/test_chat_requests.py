@@ -9,7 +9,7 @@ import pytest
 
 from aiclient2api.ir.parts import FileRef, Inline, Media, Native, Shape, Text, ToolCall, ToolResult, Url
 from aiclient2api.ir.request import CustomTool, FunctionTool, HostedTool
-from aiclient2api.protocols.profile import DEFAULT_PROFILE
+from aiclient2api.protocols.profile import DEFAULT_PROFILE, ModelProfile
 from tests.protocols.openai_chat.chat_requests import CALL, ROUND_TRIPS, USER
 from tests.protocols.openai_chat.chat_wire import (
     CONVERTER,
@@ -115,3 +115,32 @@ def test_embeddings_go_through() -> None:
     encoded = CONVERTER.encode_request(request, DEFAULT_PROFILE)
     assert request.operation == "embed"
     assert (encoded.wire.path, json.loads(encoded.wire.body)) == ("/embeddings", body)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temperature": 0.5, "top_p": 0.9, "top_k": 40, "logit_bias": {"1": -100.0}},
+        {"stop": list("abcde")},
+        {"max_tokens": 5},
+        {"max_completion_tokens": 5},
+        {"max_tokens": 4, "max_completion_tokens": 5},
+        {"reasoning_effort": "high"},
+    ],
+    ids=lambda settings: " and ".join(settings),
+)
+@pytest.mark.parametrize(
+    "profile",
+    [
+        ModelProfile(sampling=False, stop=False, thinking="none"),
+        ModelProfile(max_tokens_field="max_tokens", developer_role=False, stop_limit=1),
+    ],
+    ids=["thinking model", "compatible server"],
+)
+def test_a_request_of_this_protocol_keeps_its_settings_whatever_the_model_takes(
+    settings: dict[str, Any], profile: ModelProfile
+) -> None:
+    body = chat({"role": "developer", "content": "D"}, USER, **settings)
+    request = decode(body)
+    assert encode(request, profile) == body
+    assert losses(request, profile) == []

@@ -108,8 +108,7 @@ class PartWriter:
         return {**self.marked(block, part.cache, path), **kept(part)}
 
     def _text(self, part: Text, path: str) -> Block | None:
-        if part.phase is not None:
-            self.report.dropped("message.phase", path)
+        self.report.phase(part, path)
         if not part.text or not (self.native or part.text.strip()):
             # the provider refuses blocks without visible text
             if part.text:
@@ -117,7 +116,7 @@ class PartWriter:
             return None
         block: dict[str, object] = {"type": "text", "text": part.text}
         citations = [raw for item in part.citations if (raw := self._citation(item, path)) is not None]
-        if citations or part.shape & Shape.EMPTY_LIST:
+        if citations or (self.native and part.shape & Shape.EMPTY_LIST):
             block["citations"] = citations
         return self._finished(block, part, path)
 

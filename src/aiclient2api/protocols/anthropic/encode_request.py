@@ -75,13 +75,6 @@ def _refuse(request: ModelRequest) -> None:
     candidates = request.sampling.candidates
     if candidates is not None and candidates > 1:
         raise Unrepresentable("n: only 1 answer per request is supported by Messages")
-    state = request.state
-    if state is None:
-        return
-    if state.previous_id is not None or state.conversation is not None:
-        raise Unrepresentable("Messages keeps no conversations: send the whole history")
-    if state.background:
-        raise Unrepresentable("Messages has no background mode")
 
 
 def _surplus_marks(request: ModelRequest) -> int:

@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from aiclient2api.ir.request import ModelRequest, OutputFormat, Sampling, Thinking
 from aiclient2api.protocols.anthropic.ext import kept
+from aiclient2api.protocols.anthropic.json_schema import claude_schema
 from aiclient2api.protocols.anthropic.schema import (
     DYNAMIC_BUDGET,
     EFFORT_BUDGETS,
@@ -209,6 +210,8 @@ def output_format(output: OutputFormat | None, report: LossReport, *, native: bo
     schema: Raw = output.schema.raw
     if output.schema.dialect == "openapi":
         schema = to_json_schema(schema)
+    if not native:
+        schema = claude_schema(schema, report, "output.schema", "output.schema")
     if output.name is not None or output.description is not None:
         report.dropped("output.schema.name", "output")
     if output.strict is False:

@@ -18,6 +18,7 @@ from aiclient2api.ir.request import (
 )
 from aiclient2api.protocols.anthropic.encode_parts import PartWriter
 from aiclient2api.protocols.anthropic.ext import kept
+from aiclient2api.protocols.anthropic.json_schema import claude_schema
 from aiclient2api.protocols.anthropic.schema import EXPLICIT_TYPE, NAME
 from aiclient2api.protocols.openapi_schema import to_json_schema
 from aiclient2api.protocols.profile import ModelProfile
@@ -59,14 +60,20 @@ def _described(description: str | None) -> dict[str, object]:
 def _function(tool: FunctionTool, path: str, writer: PartWriter) -> dict[str, object]:
     wire: dict[str, object] = {"type": "custom"} if tool.shape & EXPLICIT_TYPE else {}
     wire |= {"name": tool.name, **_described(tool.description)}
-    wire["input_schema"] = (
-        tool.parameters.raw if writer.native and tool.parameters else _input_schema(tool.parameters)
-    )
+    wire["input_schema"] = _parameters(tool, path, writer)
     if tool.strict is not None and (tool.strict or writer.native):
         wire["strict"] = tool.strict
     if tool.output is not None:
         writer.report.dropped("tool.output", path)
     return {**writer.marked(wire, tool.cache, path), **kept(tool)}
+
+
+def _parameters(tool: FunctionTool, path: str, writer: PartWriter) -> Raw:
+    """Verbatim from a client of this protocol; only a strict tool's has to keep to the provider's rules."""
+    if writer.native and tool.parameters:
+        return tool.parameters.raw
+    schema = _input_schema(tool.parameters)
+    return claude_schema(schema, writer.report, "tool.schema", path) if tool.strict else schema
 
 
 def _input_schema(parameters: Schema | None) -> Raw:

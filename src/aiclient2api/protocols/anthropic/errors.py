@@ -86,7 +86,6 @@ _RETRYABLE: frozenset[ErrorKind] = frozenset(
 )
 _IN_STREAM: dict[ErrorKind, str] = {"overloaded": "overloaded_error", "timeout": "timeout_error"}
 
-_SECRET = re.compile(r"\b(sk|rk|key)-[A-Za-z0-9_-]{6,}")
 _TOO_LONG = "prompt is too long"
 _LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
 
@@ -102,7 +101,7 @@ def error_of(body: bytes, status: int | None = None, headers: Headers = ()) -> E
     kind = _kind(kind_name, message, details, status)
     return ErrorInfo(
         kind=kind,
-        message=_SECRET.sub(r"\1-…", message) or _nameless(status),
+        message=message or _nameless(status),
         status=status,
         type=kind_name,
         code=_code(details),

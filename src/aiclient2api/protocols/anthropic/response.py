@@ -73,7 +73,6 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
     if request.operation == "count_tokens":
         return Encoded(WireResponse(status=200, body=count_answer(response.usage), headers=JSON_HEADERS))
     report = LossReport(NAME)
-    report.foreign_ext(response, "response")
     candidate = response.candidates[0] if response.candidates else None
     finish = response.blocked or (candidate.finish if candidate else None)
     parts = candidate.turn.parts if candidate else []
@@ -118,6 +117,7 @@ def _block(part: Part, path: str, report: LossReport) -> Block | None:
 
 
 def _text(part: Text, path: str, report: LossReport) -> Block | None:
+    report.phase(part, path)
     if part.logprobs:
         report.dropped("logprobs", path)
     if not part.text:

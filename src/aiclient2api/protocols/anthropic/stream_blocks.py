@@ -79,8 +79,10 @@ class _TextWriter:
 
     def open(self) -> bytes:
         part = self._part
-        for citation in part.citations if isinstance(part, Text) else ():
-            self._add(citation)
+        if isinstance(part, Text):
+            self._report.phase(part, "response")
+            for citation in part.citations:
+                self._add(citation)
         return self._text(part.text)
 
     def feed(self, delta: PartDelta) -> bytes:

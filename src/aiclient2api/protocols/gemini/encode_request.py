@@ -61,11 +61,6 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
 
 def _refuse(request: ModelRequest) -> None:
     """Content and duties that have no form here."""
-    state = request.state
-    if state is not None and (state.previous_id is not None or state.conversation is not None):
-        raise Unrepresentable("a stored conversation cannot be continued at a Gemini upstream")
-    if state is not None and state.background:
-        raise Unrepresentable("background responses do not exist at a Gemini upstream")
     if request.max_output == 0 and request.protocol != PROTOCOL:
         raise Unrepresentable("max_tokens: 0 (cache prewarm) is only available on Anthropic routes")
 

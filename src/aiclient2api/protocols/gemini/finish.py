@@ -37,8 +37,10 @@ def encode_finish(finish: Finish, protocol: str, report: LossReport) -> Wire:
     report.foreign_ext(finish, "finish")
     wire = {"finishReason": FINISH_OUT[finish.reason]}
     detail = finish.category or finish.explanation
+    told = ""
     if finish.reason in _DECLINED and detail is not None:
-        wire["finishMessage"] = f"{finish.raw or finish.reason}: {detail}"
+        told = wire["finishMessage"] = f"{finish.raw or finish.reason}: {detail}"
+    report.finish_details(finish, "finish", told)
     return wire
 
 

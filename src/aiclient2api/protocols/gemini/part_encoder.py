@@ -100,11 +100,10 @@ class PartEncoder:
         self._report.foreign_ext(part, path)
         if part.cache is not None:
             self._report.dropped("cache_mark", path)
-        if isinstance(part, Text) and not self._to_client:
-            if part.citations:
+        if isinstance(part, Text):
+            self._report.phase(part, path)
+            if part.citations and not self._to_client:
                 self._report.dropped("citation", path)
-            if part.phase is not None:
-                self._report.dropped("ext.phase", path)
 
     def _text(self, part: Text) -> Wire:
         if part.shape & Shape.CONTENT_ABSENT and self._own and not part.text:

@@ -155,7 +155,6 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         body["responseId"] = response.id
     for name, value in kept(response).items():
         body.setdefault(name, value)
-    report.foreign_ext(response, "response")
     wire = WireResponse(status=200, headers=JSON_HEADERS, body=json.encode(body))
     return Encoded(wire, report.losses)
 

@@ -119,6 +119,8 @@ class StreamEncoder:
     def _start_part(self, event: PartStart) -> bytes:
         key, part = (event.candidate, event.number), event.part
         self._open[key] = PartBuilder(part)
+        if isinstance(part, Text):
+            self._report.phase(part, "response")
         if isinstance(part, Text | Refusal) and part.text:
             return self._say(event.candidate, part.text)
         if isinstance(part, Reasoning) and (part.summary or part.raw):

@@ -79,6 +79,7 @@ class CandidateEncoder:
         self._parts[number] = _Open(part, self._length)
         match part:
             case Text():
+                self._report.phase(part, "response")
                 if part.opaque is not None:
                     self._sign_text(part.opaque)
                 return self._text(part.text)
@@ -141,8 +142,10 @@ class CandidateEncoder:
         if finish.stop_sequence is not None:
             self._report.dropped("finish.stop_sequence", "response")
         last: Wire = {}
-        if finish.reason == "refusal" and not self._refused:
-            last["refusal"] = refusal_text(finish)
+        told = refusal_text(finish) if finish.reason == "refusal" and not self._refused else ""
+        if told:
+            last["refusal"] = told
+        self._report.finish_details(finish, "response", told)
         before = self._writer.delta({"extra_content": known}) if known else b""
         return before + self._writer.finish(self._client.finish_word(finish), last)
 

@@ -20,7 +20,7 @@ from aiclient2api.ir.request import (
 )
 from aiclient2api.protocols.openai_chat.decode_messages import MessagesDecoder
 from aiclient2api.protocols.openai_chat.members import unknown
-from aiclient2api.protocols.openai_chat.schema import NAME, USER_ALIAS
+from aiclient2api.protocols.openai_chat.schema import MAX_TOKENS_ALIAS, NAME, USER_ALIAS
 from aiclient2api.protocols.openai_chat.tools import decode_tool_choice, decode_tools
 from aiclient2api.wire import json
 from aiclient2api.wire.http import WireRequest
@@ -54,8 +54,8 @@ def _decode_chat(body: Members, model: str) -> ModelRequest:
         messages.add(raw, f"messages[{index}]")
     options = body.object("stream_options")
     asked_usage = bool(options.take("include_usage", bool)) if options is not None else False
-    max_output, legacy_max = body.take("max_completion_tokens", int), body.take("max_tokens", int)
-    user, shape = _decode_user(body)
+    max_output, limit_shape = _decode_limit(body)
+    user, user_shape = _decode_user(body)
     return ModelRequest(
         protocol=NAME,
         model=model,
@@ -65,7 +65,7 @@ def _decode_chat(body: Members, model: str) -> ModelRequest:
         tools=decode_tools(body),
         tool_choice=decode_tool_choice(body),
         parallel_tools=body.take("parallel_tool_calls", bool),
-        max_output=legacy_max if max_output is None else max_output,
+        max_output=max_output,
         sampling=_decode_sampling(body),
         thinking=_decode_thinking(body),
         output=_decode_output(body),
@@ -78,9 +78,18 @@ def _decode_chat(body: Members, model: str) -> ModelRequest:
         cache_key=body.take("prompt_cache_key", str),
         cache_policy=_decode_raw(body, "prompt_cache_options"),
         safety=_decode_raw(body, "moderation"),
-        shape=shape,
+        shape=limit_shape | user_shape,
         ext=unknown(body, stream_options=options),
     )
+
+
+def _decode_limit(body: Members) -> tuple[int | None, int]:
+    """`max_completion_tokens`, else the deprecated `max_tokens`; both may be there for older servers."""
+    limit = body.take("max_completion_tokens", int)
+    if limit is not None:
+        return limit, 0
+    limit = body.take("max_tokens", int)
+    return limit, MAX_TOKENS_ALIAS if limit is not None else 0
 
 
 def _decode_user(body: Members) -> tuple[str | None, int]:

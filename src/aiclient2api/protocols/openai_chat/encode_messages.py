@@ -82,7 +82,7 @@ class _MessagesEncoder:
 
     def _plain(self, turn: Turn, parts: list[Part], path: str) -> Wire:
         role = "user" if turn.role == "tool" else turn.role
-        if role == "developer" and not self._target.profile.developer_role:
+        if role == "developer" and self._target.compatible and not self._target.own:
             role = "system"
             self._target.report.approximated("system.role", path)
         if role != "user" and any(isinstance(part, Media) for part in parts):
@@ -133,6 +133,7 @@ class _MessagesEncoder:
     def _text(self, text: Text, path: str, known: Wire) -> list[Wire]:
         if text.citations and not self._target.own:
             self._target.report.dropped("citation", path)
+        self._target.report.phase(text, path)
         known |= kept_signature(text, self._target, path)
         if not text.text and not self._target.own:
             return []

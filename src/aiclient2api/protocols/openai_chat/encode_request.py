@@ -12,7 +12,7 @@ from aiclient2api.protocols.openai_chat.encode_content import Target, Wire
 from aiclient2api.protocols.openai_chat.encode_messages import encode_messages
 from aiclient2api.protocols.openai_chat.encode_tools import encode_tools, json_schema
 from aiclient2api.protocols.openai_chat.members import absent, merged
-from aiclient2api.protocols.openai_chat.schema import NAME, TIERS, USER_ALIAS
+from aiclient2api.protocols.openai_chat.schema import MAX_TOKENS_ALIAS, NAME, TIERS, USER_ALIAS
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -59,7 +59,10 @@ def _stream(request: ModelRequest) -> Wire:
 def _limits(request: ModelRequest, target: Target) -> Wire:
     if request.max_output is None:
         return {}
-    if request.max_output < 1 and not target.own:
+    if target.own:
+        alias = request.shape & MAX_TOKENS_ALIAS
+        return {"max_tokens" if alias else "max_completion_tokens": request.max_output}
+    if request.max_output < 1:
         raise Unrepresentable("max_tokens: 0 (cache prewarm) cannot be sent to a Chat upstream")
     return {target.profile.max_tokens_field: request.max_output}
 
@@ -75,11 +78,13 @@ def _sampling(request: ModelRequest, target: Target) -> Wire:
         "logit_bias": sampling.logit_bias,
     }
     body = absent(drawn)
-    if not profile.sampling:
+    # a request of this protocol goes out as the client wrote it: a relay would not change it either
+    accepted = target.own or profile.sampling
+    if not accepted:
         for name in body:
             report.dropped(f"sampling.{name}", name)
         body = {}
-    if sampling.top_k is not None and target.own and profile.sampling:
+    if sampling.top_k is not None and target.own:
         body["top_k"] = int(sampling.top_k) if sampling.top_k.is_integer() else sampling.top_k
     elif sampling.top_k is not None:
         report.dropped("sampling.top_k", "top_k")
@@ -97,11 +102,13 @@ def _sampling(request: ModelRequest, target: Target) -> Wire:
 
 
 def _stop(stop: list[str], single: bool, target: Target) -> Wire:
+    if target.own:
+        return {"stop": stop[0] if single and stop else stop}
     if not target.profile.stop:
         target.report.dropped("sampling.stop", "stop")
         return {}
-    limit = target.profile.stop_limit or (None if target.own else _STOP_LIMIT)
-    if limit is not None and len(stop) > limit:
+    limit = target.profile.stop_limit or _STOP_LIMIT
+    if len(stop) > limit:
         target.report.approximated("sampling.stop", "stop", f"only the first {limit}")
         stop = stop[:limit]
     return {"stop": stop[0] if single and stop else stop}
@@ -111,6 +118,8 @@ def _thinking(request: ModelRequest, target: Target) -> Wire:
     thinking, report = request.thinking, target.report
     if thinking is None:
         return {}
+    if target.own:
+        return _own_thinking(thinking)
     report.foreign_ext(thinking, "thinking")
     if thinking.show not in (None, "auto"):
         report.dropped("reasoning.show", "thinking")
@@ -118,8 +127,6 @@ def _thinking(request: ModelRequest, target: Target) -> Wire:
         if thinking.effort not in (None, "none") or thinking.mode not in (None, "off"):
             report.dropped("reasoning.effort", "thinking", "the model does not think")
         return {}
-    if target.own:
-        return _own_thinking(thinking)
     effort = thinking.effort
     if effort is None and thinking.budget is not None and thinking.budget > 0:
         effort = _effort_of(thinking.budget)
@@ -242,10 +249,6 @@ def _state(request: ModelRequest, target: Target) -> Wire:
     state, report = request.state, target.report
     if state is None:
         return {}
-    if state.previous_id is not None or state.conversation is not None:
-        raise Unrepresentable("a stored conversation cannot be continued on a Chat upstream: send its items")
-    if state.background:
-        raise Unrepresentable("background: a Chat upstream cannot answer in the background")
     if state.truncation not in (None, "disabled"):
         report.dropped("state.truncation", "state")
     if target.own and state.store is not None:

@@ -44,7 +44,6 @@ _ID_PREFIX = "chatcmpl-"
 def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:
     """Encode a chat completion, or an error where the upstream's end was one."""
     report = LossReport(NAME)
-    report.foreign_ext(response, "")
     candidates = response.candidates
     broken = next(
         (finish for each in candidates if (finish := each.finish) and finish.reason in BROKEN), None
@@ -169,13 +168,11 @@ def _choice(candidate: Candidate, client: ClientView, report: LossReport) -> Wir
     path = f"choices[{candidate.index}]"
     for index, part in enumerate(candidate.turn.parts):
         message.add(part, f"{path}.parts[{index}]")
-    report.foreign_ext(candidate, path)
-    report.foreign_ext(candidate.turn, path)
     if finish.stop_sequence is not None:
         report.dropped("finish.stop_sequence", path)
     known: Wire = {
         "index": candidate.index,
-        "message": merged(candidate.turn, message.finished(finish, candidate.turn.shape)),
+        "message": merged(candidate.turn, message.finished(finish, candidate.turn.shape, path)),
         "logprobs": message.logprobs(),
         "finish_reason": client.finish_word(finish),
     }
@@ -229,6 +226,7 @@ class _Message:
         start, end = self._length, self._length + len(text.text)
         self._length = end
         self._texts.append(text)
+        self._report.phase(text, path)
         if text.opaque is not None:
             if self._opaque is not None:
                 self._report.dropped("reasoning.opaque", path, "only one text can be signed")
@@ -260,9 +258,12 @@ class _Message:
         tokens = [token for text in self._texts for token in text.logprobs or ()]
         return Raw(encode_logprobs(tokens)) if tokens else None
 
-    def finished(self, finish: Finish, shape: int) -> Wire:
+    def finished(self, finish: Finish, shape: int, path: str) -> Wire:
+        told = ""
         if finish.reason == "refusal" and not self._refusals:
-            self._refusals.append(refusal_text(finish))
+            told = refusal_text(finish)
+            self._refusals.append(told)
+        self._report.finish_details(finish, path, told)
         texts = [text.text for text in self._texts]
         wants_string = shape & Shape.CONTENT_STRING or any(texts)
         message: Wire = {

@@ -111,7 +111,7 @@ class ChatStreamTap:
             self._finished = True
         is_wanted = not self.content or b'"error"' in data or _USAGE.search(data)
         if is_wanted:
-            return self._look(parse_chunk(data), frame.raw)
+            return self._look(data, frame.raw)
         json.check_event(data)
         return frame.raw
 
@@ -136,7 +136,16 @@ class ChatStreamTap:
         else:
             self.failure = TRUNCATED
 
-    def _look(self, chunk: Chunk, raw: bytes) -> bytes:
+    def _look(self, data: bytes, raw: bytes) -> bytes:
+        try:
+            chunk = parse_chunk(data)
+        except MalformedMessage:
+            # odd members are the client's to read: a relay only asks that the event is whole
+            json.check_event(data)
+            return raw
+        return self._read(chunk, raw)
+
+    def _read(self, chunk: Chunk, raw: bytes) -> bytes:
         if has_value(chunk.error):
             self.failure = decode_error_object(chunk.error)
             return b""  # the gateway tells the client, by `fail`

@@ -26,6 +26,8 @@ CONTENT_LIST: Final = 1 << 17
 """Content was a list, even if one string would do."""
 REFUSAL_PART: Final = 1 << 18
 """The refusal was a content part, not the message's member."""
+MAX_TOKENS_ALIAS: Final = 1 << 19
+"""The client sent `max_tokens`, the deprecated name of `max_completion_tokens`."""
 
 TIERS: Final = frozenset(("auto", "default", "flex", "scale", "priority", "fast"))
 

@@ -139,9 +139,13 @@ def outcome(finish: Finish | None, has_refusal: bool) -> dict[str, object]:
 
 
 def note_finish(finish: Finish | None, report: LossReport) -> None:
-    """Which stop sequence matched has no place in a response."""
-    if finish is not None and finish.stop_sequence is not None:
+    """Which stop sequence matched has no place in a response, nor why it was declined."""
+    if finish is None:
+        return
+    if finish.stop_sequence is not None:
         report.dropped("finish.stop_sequence", "response")
+    told = finish.explanation if finish.reason in _FAILED else None
+    report.finish_details(finish, "response", told or "")
 
 
 def created_at(created: float | None) -> float | int:

@@ -107,8 +107,6 @@ def _completed(parts: list[Part]) -> FinishReason:
 def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:
     """A complete answer for a client."""
     report = LossReport(NAME)
-    if response.protocol != NAME:
-        report.foreign_ext(response, "response")
     for candidate in response.candidates[1:]:
         report.dropped("candidates", f"candidates[{candidate.index}]")
     first = (

@@ -1,0 +1,140 @@
+"""How an upstream's answer begins and ends, byte by byte, and what client and account make of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import httpx
+import pytest
+
+from tests.harness import Sections, Stack, serving
+from tests.integration.test_relay import BODY, EVENTS, Upstream, one_account, post
+from tests.program import until
+
+STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+ERROR = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"busy"}}\n\n'
+
+
+def status(stack: Stack) -> str:
+    (account,) = next(iter(stack.runtime.pools.values())).accounts
+    return account.state.status.value
+
+
+def outcomes(stack: Stack) -> set[str]:
+    return {labels[-1] for labels in stack.runtime.metrics.requests.values}
+
+
+def broken_stream(stack: Stack, upstream: Upstream, path: str = "/v1/messages") -> tuple[bytes, str]:
+    """All that arrives of a stream that is broken off, and its request id."""
+    seen = b""
+    with (
+        httpx.stream("POST", stack.url + path, content=BODY, headers={"x-api-key": stack.key}) as answer,
+        pytest.raises(httpx.RemoteProtocolError),
+    ):
+        for chunk in answer.iter_raw():
+            seen += chunk
+            if upstream.gate is not None:
+                upstream.gate.set()
+    return seen, answer.headers["x-request-id"]
+
+
+def test_a_first_event_larger_than_any_prelude_is_content() -> None:
+    text = b"x" * 1_000_000
+    big = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%s"}}\n\n'
+    pieces = [*EVENTS[:3], big % text, *EVENTS[5:]]
+    upstream = Upstream(pieces)
+    with serving(upstream.running(), one_account) as stack:
+        answer = post(stack, BODY)
+
+    assert answer.content == b"".join(pieces)
+
+
+def test_a_late_end_of_the_body_is_no_departed_client_and_costs_no_connection() -> None:
+    upstream = Upstream(list(EVENTS))
+    upstream.end_gate = threading.Event()
+    with serving(upstream.running(), one_account) as stack:
+        for count in (1, 2, 3):
+            upstream.end_gate.clear()
+            assert post(stack, BODY).content == b"".join(EVENTS)
+            upstream.end_gate.set()
+            until(lambda: stack.runtime.metrics.inflight == 0)
+            assert sum(stack.runtime.metrics.requests.values.values()) == count
+        assert outcomes(stack) == {"ok"}
+
+    assert upstream.connections == 1
+
+
+def test_an_error_with_a_terminal_behind_it_is_no_complete_answer() -> None:
+    upstream = Upstream([b"".join(EVENTS[:5]), ERROR + STOP])
+    upstream.gate = threading.Event()
+    with serving(upstream.running(), one_account) as stack:
+        seen, request_id = broken_stream(stack, upstream)
+
+        assert b"message_stop" not in seen
+        told = json.loads(seen.rstrip().rsplit(b"data: ", 1)[1])
+        assert told["error"]["type"] == "overloaded_error"
+        assert told["request_id"] == request_id
+
+
+def test_an_error_known_before_the_first_byte_has_its_real_status() -> None:
+    upstream = Upstream([b"".join(EVENTS[:5]) + ERROR])
+    with serving(upstream.running(), one_account) as stack:
+        answer = post(stack, BODY)
+
+    assert answer.status_code == 529
+
+
+def test_a_folded_answer_is_bounded_too() -> None:
+    delta = EVENTS[4].replace("Héllo 🌍".encode(), b"x" * 10_000)
+
+    def bounded(url: str) -> Sections:
+        return {**one_account(url), "limits": {"answer": "100KiB"}}
+
+    upstream = Upstream([*EVENTS[:3], *([delta] * 5000), *EVENTS[5:]])
+    with serving(upstream.running(), bounded) as stack:
+        body = {"model": "claude/claude-x", "messages": [{"role": "user", "content": "x"}]}
+        answer = post(stack, json.dumps(body).encode(), "/v1/chat/completions")
+
+        assert answer.status_code == 502
+        assert upstream.written < 20_000_000
+
+
+def chat_account(url: str) -> Sections:
+    account = {"provider": "openai_compatible", "base_url": f"{url}/v1", "api_key": "k", "pool": "claude"}
+    return {"accounts": {"a": account}}
+
+
+def test_tool_arguments_cut_by_the_clients_own_limit_blame_nobody() -> None:
+    chunk = b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":%s,"finish_reason":%s}]}\n\n'
+    call = b'{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{\\"a\\": 1"}}]}'
+    upstream = Upstream([chunk % (call, b"null"), chunk % (b"{}", b'"length"'), b"data: [DONE]\n\n"])
+    upstream.gate = threading.Event()
+    with serving(upstream.running(), chat_account) as stack:
+        for _ in range(4):
+            upstream.gate.clear()
+            seen, _ = broken_stream(stack, upstream)
+            assert b"incomplete" in seen
+        assert status(stack) == "healthy"
+
+
+def test_our_own_connection_limit_blames_nobody() -> None:
+    def narrow(url: str) -> Sections:
+        sections = dict(one_account(url))
+        sections["accounts"]["a"]["timeouts"] = {"connect": "100ms"}
+        return {**sections, "providers": {"anthropic_compatible": {"connections": 1}}}
+
+    upstream = Upstream([b"".join(EVENTS[:5]), b"".join(EVENTS[5:])])
+    upstream.gate = threading.Event()
+    with serving(upstream.running(), narrow) as stack:
+        with httpx.stream(
+            "POST", f"{stack.url}/v1/messages", content=BODY, headers={"x-api-key": stack.key}
+        ) as running:
+            chunks = running.iter_raw()
+            next(chunks)
+
+            second = post(stack, BODY)
+
+            assert second.status_code == 529
+            upstream.gate.set()
+        assert status(stack) == "healthy"
