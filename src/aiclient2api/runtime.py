@@ -6,6 +6,7 @@ runtime, swaps one reference in the app, and closes the old one when its last re
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 import time
@@ -102,7 +103,7 @@ class Runtime:
     async def close(self) -> None:
         """Close every upstream connection and write what is left of the log."""
         await self._transport.close()
-        self.log.flush()
+        await asyncio.to_thread(self.log.flush)
 
 
 def _carrier(current: Keys, config: Config) -> Carrier:

@@ -137,7 +137,7 @@ def test_an_empty_list_of_one_protocol_is_not_written_in_another() -> None:
         {
             "type": "message",
             "role": "assistant",
-            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+            "content": [{"type": "output_text", "text": "Hi", "annotations": [], "logprobs": []}],
         },
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c1", "output": "y"},

@@ -251,7 +251,11 @@ def test_tools_of_other_protocols() -> None:
             },
         },
     ]
-    assert losses == [("tool.schema", "approximated"), ("tool.custom", "emulated"), ("tool.hosted", "dropped")]
+    assert losses == [
+        ("tool.schema", "approximated"),
+        ("tool.custom", "emulated"),
+        ("tool.hosted", "dropped"),
+    ]
 
 
 def test_structured_output() -> None:
