@@ -1,4 +1,4 @@
-"""Versions that must never be locked, with the reason. A vulnerability database may be out of reach; this list is not."""
+"""Versions that must never be locked. A vulnerability database may be out of reach, this list is not."""
 
 from __future__ import annotations
 

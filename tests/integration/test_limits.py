@@ -120,8 +120,8 @@ def test_a_wait_that_is_too_long_ends_with_a_clear_error() -> None:
         answer = post(stack)
         stack.call(lambda: gate.open(2))
 
-        assert answer.status_code == 503
-        assert answer.json()["error"]["type"] == "api_error"
+        assert answer.status_code == 529
+        assert answer.json()["error"]["type"] == "overloaded_error"
         assert answer.headers["x-should-retry"] == "true"
         assert {one.result().status_code for one in held} == {200}
 

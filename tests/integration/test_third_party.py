@@ -132,7 +132,7 @@ def test_the_command_line_knows_both(installed: Path, tmp_path: Path) -> None:
 
     assert checked.returncode == 0, checked.stderr
     assert json.loads(checked.stdout)["accounts"][0]["provider"] == "acme"
-    assert without.returncode == 1
+    assert without.returncode == 2
     assert "accounts.theirs.provider: unknown provider 'acme'" in without.stderr
 
 
@@ -193,7 +193,7 @@ def test_broken_ones_stop_the_start_and_are_all_named(
         environ=environ,
     )
 
-    assert ended.returncode == (2 if command == "serve" else 1)
+    assert ended.returncode == 2
     assert ended.stderr.splitlines() == [f"error: {problem}" for problem in problems]
 
 

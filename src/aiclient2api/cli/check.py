@@ -26,7 +26,7 @@ def check(path: Path | None, live: bool, as_json: bool) -> int:
     except ConfigError as error:
         for problem in error.problems:
             click.echo(f"error: {problem}", err=True)
-        return 1
+        return 2
     failures = asyncio.run(_ask(config)) if live else None
     if as_json:
         print_json(_report(config, failures))

@@ -10,6 +10,7 @@ from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.pool import WAIT_SECONDS, AccountPool, Lease
 from aiclient2api.errors import (
     BadRequest,
+    Busy,
     ClientError,
     ContextTooLong,
     ErrorInfo,
@@ -34,6 +35,8 @@ from aiclient2api.routing.targets import Target
 FIRST_HOP_ATTEMPTS = 3
 """More would spend the budget on one pool while a fallback waits (reliability 3.6)."""
 MAX_RETRY_AFTER = 30.0
+LONG_WAIT = 60.0
+"""Seconds from which on waiting is not worth a client's retry."""
 STATEFUL_PROTOCOL = "openai_responses"
 """The one protocol whose upstreams keep conversations."""
 
@@ -213,27 +216,39 @@ class Dispatcher:
     ) -> GatewayError:
         if failures:
             return NoCapacity(info=_telling(failures), failures=tuple(failures))
-        waits = [
-            wait
-            for target in targets
-            if (wait := self._pools[target.pool].earliest(usable, target.model)) is not None
-        ]
         if inbound.peek.previous_id is not None:
             return StatefulAccountUnavailable("the account that holds the previous response is not available")
         accounts = (account for target in targets for account in self._pools[target.pool].accounts)
         if inbound.peek.operation != "generate" and not any(usable(account) for account in accounts):
             return Unrepresentable(f"{inbound.peek.operation} is not available for this model on this route")
+        return self._all_out(targets, usable)
+
+    def _all_out(self, targets: tuple[Target, ...], usable: Usable) -> GatewayError:
+        """Nobody could be asked: too busy, not yet again, or not at all."""
+        jitter = 0.8 + 0.4 * self._pools[targets[0].pool].random()
+        if any(self._pools[target.pool].is_full(usable, target.model, set()) for target in targets):
+            return Busy("all accounts for this model are busy", retry_after=2.0 * jitter)
+        waits = [
+            wait
+            for target in targets
+            if (wait := self._pools[target.pool].earliest(usable, target.model)) is not None
+        ]
         if not waits:
             return NoCapacity("no account is available for this model")
-        retry_after = min(MAX_RETRY_AFTER, max(1.0, min(waits))) * (
-            0.8 + 0.4 * self._pools[targets[0].pool].random()
-        )
+        if min(waits) > LONG_WAIT:  # a client that retries soon would only be told the same
+            return NoCapacity(
+                info=ErrorInfo(
+                    kind="quota",
+                    code="insufficient_quota",
+                    message=f"all accounts for this model are out for another {min(waits):.0f} seconds",
+                )
+            )
         return NoCapacity(
             info=ErrorInfo(
                 kind="rate_limit",
                 code="rate_limit_exceeded",
                 message="all accounts for this model are cooling down",
-                retry_after=retry_after,
+                retry_after=min(MAX_RETRY_AFTER, max(1.0, min(waits))) * jitter,
             )
         )
 

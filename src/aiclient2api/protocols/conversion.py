@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from aiclient2api.errors import ErrorInfo, Incomplete, MalformedMessage, Unrepresentable
 from aiclient2api.ir.events import Failure, ResponseEnd, ResponseStart, StreamEvent, UsageReport, is_content
@@ -140,7 +140,8 @@ class RelayConversion:
         self.streaming = inbound.peek.stream != "no"
         self._converter = inbound.converter
         self._wire = inbound.wire
-        self.request = inbound.converter.splice(inbound.wire, Splice(model=target.model, system=system))
+        request = inbound.converter.splice(inbound.wire, Splice(model=target.model, system=system))
+        self.request = _without_duplicates(request) if request.body is inbound.wire.body else request
 
     def stream(self) -> StreamTap:
         """The protocol's own tap."""
@@ -154,6 +155,13 @@ class RelayConversion:
             usage=self._converter.usage(response),
             response_id=identified.id,
         )
+
+
+def _without_duplicates(request: WireRequest) -> WireRequest:
+    """A second `model` member could mean another model to the upstream than the one we allowed."""
+    if request.body.count(b'"model"') < 2:
+        return request
+    return msgspec.structs.replace(request, body=json.encode(json.decode(request.body, dict[str, Raw])))
 
 
 class PatchConversion(RelayConversion):

@@ -34,7 +34,7 @@ from aiclient2api.server.asgi import (
 )
 from aiclient2api.server.auth import ClientKey, extract_key
 from aiclient2api.server.cors import allowed_origin, is_preflight, preflight_headers, with_cors
-from aiclient2api.server.inference import answer, report_headers
+from aiclient2api.server.inference import answer, is_wished, report_headers
 from aiclient2api.server.routes import Access, Match, Routes, error_protocol, models_protocol
 from aiclient2api.server.services import Services
 from aiclient2api.wire.http import WireRequest, WireResponse
@@ -252,7 +252,7 @@ class _Request:
             msgspec.structs.replace(info, request_id=exchange.request_id, retry_after=wait)
         )
         exchange.status = response.status
-        explain = self._head.header("x-a2-explain") == "1" and bool(exchange.key)
+        explain = is_wished(self._head, "x-a2-explain") and bool(exchange.key)
         try:
             await send_whole(self._send, response, report_headers(exchange, explain=explain))
         except OSError:

@@ -16,6 +16,8 @@ from aiclient2api.errors import ConfigError
 from aiclient2api.server.auth import ClientKey, key_hash
 
 SECRET_FILE = "gateway_secret"  # noqa: S105  # a file's name
+MIN_SECRET = 32
+"""Characters; ours has 64."""
 KEY_FILE = "client_key_hash"
 
 
@@ -56,7 +58,12 @@ def kept_secret(data_dir: Path) -> str:
     path = data_dir / SECRET_FILE
     try:
         if path.exists():
-            return path.read_text(encoding="ascii").strip()
+            kept = path.read_text(encoding="ascii").strip()
+            if len(kept) < MIN_SECRET:
+                raise ConfigError(
+                    [f"store.data_dir: {path}: is not a secret; remove it to have a new one made"]
+                )
+            return kept
         secret = new_secret()
         _write(path, secret)
     except (OSError, UnicodeDecodeError) as error:

@@ -22,7 +22,7 @@ async def answer(
 ) -> None:
     """Answer a request with a body. Raises GatewayError as long as nothing was sent."""
     inbound = _inbound(wire, key, exchange, services)
-    explain = wire.header("x-a2-explain") == "1"
+    explain = is_wished(wire, "x-a2-explain")
     opened = await services.dispatcher.open(inbound, exchange, pool)
     match opened:
         case Whole(answer=whole):
@@ -44,15 +44,22 @@ def _inbound(wire: WireRequest, key: ClientKey, exchange: Exchange, services: Se
         raise BadRequest(info=as_client_error(error)) from error
     exchange.model = inbound.peek.model
     exchange.is_stream = inbound.peek.stream != "no"
-    exchange.strict = services.strict or key.strict or wire.header("x-a2-strict") == "1"
+    exchange.strict = services.strict or key.strict or is_wished(wire, "x-a2-strict")
     if not key.allows(inbound.peek.model):
         raise Forbidden(f"this key may not use the model {inbound.peek.model[:200]!r}")
     return inbound
 
 
+def is_wished(wire: WireRequest, name: str) -> bool:
+    """Whether a header of ours is switched on: anything but a no, for a wish must not be overlooked."""
+    return (wire.header(name) or "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
 def report_headers(exchange: Exchange, *, explain: bool = False) -> Headers:
     """What every answer says about its way."""
     headers: list[tuple[str, str]] = [("x-request-id", exchange.request_id)]
+    if exchange.protocol == "anthropic":
+        headers.append(("request-id", exchange.request_id))  # the only name its SDKs look at
     calls = sum(attempt.outcome != "refused" for attempt in exchange.attempts)
     if exchange.attempts:
         headers.append(("x-a2-attempts", str(calls)))

@@ -44,13 +44,13 @@ async def running(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) 
     listener = _listen(host, port)
     name, bound = cast("tuple[str, int]", listener.getsockname()[:2])
     server = _EmbeddedServer(_config(simulator))
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(sockets=[listener]))
-        try:
-            yield f"http://{f'[{name}]' if ':' in name else name}:{bound}"
-        finally:
-            server.should_exit = True
-            simulator.hang_up()
+    served = asyncio.ensure_future(server.serve(sockets=[listener]))
+    try:
+        yield f"http://{f'[{name}]' if ':' in name else name}:{bound}"
+    finally:  # no task group: it would wrap what the block raises
+        server.should_exit = True
+        simulator.hang_up()
+        await served
 
 
 def _config(simulator: Simulator) -> uvicorn.Config:
