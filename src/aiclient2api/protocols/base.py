@@ -199,7 +199,7 @@ class Converter(Protocol):
         """What routing needs. Raises MalformedMessage."""
         ...
 
-    def splice(self, request: WireRequest, splice: Splice) -> WireRequest:
+    def splice(self, request: WireRequest, change: Splice, /) -> WireRequest:
         """A client's request for an upstream of the same protocol: all but the spliced members byte-identical.
 
         The result's path is relative to the account's base URL; only headers that mean something upstream stay.

@@ -132,20 +132,20 @@ def decode_error_object(data: bytes | Raw, protocol: str = "openai_chat") -> Err
     return _decode(members, None, protocol)
 
 
-def encode_openai_error(info: ErrorInfo) -> WireResponse:
+def encode_openai_error(error: ErrorInfo) -> WireResponse:
     """An error for a client, with the headers that its SDK obeys."""
-    form = _FORMS[info.kind]
-    own = _is_family(info)
-    status = info.status if own and info.status is not None and info.status >= 400 else form.status
-    quota = "insufficient_quota" in (info.code, info.type)
+    form = _FORMS[error.kind]
+    own = _is_family(error)
+    status = error.status if own and error.status is not None and error.status >= 400 else form.status
+    quota = "insufficient_quota" in (error.code, error.type)
     headers = [
         *JSON_HEADERS,
-        ("x-should-retry", "true" if info.kind in _RETRYABLE and not quota else "false"),
+        ("x-should-retry", "true" if error.kind in _RETRYABLE and not quota else "false"),
     ]
-    if info.retry_after is not None:
-        headers.append(("retry-after", str(max(1, math.ceil(info.retry_after)))))
-        headers.append(("retry-after-ms", str(max(0, math.ceil(round(info.retry_after * 1000, 3))))))
-    return WireResponse(status=status, body=b'{"error":' + error_object(info) + b"}", headers=tuple(headers))
+    if error.retry_after is not None:
+        headers.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
+        headers.append(("retry-after-ms", str(max(0, math.ceil(round(error.retry_after * 1000, 3))))))
+    return WireResponse(status=status, body=b'{"error":' + error_object(error) + b"}", headers=tuple(headers))
 
 
 def error_object(info: ErrorInfo) -> bytes:

@@ -7,7 +7,7 @@ nobody takes is never decoded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -100,6 +100,11 @@ class Members:
         """Take a member as it is; None when absent. An explicit null is returned as such."""
         return self._members.pop(key, None)
 
+    def value(self, key: str) -> Raw | None:
+        """Take a member as it is; None when absent or null."""
+        raw = self._members.pop(key, None)
+        return None if raw is None or raw == NULL else raw
+
     def peek(self, key: str) -> Raw | None:
         """Look at a member without taking it."""
         return self._members.get(key)
@@ -140,6 +145,11 @@ class Members:
     def rest(self) -> dict[str, Raw]:
         """Everything that was not taken, as it was."""
         return self._members
+
+
+def compact(members: Mapping[str, object | None]) -> dict[str, object]:
+    """The members that have a value."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def parse_array(data: bytes | Raw, path: str = "") -> list[Raw]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from aiclient2api.protocols.anthropic.json_schema import to_claude_schema
+from aiclient2api.protocols.anthropic.schema_dialect import to_claude_schema
 
 CASES: dict[str, tuple[bytes, bytes, list[tuple[str, str]]]] = {
     "closed objects": (

@@ -6,7 +6,6 @@ from msgspec import Raw
 
 from aiclient2api.ir.request import ModelRequest, OutputFormat, Sampling, Thinking
 from aiclient2api.protocols.anthropic.ext import kept
-from aiclient2api.protocols.anthropic.json_schema import claude_schema
 from aiclient2api.protocols.anthropic.schema import (
     DYNAMIC_BUDGET,
     EFFORT_BUDGETS,
@@ -16,6 +15,7 @@ from aiclient2api.protocols.anthropic.schema import (
     THINKING_TYPES,
     effort_of_budget,
 )
+from aiclient2api.protocols.anthropic.schema_dialect import claude_schema
 from aiclient2api.protocols.openapi_schema import to_json_schema
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport

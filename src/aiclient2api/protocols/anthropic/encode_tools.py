@@ -18,8 +18,8 @@ from aiclient2api.ir.request import (
 )
 from aiclient2api.protocols.anthropic.encode_parts import PartWriter
 from aiclient2api.protocols.anthropic.ext import kept
-from aiclient2api.protocols.anthropic.json_schema import claude_schema
 from aiclient2api.protocols.anthropic.schema import EXPLICIT_TYPE, NAME
+from aiclient2api.protocols.anthropic.schema_dialect import claude_schema
 from aiclient2api.protocols.openapi_schema import to_json_schema
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.wire import json

@@ -27,7 +27,7 @@ from aiclient2api.ir.events import (
 from aiclient2api.ir.parts import Ext, Part, Reasoning, Text, ToolCall
 from aiclient2api.ir.response import Finish
 from aiclient2api.protocols import carrier
-from aiclient2api.protocols.anthropic.decode_blocks import decode_arguments, decode_block, decode_citation
+from aiclient2api.protocols.anthropic.decode_parts import decode_arguments, decode_block, decode_citation
 from aiclient2api.protocols.anthropic.errors import error_of
 from aiclient2api.protocols.anthropic.ext import keep
 from aiclient2api.protocols.anthropic.finish import decode_finish

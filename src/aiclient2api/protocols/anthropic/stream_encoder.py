@@ -23,9 +23,9 @@ from aiclient2api.ir.events import (
 )
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.response import Finish, Usage
+from aiclient2api.protocols.anthropic.encode_response import message_id
 from aiclient2api.protocols.anthropic.errors import error_event
 from aiclient2api.protocols.anthropic.finish import encode_finish
-from aiclient2api.protocols.anthropic.response import message_id
 from aiclient2api.protocols.anthropic.schema import NAME
 from aiclient2api.protocols.anthropic.stream_blocks import BlockWriter, block_writer
 from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING, one_line

@@ -9,10 +9,12 @@ from msgspec import Struct
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import Shape
 from aiclient2api.ir.request import ModelRequest, Operation, State, StreamMode, Turn
-from aiclient2api.protocols.gemini.contents_decoder import ContentsDecoder, decode_system
-from aiclient2api.protocols.gemini.fields import child, elements, fields, has_snake_case, keep
-from aiclient2api.protocols.gemini.schema import PATH, PROTOCOL, TIERS
-from aiclient2api.protocols.gemini.settings_decoder import decode_config, decode_tool_choice, decode_tools
+from aiclient2api.protocols.gemini.decode_settings import decode_config
+from aiclient2api.protocols.gemini.decode_tools import decode_tool_choice, decode_tools
+from aiclient2api.protocols.gemini.decode_turns import ContentsDecoder, decode_system
+from aiclient2api.protocols.gemini.ext import keep
+from aiclient2api.protocols.gemini.fields import child, elements, fields, has_snake_case
+from aiclient2api.protocols.gemini.schema import NAME, PATH, TIERS
 from aiclient2api.wire.http import WireRequest
 from aiclient2api.wire.json import Members
 
@@ -62,7 +64,7 @@ def decode_request(request: WireRequest) -> ModelRequest:
 def _embedding(address: Address, body: Members) -> ModelRequest:
     """Embeddings are relayed only: nothing of them has a place in the IR."""
     return ModelRequest(
-        protocol=PROTOCOL,
+        protocol=NAME,
         model=address.model,
         operation="embed",
         dialect=address.method,
@@ -92,7 +94,7 @@ def _generation(address: Address, data: bytes) -> ModelRequest:
     store = body.take("store", bool)
     cached = "cachedContent" if body.peek("cachedContent") is not None else None
     return ModelRequest(
-        protocol=PROTOCOL,
+        protocol=NAME,
         model=address.model,
         operation=address.operation,
         stream=address.stream,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.loss import Encoded
 from aiclient2api.ir.request import ModelRequest
-from aiclient2api.protocols.gemini.contents_encoder import ContentsEncoder
-from aiclient2api.protocols.gemini.fields import kept
-from aiclient2api.protocols.gemini.part_encoder import Wire
-from aiclient2api.protocols.gemini.schema import PROTOCOL, VERSION
-from aiclient2api.protocols.gemini.settings_encoder import SettingsEncoder
-from aiclient2api.protocols.gemini.tools_encoder import ToolsEncoder
+from aiclient2api.protocols.gemini.encode_parts import Wire
+from aiclient2api.protocols.gemini.encode_settings import SettingsEncoder
+from aiclient2api.protocols.gemini.encode_tools import ToolsEncoder
+from aiclient2api.protocols.gemini.encode_turns import ContentsEncoder
+from aiclient2api.protocols.gemini.ext import kept
+from aiclient2api.protocols.gemini.schema import NAME, VERSION
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -31,7 +31,7 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     if request.operation == "embed":
         return _embedding(request)
     _refuse(request)
-    report = LossReport(PROTOCOL)
+    report = LossReport(NAME)
     system, contents = ContentsEncoder(request, profile, report).encode()
     tools = ToolsEncoder(request, profile, report)
     settings = SettingsEncoder(request, profile, report)
@@ -61,7 +61,7 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
 
 def _refuse(request: ModelRequest) -> None:
     """Content and duties that have no form here."""
-    if request.max_output == 0 and request.protocol != PROTOCOL:
+    if request.max_output == 0 and request.protocol != NAME:
         raise Unrepresentable("max_tokens: 0 (cache prewarm) is only available on Anthropic routes")
 
 
@@ -74,7 +74,7 @@ def _counted(model: str, body: Wire) -> Wire:
 
 
 def _embedding(request: ModelRequest) -> Encoded[WireRequest]:
-    if request.protocol != PROTOCOL:
+    if request.protocol != NAME:
         raise Unrepresentable("embeddings are not converted between protocols")
     members = kept(request)
     method = "batchEmbedContents" if "requests" in members else "embedContent"

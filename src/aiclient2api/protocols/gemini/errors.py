@@ -9,8 +9,8 @@ from typing import Final, cast
 from msgspec import Raw, Struct
 
 from aiclient2api.errors import ErrorInfo, ErrorKind, MalformedMessage
-from aiclient2api.protocols.gemini.part_encoder import Wire
-from aiclient2api.protocols.gemini.schema import PROTOCOL
+from aiclient2api.protocols.gemini.encode_parts import Wire
+from aiclient2api.protocols.gemini.schema import NAME
 from aiclient2api.wire import json
 from aiclient2api.wire.http import Headers, WireResponse, find_header
 
@@ -165,7 +165,7 @@ def _described(
         details=details,
         retry_after=_retry_after(headers, found),
         request_id=find_header(headers, "x-request-id"),
-        protocol=PROTOCOL,
+        protocol=NAME,
     )
 
 
@@ -246,7 +246,7 @@ def encode_error(error: ErrorInfo) -> WireResponse:
     if error.retry_after is not None:
         headers.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
     wire: Wire = {"code": http, "message": error.message, "status": status}
-    details = error.details if error.protocol == PROTOCOL and error.details else _details(error)
+    details = error.details if error.protocol == NAME and error.details else _details(error)
     if details:
         wire["details"] = details
     return WireResponse(status=http, headers=tuple(headers), body=json.encode({"error": wire}))
@@ -260,7 +260,7 @@ def inline_error(error: ErrorInfo) -> bytes:
 
 def _address(error: ErrorInfo) -> tuple[int, str]:
     http, status = _OUT[error.kind]
-    if error.protocol == PROTOCOL:
+    if error.protocol == NAME:
         return (
             error.status if error.status is not None and error.status >= 400 else http,
             error.type or status,

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 from msgspec import Raw
 
-from aiclient2api.ir.parts import Ext, Node
-from aiclient2api.protocols.gemini.schema import PROTOCOL
+from aiclient2api.protocols.gemini.schema import NAME
 from aiclient2api.protocols.report import ECHO_SUFFIX
 from aiclient2api.wire import json
 from aiclient2api.wire.json import NULL, Members
 
-SILENT = f"{PROTOCOL}{ECHO_SUFFIX}"
+SILENT = f"{NAME}{ECHO_SUFFIX}"
 """The `ext` namespace of members that mean nothing: other protocols lose nothing without them."""
 
 _UNDERSCORE = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
@@ -59,31 +58,6 @@ def elements(members: Members, key: str) -> Iterator[tuple[Raw, str]]:
         yield element, f"{path}[{index}]"
 
 
-def keep(members: Members, **nested: Members | None) -> Ext | None:
-    """What nobody took, as `ext`; `nested` are objects inside it whose known members were taken."""
-    rest = members.rest()
-    for name, inner in nested.items():
-        if inner is not None and inner.rest():
-            rest[name] = json.raw(inner.rest())
-    return {PROTOCOL: rest} if rest else None
-
-
 def given(raw: Raw) -> bool:
     """Whether a raw member of a struct is there and says something."""
     return bool(raw) and raw != NULL
-
-
-def kept(node: Node) -> dict[str, Raw]:
-    """A node's own members that the IR has no field for."""
-    return {**node.ext.get(PROTOCOL, {}), **node.ext.get(SILENT, {})} if node.ext else {}
-
-
-def restore(wire: dict[str, object], node: Node, nested: str | None = None) -> dict[str, object]:
-    """Put back what `keep` kept; members of the object `nested` go inside it."""
-    for name, value in kept(node).items():
-        inner = wire.get(name)
-        if name == nested and isinstance(inner, dict):
-            wire[name] = {**inner, **json.decode(value, dict[str, Raw])}
-        else:
-            wire.setdefault(name, value)
-    return wire

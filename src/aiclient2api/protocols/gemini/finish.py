@@ -6,9 +6,10 @@ from msgspec import Raw
 
 from aiclient2api.ir.parts import Ext
 from aiclient2api.ir.response import Finish
-from aiclient2api.protocols.gemini.fields import fields, keep, restore
-from aiclient2api.protocols.gemini.part_encoder import Wire
-from aiclient2api.protocols.gemini.schema import FINISH, FINISH_OUT, PROTOCOL
+from aiclient2api.protocols.gemini.encode_parts import Wire
+from aiclient2api.protocols.gemini.ext import keep, restore
+from aiclient2api.protocols.gemini.fields import fields
+from aiclient2api.protocols.gemini.schema import FINISH, FINISH_OUT, NAME
 from aiclient2api.protocols.report import LossReport
 
 _BLOCKS = frozenset(
@@ -27,11 +28,11 @@ def decode_finish(reason: str | None, message: str | None, ext: Ext | None, *, h
 
 def encode_finish(finish: Finish, protocol: str, report: LossReport) -> Wire:
     """The members of the candidate that say why it ended; `protocol` is the answer's source."""
-    if protocol == PROTOCOL:
+    if protocol == NAME:
         wire: Wire = {"finishReason": finish.raw} if finish.raw is not None else {}
         if finish.explanation is not None:
             wire["finishMessage"] = finish.explanation
-        return restore(wire, finish)
+        return restore(finish, wire)
     if finish.stop_sequence is not None:
         report.dropped("finish.stop_sequence", "finish")
     report.foreign_ext(finish, "finish")
@@ -59,4 +60,4 @@ def encode_block(finish: Finish) -> Wire:
     wire: Wire = {"blockReason": finish.raw if finish.raw in _BLOCKS else "SAFETY"}
     if finish.explanation is not None and finish.explanation != finish.raw:
         wire["blockReasonMessage"] = finish.explanation
-    return restore(wire, finish)
+    return restore(finish, wire)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aiclient2api.protocols.gemini.encode_parts import Wire
 from aiclient2api.protocols.gemini.fields import elements, fields
-from aiclient2api.protocols.gemini.part_encoder import Wire
 from aiclient2api.protocols.gemini.schema import VERSION
 from aiclient2api.wire import json
 from aiclient2api.wire.http import JSON_HEADERS, WireRequest, WireResponse

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from aiclient2api.ir.request import Effort
 from aiclient2api.ir.response import FinishReason
 
-PROTOCOL: Final = "gemini"
+NAME: Final = "gemini"
 SIGNATURE: Final = "gemini.signature"
 VERSION: Final = "v1beta"
 """Used where no client chose one: it has everything."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from aiclient2api.ir.request import Schema
-from aiclient2api.protocols.gemini.part_encoder import Wire
+from aiclient2api.protocols.gemini.encode_parts import Wire
 from aiclient2api.protocols.gemini.schema_dialect import to_json_schema, to_openapi
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport

@@ -20,20 +20,21 @@ from aiclient2api.ir.events import (
 from aiclient2api.ir.parts import Ext, Opaque, Part, Reasoning, Text, ToolCall
 from aiclient2api.ir.response import Finish
 from aiclient2api.protocols import carrier, ids
-from aiclient2api.protocols.gemini.annotations import decode_grounding, decode_logprobs
+from aiclient2api.protocols.gemini.citations import decode_grounding
+from aiclient2api.protocols.gemini.decode_parts import arguments_text, decode_part
+from aiclient2api.protocols.gemini.decode_response import is_padding, tier_of, timestamp
 from aiclient2api.protocols.gemini.errors import TRUNCATED, decode_status
 from aiclient2api.protocols.gemini.fields import child, elements, fields, given
 from aiclient2api.protocols.gemini.finish import decode_block, decode_finish
-from aiclient2api.protocols.gemini.part_decoder import arguments_text, decode_part
-from aiclient2api.protocols.gemini.partial_args import PartialArg, PartialArguments
-from aiclient2api.protocols.gemini.response import is_padding, tier_of, timestamp
+from aiclient2api.protocols.gemini.logprobs import decode_logprobs
 from aiclient2api.protocols.gemini.schema import (
-    PROTOCOL,
+    NAME,
     SIGNATURE,
     CandidateChunk,
     Chunk,
     text_part,
 )
+from aiclient2api.protocols.gemini.stream_arguments import PartialArg, PartialArguments
 from aiclient2api.protocols.gemini.usage import decode_usage
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
@@ -105,7 +106,7 @@ class StreamDecoder:
             CandidateEnd(candidate.finish(), candidate.index) for candidate in self._candidates.values()
         )
         blocked = None if self._candidates else self._blocked
-        ext: Ext | None = {PROTOCOL: self._ext} if self._ext else None
+        ext: Ext | None = {NAME: self._ext} if self._ext else None
         return [*events, ResponseEnd(ext=ext, blocked=blocked, tier=tier_of(self._usage))]
 
     def _fail(self, error: ErrorInfo) -> list[StreamEvent]:
@@ -156,7 +157,7 @@ class _Candidate:
 
     def finish(self) -> Finish:
         """Why the candidate ended."""
-        ext: Ext | None = {PROTOCOL: self._ext} if self._ext else None
+        ext: Ext | None = {NAME: self._ext} if self._ext else None
         return decode_finish(self._reason, self._message, ext, has_calls=self._calls > 0)
 
     def feed(self, piece: CandidateChunk, events: list[StreamEvent]) -> None:

@@ -24,11 +24,12 @@ from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.parts import Citation, Part, Reasoning, Refusal, Text, TokenLogprob
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Finish, Usage
-from aiclient2api.protocols.gemini.annotations import encode_grounding, encode_logprobs
+from aiclient2api.protocols.gemini.citations import encode_grounding
+from aiclient2api.protocols.gemini.encode_parts import CLIENT_KINDS, PartEncoder, Wire
 from aiclient2api.protocols.gemini.finish import encode_block, encode_finish
-from aiclient2api.protocols.gemini.part_encoder import CLIENT_KINDS, PartEncoder, Wire
+from aiclient2api.protocols.gemini.logprobs import encode_logprobs
 from aiclient2api.protocols.gemini.relay import blank, failed
-from aiclient2api.protocols.gemini.schema import FINISH, PROTOCOL
+from aiclient2api.protocols.gemini.schema import FINISH, NAME
 from aiclient2api.protocols.gemini.usage import encode_usage
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -41,7 +42,7 @@ class StreamEncoder:
     """See protocols.base.StreamEncoder."""
 
     def __init__(self, request: ModelRequest) -> None:
-        self._report = LossReport(PROTOCOL)
+        self._report = LossReport(NAME)
         self._parts = PartEncoder(self._report, own=False, kinds=CLIENT_KINDS)
         self._is_array = request.stream == "json_array"
         self._asked_model = request.model
@@ -200,14 +201,14 @@ class StreamEncoder:
         if usage:
             wire["usageMetadata"] = usage
         if event.ext:
-            wire.update(event.ext.get(PROTOCOL, {}))
+            wire.update(event.ext.get(NAME, {}))
         data = _one_line(json.encode(wire))
         closed = data[:-1] + self._tail if wire else b"{" + self._tail[1:]
         return self._framed(closed) + (b"]" if self._is_array else b"")
 
     def _last(self, index: int, finish: Finish) -> Wire:
         """An empty text rather than no part: Google's chat sessions forget a turn with a chunk without parts."""
-        protocol = PROTOCOL if finish.raw in FINISH else ""
+        protocol = NAME if finish.raw in FINISH else ""
         wire: Wire = {
             "content": {"role": "model", "parts": [{"text": ""}]},
             **encode_finish(finish, protocol, self._report),

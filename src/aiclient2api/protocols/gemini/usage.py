@@ -8,8 +8,9 @@ from __future__ import annotations
 from msgspec import Raw
 
 from aiclient2api.ir.response import Usage
-from aiclient2api.protocols.gemini.fields import elements, fields, keep, restore
-from aiclient2api.protocols.gemini.part_encoder import Wire
+from aiclient2api.protocols.gemini.encode_parts import Wire
+from aiclient2api.protocols.gemini.ext import keep, restore
+from aiclient2api.protocols.gemini.fields import elements, fields
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire.json import Members
 
@@ -77,4 +78,4 @@ def encode_usage(usage: Usage | None, report: LossReport) -> Wire | None:
         ]
         if known:
             wire[name] = known
-    return restore(wire, usage)
+    return restore(usage, wire)

@@ -19,13 +19,13 @@ from aiclient2api.ir.parts import (
 from aiclient2api.ir.request import Turn
 from aiclient2api.ir.response import Candidate, Finish, FinishReason, ModelResponse
 from aiclient2api.protocols import data_url, ids
-from aiclient2api.protocols.openai_chat.content import decode_annotations
-from aiclient2api.protocols.openai_chat.extra import Extra, reorder
+from aiclient2api.protocols.openai_chat.decode_parts import decode_annotations
+from aiclient2api.protocols.openai_chat.decode_tools import decode_legacy_call, decode_tool_call
+from aiclient2api.protocols.openai_chat.ext import keep
+from aiclient2api.protocols.openai_chat.extra_content import Extra, reorder
 from aiclient2api.protocols.openai_chat.logprobs import decode_logprobs
-from aiclient2api.protocols.openai_chat.members import unknown
 from aiclient2api.protocols.openai_chat.reasoning import decode_reasoning
 from aiclient2api.protocols.openai_chat.schema import FINISH_TO_IR, NAME, has_value
-from aiclient2api.protocols.openai_chat.tools import decode_legacy_call, decode_tool_call
 from aiclient2api.protocols.openai_chat.usage import decode_usage
 from aiclient2api.wire import json
 from aiclient2api.wire.http import WireResponse
@@ -55,7 +55,7 @@ def decode_response(response: WireResponse) -> ModelResponse:
         ],
         usage=decode_usage(usage) if usage is not None and usage != NULL else None,
         tier=body.take("service_tier", str),
-        ext=unknown(body),
+        ext=keep(body),
     )
 
 
@@ -115,11 +115,9 @@ def _decode_choice(choice: Members, position: int, response_id: str) -> Candidat
         role="assistant",
         parts=reorder(parts, extra.order),
         shape=shape,
-        ext=unknown(message, extra_content=extra.members),
+        ext=keep(message, extra_content=extra.members),
     )
-    return Candidate(
-        turn=turn, index=index, finish=finish_of(word, bool(calls), refused), ext=unknown(choice)
-    )
+    return Candidate(turn=turn, index=index, finish=finish_of(word, bool(calls), refused), ext=keep(choice))
 
 
 def _take_content(message: Members, parts: list[Part]) -> int:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from msgspec import Raw
-
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.loss import Encoded
-from aiclient2api.ir.parts import Shape
-from aiclient2api.ir.request import Effort, ModelRequest, OutputFormat, Thinking
-from aiclient2api.protocols.openai_chat.encode_content import Target, Wire
-from aiclient2api.protocols.openai_chat.encode_messages import encode_messages
-from aiclient2api.protocols.openai_chat.encode_tools import encode_tools, json_schema
-from aiclient2api.protocols.openai_chat.members import absent, merged
-from aiclient2api.protocols.openai_chat.schema import MAX_TOKENS_ALIAS, NAME, TIERS, USER_ALIAS
+from aiclient2api.ir.request import ModelRequest
+from aiclient2api.protocols.openai_chat.encode_parts import Target, Wire
+from aiclient2api.protocols.openai_chat.encode_settings import (
+    encode_identity,
+    encode_limits,
+    encode_output,
+    encode_sampling,
+    encode_settings,
+    encode_state,
+    encode_thinking,
+)
+from aiclient2api.protocols.openai_chat.encode_tools import encode_tools
+from aiclient2api.protocols.openai_chat.encode_turns import encode_messages
+from aiclient2api.protocols.openai_chat.ext import restore
+from aiclient2api.protocols.openai_chat.schema import NAME
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
 from aiclient2api.wire.http import JSON_HEADERS, WireRequest
-
-_TIER = {"standard": "default", "standard_only": "default", "unspecified": "auto", "ultrafast": "fast"}
-_STOP_LIMIT = 4
-_FAMILY = ("openai_chat", "openai_responses")
 
 
 def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[WireRequest]:
@@ -33,16 +35,22 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
         gemini="gemini" in request.model.lower(),
     )
     if request.operation == "embed" and target.own:
-        body = merged(request, {"model": request.model})
+        body = restore(request, {"model": request.model})
         return Encoded(_wire("/embeddings", body), report.losses)
     if request.operation != "generate":
         raise Unrepresentable(f"a Chat upstream cannot serve the operation {request.operation!r}")
     report.foreign_ext(request, "")
     body: Wire = {"model": request.model, "messages": encode_messages(request.turns, target)}
-    body |= _stream(request) | encode_tools(request, target) | _limits(request, target)
-    body |= _sampling(request, target) | _thinking(request, target) | _output(request.output, target)
-    body |= _settings(request, target) | _identity(request, target) | _state(request, target)
-    return Encoded(_wire("/chat/completions", merged(request, body)), report.losses)
+    body |= _stream(request) | encode_tools(request, target) | encode_limits(request, target)
+    body |= (
+        encode_sampling(request, target)
+        | encode_thinking(request, target)
+        | encode_output(request.output, target)
+    )
+    body |= (
+        encode_settings(request, target) | encode_identity(request, target) | encode_state(request, target)
+    )
+    return Encoded(_wire("/chat/completions", restore(request, body)), report.losses)
 
 
 def _wire(path: str, body: Wire) -> WireRequest:
@@ -54,205 +62,3 @@ def _stream(request: ModelRequest) -> Wire:
         return {}
     # usage is always asked for: the gateway counts it even when the client does not want it
     return {"stream": True, "stream_options": {"include_usage": True}}
-
-
-def _limits(request: ModelRequest, target: Target) -> Wire:
-    if request.max_output is None:
-        return {}
-    if target.own:
-        alias = request.shape & MAX_TOKENS_ALIAS
-        return {"max_tokens" if alias else "max_completion_tokens": request.max_output}
-    if request.max_output < 1:
-        raise Unrepresentable("max_tokens: 0 (cache prewarm) cannot be sent to a Chat upstream")
-    return {target.profile.max_tokens_field: request.max_output}
-
-
-def _sampling(request: ModelRequest, target: Target) -> Wire:
-    sampling, report, profile = request.sampling, target.report, target.profile
-    report.foreign_ext(sampling, "sampling")
-    drawn: dict[str, object | None] = {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "presence_penalty": sampling.presence_penalty,
-        "frequency_penalty": sampling.frequency_penalty,
-        "logit_bias": sampling.logit_bias,
-    }
-    body = absent(drawn)
-    # a request of this protocol goes out as the client wrote it: a relay would not change it either
-    accepted = target.own or profile.sampling
-    if not accepted:
-        for name in body:
-            report.dropped(f"sampling.{name}", name)
-        body = {}
-    if sampling.top_k is not None and target.own:
-        body["top_k"] = int(sampling.top_k) if sampling.top_k.is_integer() else sampling.top_k
-    elif sampling.top_k is not None:
-        report.dropped("sampling.top_k", "top_k")
-    body |= absent(
-        {
-            "seed": sampling.seed,
-            "n": sampling.candidates,
-            "logprobs": sampling.logprobs,
-            "top_logprobs": sampling.top_logprobs,
-        }
-    )
-    if sampling.stop is not None:
-        body |= _stop(sampling.stop, bool(sampling.shape & Shape.SINGLE_STOP_STRING), target)
-    return body
-
-
-def _stop(stop: list[str], single: bool, target: Target) -> Wire:
-    if target.own:
-        return {"stop": stop[0] if single and stop else stop}
-    if not target.profile.stop:
-        target.report.dropped("sampling.stop", "stop")
-        return {}
-    limit = target.profile.stop_limit or _STOP_LIMIT
-    if len(stop) > limit:
-        target.report.approximated("sampling.stop", "stop", f"only the first {limit}")
-        stop = stop[:limit]
-    return {"stop": stop[0] if single and stop else stop}
-
-
-def _thinking(request: ModelRequest, target: Target) -> Wire:
-    thinking, report = request.thinking, target.report
-    if thinking is None:
-        return {}
-    if target.own:
-        return _own_thinking(thinking)
-    report.foreign_ext(thinking, "thinking")
-    if thinking.show not in (None, "auto"):
-        report.dropped("reasoning.show", "thinking")
-    if target.profile.thinking == "none":
-        if thinking.effort not in (None, "none") or thinking.mode not in (None, "off"):
-            report.dropped("reasoning.effort", "thinking", "the model does not think")
-        return {}
-    effort = thinking.effort
-    if effort is None and thinking.budget is not None and thinking.budget > 0:
-        effort = _effort_of(thinking.budget)
-        report.approximated("reasoning.budget", "thinking", f"effort {effort}")
-    if thinking.mode == "off" or thinking.budget == 0:
-        effort = "none"
-    if effort == "none" and not target.profile.thinking_off:
-        effort = "minimal"
-        report.approximated("reasoning.effort", "thinking", "the model always thinks")
-    return {"reasoning_effort": effort} if effort is not None else {}
-
-
-def _own_thinking(thinking: Thinking) -> Wire:
-    body: Wire = {"reasoning_effort": thinking.effort} if thinking.effort is not None else {}
-    if thinking.mode == "off":
-        body["thinking"] = {"type": "disabled"}
-    elif thinking.mode == "fixed" and thinking.budget is not None:
-        body["thinking"] = {"type": "enabled", "budget_tokens": thinking.budget}
-    return body
-
-
-def _effort_of(budget: int) -> Effort:
-    if budget <= 1024:
-        return "low"
-    if budget <= 8192:
-        return "medium"
-    return "high" if budget <= 24576 else "xhigh"
-
-
-def _output(output: OutputFormat | None, target: Target) -> Wire:
-    if output is None:
-        return {}
-    target.report.foreign_ext(output, "output")
-    match output.kind:
-        case "text":
-            return {"response_format": merged(output, {"type": "text"})} if target.own else {}
-        case "json":
-            return {"response_format": merged(output, {"type": "json_object"})}
-        case "schema" | "enum":
-            return {"response_format": _json_schema(output, target)}
-
-
-def _json_schema(output: OutputFormat, target: Target) -> Wire:
-    if output.kind == "enum":
-        target.report.approximated("output.format", "output", "a schema in JSON, not bare text")
-    if output.name is None:
-        target.report.defaulted("output.schema.name", "output", "response")
-    schema: object = json_schema(output.schema) if output.schema is not None else None
-    inner = absent(
-        {
-            "name": output.name or "response",
-            "description": output.description,
-            "schema": schema,
-            "strict": output.strict,
-        }
-    )
-    return merged(output, {"type": "json_schema", "json_schema": inner})
-
-
-def _settings(request: ModelRequest, target: Target) -> Wire:
-    body: Wire = {}
-    if request.verbosity is not None and target.compatible and not target.own:
-        target.report.dropped("verbosity", "verbosity")
-    elif request.verbosity is not None:
-        body["verbosity"] = request.verbosity
-    if request.modalities is not None:
-        body |= _modalities(request.modalities, target)
-    if request.tier is not None:
-        tier = request.tier if target.own else _TIER.get(request.tier.lower(), request.tier.lower())
-        if target.own or tier in TIERS:
-            body["service_tier"] = tier
-        else:
-            target.report.dropped("tier", "tier", request.tier)
-    for feature, member, value in (
-        ("cache_policy", "prompt_cache_options", request.cache_policy),
-        ("safety", "moderation", request.safety),
-    ):
-        body |= _family_member(feature, member, value, request, target)
-    return body
-
-
-def _modalities(modalities: list[str], target: Target) -> Wire:
-    if target.own:
-        return {"modalities": modalities}
-    known = [name.lower() for name in modalities]
-    if known != ["text"]:
-        # spoken answers need a voice and a format that other protocols do not name
-        target.report.dropped("modalities", "modalities")
-    return {}
-
-
-def _family_member(
-    feature: str, member: str, value: Raw | None, request: ModelRequest, target: Target
-) -> Wire:
-    """A setting that only the two OpenAI protocols understand."""
-    if value is None:
-        return {}
-    if request.protocol in _FAMILY and (target.own or not target.compatible):
-        return {member: value}
-    target.report.dropped(feature, feature)
-    return {}
-
-
-def _identity(request: ModelRequest, target: Target) -> Wire:
-    body: Wire = {}
-    if request.user is not None:
-        alias = request.shape & USER_ALIAS if target.own else target.compatible
-        body["user" if alias else "safety_identifier"] = request.user
-    for member, value in (("metadata", request.metadata), ("prompt_cache_key", request.cache_key)):
-        if value is None:
-            continue
-        if target.compatible and not target.own:
-            target.report.dropped("metadata" if member == "metadata" else "cache_key", member)
-        else:
-            body[member] = value
-    return body
-
-
-def _state(request: ModelRequest, target: Target) -> Wire:
-    state, report = request.state, target.report
-    if state is None:
-        return {}
-    if state.truncation not in (None, "disabled"):
-        report.dropped("state.truncation", "state")
-    if target.own and state.store is not None:
-        return {"store": state.store}
-    if state.store:
-        report.dropped("state.store", "state", "nothing is stored")
-    return {}

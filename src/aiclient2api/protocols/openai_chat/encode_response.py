@@ -26,10 +26,10 @@ from aiclient2api.ir.parts import (
 from aiclient2api.ir.request import CustomTool, ModelRequest
 from aiclient2api.ir.response import Candidate, Finish, FinishReason, ModelResponse
 from aiclient2api.protocols import data_url, ids
-from aiclient2api.protocols.openai_chat import extra
-from aiclient2api.protocols.openai_chat.encode_content import Wire
+from aiclient2api.protocols.openai_chat import extra_content
+from aiclient2api.protocols.openai_chat.encode_parts import Wire
+from aiclient2api.protocols.openai_chat.ext import restore
 from aiclient2api.protocols.openai_chat.logprobs import encode_logprobs
-from aiclient2api.protocols.openai_chat.members import absent, merged
 from aiclient2api.protocols.openai_chat.reasoning import SECTION_BREAK, encode_details, shown_text
 from aiclient2api.protocols.openai_chat.schema import BROKEN, FINISH_FROM_IR, FINISH_TO_IR, NAME, TIERS
 from aiclient2api.protocols.openai_chat.usage import encode_usage, has_foreign_detail
@@ -69,7 +69,7 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         body["service_tier"] = response.tier
     elif response.tier is not None:
         report.dropped("tier", "tier", response.tier)
-    wire = WireResponse(status=200, body=json.encode(merged(response, body)), headers=JSON_HEADERS)
+    wire = WireResponse(status=200, body=json.encode(restore(response, body)), headers=JSON_HEADERS)
     return Encoded(wire, report.losses)
 
 
@@ -172,11 +172,11 @@ def _choice(candidate: Candidate, client: ClientView, report: LossReport) -> Wir
         report.dropped("finish.stop_sequence", path)
     known: Wire = {
         "index": candidate.index,
-        "message": merged(candidate.turn, message.finished(finish, candidate.turn.shape, path)),
+        "message": restore(candidate.turn, message.finished(finish, candidate.turn.shape, path)),
         "logprobs": message.logprobs(),
         "finish_reason": client.finish_word(finish),
     }
-    return merged(candidate, known)
+    return restore(candidate, known)
 
 
 def _implied(candidate: Candidate) -> FinishReason:
@@ -274,7 +274,7 @@ class _Message:
         shown = [text for part in self._thoughts if (text := shown_text(part))]
         return (
             message
-            | absent(
+            | json.compact(
                 {
                     "reasoning_content": SECTION_BREAK.join(shown) if shown else None,
                     "reasoning_details": encode_details(self._thoughts) or None,
@@ -288,8 +288,8 @@ class _Message:
         )
 
     def _extra(self) -> Wire:
-        known = extra.signature(self._opaque) if self._opaque is not None else {}
-        order = extra.skeleton(self._letters)
+        known = extra_content.signature(self._opaque) if self._opaque is not None else {}
+        order = extra_content.skeleton(self._letters)
         if order is not None:
             self._report.approximated("part.order", "message", "carried in extra_content")
             known |= {"gateway": {"order": order}}
@@ -313,8 +313,8 @@ def _call(call: ToolCall) -> Wire:
     else:
         known["function"] = {"name": call.name, "arguments": call.arguments or "{}"}
     if call.opaque is not None:
-        known["extra_content"] = extra.signature(call.opaque)
-    return merged(call, known)
+        known["extra_content"] = extra_content.signature(call.opaque)
+    return restore(call, known)
 
 
 def encode_audio(media: Media, data: str) -> Wire:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from aiclient2api.ir.parts import Shape
 from aiclient2api.ir.request import CustomTool, FunctionTool, HostedTool, ModelRequest, Schema, ToolChoice
 from aiclient2api.protocols import openapi_schema
-from aiclient2api.protocols.openai_chat.encode_content import Target, Wire
-from aiclient2api.protocols.openai_chat.members import absent, merged
+from aiclient2api.protocols.openai_chat.decode_tools import WEB_SEARCH
+from aiclient2api.protocols.openai_chat.encode_parts import Target, Wire
+from aiclient2api.protocols.openai_chat.ext import restore
 from aiclient2api.protocols.openai_chat.schema import NAME
-from aiclient2api.protocols.openai_chat.tools import WEB_SEARCH
+from aiclient2api.wire import json
 
 _CUSTOM_PARAMETERS = {
     "type": "object",
@@ -28,7 +29,7 @@ def encode_tools(request: ModelRequest, target: Target) -> Wire:
         target.report.foreign_ext(tool, path)
         match tool:
             case FunctionTool() if tool.shape & Shape.LEGACY_FUNCTION:
-                functions.append(merged(tool, _function(tool)))
+                functions.append(restore(tool, _function(tool)))
             case FunctionTool():
                 tools.append(_function_tool(tool, target, path))
             case CustomTool():
@@ -40,7 +41,7 @@ def encode_tools(request: ModelRequest, target: Target) -> Wire:
                     tools.append(raw)
             case HostedTool():
                 target.report.dropped("tool.hosted", path, tool.wire_type)
-    body |= absent({"tools": tools or None, "functions": functions or None})
+    body |= json.compact({"tools": tools or None, "functions": functions or None})
     if tools or functions or target.own:
         if request.tool_choice is not None:
             body |= _choice(request.tool_choice, request, target)
@@ -56,7 +57,7 @@ def json_schema(schema: Schema) -> object:
 
 def _function(tool: FunctionTool) -> Wire:
     parameters = json_schema(tool.parameters) if tool.parameters is not None else None
-    return absent(
+    return json.compact(
         {
             "name": tool.name,
             "description": tool.description,
@@ -72,13 +73,13 @@ def _function_tool(tool: FunctionTool, target: Target, path: str) -> Wire:
         known |= tool.cache.ext[NAME]
     elif tool.cache is not None:
         target.report.dropped("cache_mark", path)
-    return merged(tool, known)
+    return restore(tool, known)
 
 
 def _custom_tool(tool: CustomTool, target: Target, path: str) -> Wire:
     if target.own or not target.compatible:
-        custom = absent({"name": tool.name, "description": tool.description, "format": tool.format})
-        return merged(tool, {"type": "custom", "custom": custom})
+        custom = json.compact({"name": tool.name, "description": tool.description, "format": tool.format})
+        return restore(tool, {"type": "custom", "custom": custom})
     target.report.emulated("tool.custom", path, "a function with one string")
     description = tool.description or ""
     if tool.format is not None:

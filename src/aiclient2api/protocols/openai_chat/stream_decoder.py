@@ -18,8 +18,8 @@ from aiclient2api.ir.events import (
     UsageReport,
 )
 from aiclient2api.ir.response import Usage
-from aiclient2api.protocols.openai_chat.candidate_decoder import CandidateDecoder
 from aiclient2api.protocols.openai_chat.schema import NAME, Chunk, ChunkChoice, chunk_decoder, has_value
+from aiclient2api.protocols.openai_chat.stream_decode_candidate import CandidateDecoder
 from aiclient2api.protocols.openai_chat.usage import decode_usage
 from aiclient2api.protocols.openai_errors import decode_error_object
 from aiclient2api.wire import json

@@ -19,10 +19,10 @@ from aiclient2api.ir.events import (
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Finish, Usage
-from aiclient2api.protocols.openai_chat.candidate_encoder import CandidateEncoder
-from aiclient2api.protocols.openai_chat.chunk_writer import ChunkWriter
 from aiclient2api.protocols.openai_chat.encode_response import ClientView, broken_answer, completion_id
 from aiclient2api.protocols.openai_chat.schema import BROKEN, NAME, TIERS
+from aiclient2api.protocols.openai_chat.stream_encode_candidate import CandidateEncoder
+from aiclient2api.protocols.openai_chat.stream_writer import ChunkWriter
 from aiclient2api.protocols.openai_chat.usage import encode_usage, has_foreign_detail
 from aiclient2api.protocols.openai_errors import error_object
 from aiclient2api.protocols.report import LossReport

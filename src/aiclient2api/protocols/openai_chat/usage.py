@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.response import Usage
-from aiclient2api.protocols.openai_chat.members import merged, unknown
+from aiclient2api.protocols.openai_chat.ext import keep, restore
 from aiclient2api.protocols.openai_chat.schema import NAME
 from aiclient2api.wire.json import NULL, Members
 
@@ -37,7 +37,7 @@ def decode_usage(data: Raw, path: str = "usage") -> Usage:
         reasoning=reasoning,
         input_modalities=_modalities(inputs),
         output_modalities=_modalities(outputs),
-        ext=unknown(members, prompt_tokens_details=inputs, completion_tokens_details=outputs),
+        ext=keep(members, prompt_tokens_details=inputs, completion_tokens_details=outputs),
     )
 
 
@@ -46,7 +46,7 @@ def encode_usage(usage: Usage) -> dict[str, object]:
     prompt = (usage.input or 0) + (usage.tool_input or 0)
     output = usage.output or 0
     inputs = {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write}
-    return merged(
+    return restore(
         usage,
         {
             "prompt_tokens": prompt,

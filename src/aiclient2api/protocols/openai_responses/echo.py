@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from msgspec import Raw
-
 from aiclient2api.errors import ErrorInfo
 from aiclient2api.ir.parts import Text
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Finish
+from aiclient2api.protocols.openai_responses.encode_settings import encode_format
+from aiclient2api.protocols.openai_responses.encode_tools import encode_tool_choice, encode_tools
 from aiclient2api.protocols.openai_responses.errors import response_error
-from aiclient2api.protocols.openai_responses.schema import NAME, Scope, own_ext
-from aiclient2api.protocols.openai_responses.settings import encode_format
-from aiclient2api.protocols.openai_responses.tools import encode_tool_choice, encode_tools
+from aiclient2api.protocols.openai_responses.ext import kept
+from aiclient2api.protocols.openai_responses.schema import NAME, Scope
 from aiclient2api.protocols.report import LossReport
 
 _INCOMPLETE: Final = {
@@ -63,7 +62,7 @@ def request_echo(request: ModelRequest) -> dict[str, object]:
     scope = Scope(report=LossReport(NAME), own=True)
     state, sampling, thinking = request.state, request.sampling, request.thinking
     choice = request.tool_choice
-    ext = own_ext(request)
+    ext = kept(request)
     return {
         "background": False,
         "completed_at": None,
@@ -153,8 +152,3 @@ def created_at(created: float | None) -> float | int:
     if created is None:
         return 0
     return int(created) if created.is_integer() else created
-
-
-def raw_members(ext: dict[str, dict[str, Raw]] | None) -> dict[str, Raw]:
-    """A response's own unknown members, which say it better than any echo."""
-    return ext.get(NAME, {}) if ext else {}

@@ -11,7 +11,10 @@ from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.loss import Encoded
 from aiclient2api.ir.parts import Shape, Text
 from aiclient2api.ir.request import ModelRequest, Turn
-from aiclient2api.protocols.openai_responses.encode_items import encode_turns
+from aiclient2api.protocols.openai_responses.encode_settings import encode_reasoning, encode_text, encode_tier
+from aiclient2api.protocols.openai_responses.encode_tools import encode_tool_choice, encode_tools
+from aiclient2api.protocols.openai_responses.encode_turns import encode_turns
+from aiclient2api.protocols.openai_responses.ext import kept
 from aiclient2api.protocols.openai_responses.schema import (
     FAMILY,
     GENERATE_PATH,
@@ -20,11 +23,7 @@ from aiclient2api.protocols.openai_responses.schema import (
     MIN_OUTPUT,
     NAME,
     Scope,
-    compact,
-    own_ext,
 )
-from aiclient2api.protocols.openai_responses.settings import encode_reasoning, encode_text, encode_tier
-from aiclient2api.protocols.openai_responses.tools import encode_tool_choice, encode_tools
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -53,15 +52,15 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     if tools:
         body["tools"] = tools
     if request.tool_choice is not None:
-        body |= compact({"tool_choice": encode_tool_choice(request.tool_choice, request.tools, scope)})
-    body |= compact({"parallel_tool_calls": request.parallel_tools})
+        body |= json.compact({"tool_choice": encode_tool_choice(request.tool_choice, request.tools, scope)})
+    body |= json.compact({"parallel_tool_calls": request.parallel_tools})
     body |= _sampling(request, scope, profile)
     body |= _output(request, scope, profile)
     body |= _state(request, scope)
     body |= _identity(request, scope)
     if request.stream != "no":
         body["stream"] = True
-    unknown = {name: raw for name, raw in own_ext(request).items() if name != "text"}
+    unknown = {name: raw for name, raw in kept(request).items() if name != "text"}
     wire = WireRequest(path=GENERATE_PATH, body=json.encode(body | unknown), headers=JSON_HEADERS)
     return Encoded(wire, scope.report.losses)
 
@@ -113,12 +112,12 @@ def _sampling(request: ModelRequest, scope: Scope, profile: ModelProfile) -> _Bo
     for name in _UNAVAILABLE:
         if getattr(sampling, name) is not None:
             report.dropped(f"sampling.{name}", f"sampling.{name}")
-    body = compact({"temperature": sampling.temperature, "top_p": sampling.top_p})
+    body = json.compact({"temperature": sampling.temperature, "top_p": sampling.top_p})
     if body and not scope.own and not profile.sampling:
         for name in body:
             report.dropped(f"sampling.{name}", f"sampling.{name}", "this model does not take it")
         body = {}
-    return body | compact({"top_logprobs": sampling.top_logprobs})
+    return body | json.compact({"top_logprobs": sampling.top_logprobs})
 
 
 def _output(request: ModelRequest, scope: Scope, profile: ModelProfile) -> _Body:
@@ -152,7 +151,7 @@ def _state(request: ModelRequest, scope: Scope) -> _Body:
     if state is None:
         return {}
     return {
-        **compact(
+        **json.compact(
             {
                 "previous_response_id": state.previous_id,
                 "conversation": state.conversation,
@@ -161,14 +160,14 @@ def _state(request: ModelRequest, scope: Scope) -> _Body:
                 "truncation": state.truncation,
             }
         ),
-        **own_ext(state),
+        **kept(state),
     }
 
 
 def _identity(request: ModelRequest, scope: Scope) -> _Body:
     """Who asks, for how much, and what the upstream may cache."""
     user = "user" if scope.own and request.shape & Shape.LEGACY_FUNCTION else "safety_identifier"
-    body = compact(
+    body = json.compact(
         {
             "service_tier": encode_tier(request, scope),
             user: request.user,
@@ -177,7 +176,9 @@ def _identity(request: ModelRequest, scope: Scope) -> _Body:
         }
     )
     if request.protocol in FAMILY:
-        return body | compact({"prompt_cache_options": request.cache_policy, "moderation": request.safety})
+        return body | json.compact(
+            {"prompt_cache_options": request.cache_policy, "moderation": request.safety}
+        )
     if request.cache_policy is not None:
         scope.report.dropped("cache_policy", "cache_policy")
     if request.safety is not None:

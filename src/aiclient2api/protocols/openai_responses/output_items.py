@@ -21,13 +21,13 @@ from aiclient2api.ir.parts import (
     ToolCall,
 )
 from aiclient2api.protocols.ids import minted
-from aiclient2api.protocols.openai_responses.annotations import encode_citations, encode_logprobs
+from aiclient2api.protocols.openai_responses.citations import encode_citations
+from aiclient2api.protocols.openai_responses.ext import kept
+from aiclient2api.protocols.openai_responses.logprobs import encode_logprobs
 from aiclient2api.protocols.openai_responses.schema import (
     CARRIED,
     MESSAGE_MEMBERS,
     NAME,
-    compact,
-    own_ext,
 )
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -136,7 +136,7 @@ def message_item(parts: Sequence[Part], id_: str, report: LossReport) -> dict[st
         "status": first.status or "completed",
         "content": content,
         "role": "assistant",
-        **compact({"phase": phase}),
+        **json.compact({"phase": phase}),
         **(json.decode(unknown, dict[str, Raw]) if unknown else {}),
     }
 
@@ -149,13 +149,13 @@ def content_part(part: Part, report: LossReport) -> object:
     if part.opaque is not None:
         report.dropped("reasoning.opaque", "response", part.opaque.kind)
     if isinstance(part, Refusal):
-        return {"type": "refusal", "refusal": part.text, **own_ext(part)}
+        return {"type": "refusal", "refusal": part.text, **kept(part)}
     return {
         "type": "output_text",
         "annotations": encode_citations(part, report.dropped, "response"),
         "logprobs": encode_logprobs(part.logprobs or []),
         "text": part.text,
-        **own_ext(part),
+        **kept(part),
     }
 
 
@@ -172,7 +172,7 @@ def reasoning_item(part: Reasoning, id_: str, report: LossReport) -> dict[str, o
         body["encrypted_content"] = part.opaque.data
     elif part.opaque is not None:
         report.dropped("reasoning.opaque", "response", part.opaque.kind)
-    return {**body, **compact({"status": part.status}), **own_ext(part)}
+    return {**body, **json.compact({"status": part.status}), **kept(part)}
 
 
 def call_item(call: ToolCall, id_: str, report: LossReport) -> dict[str, object]:
@@ -187,8 +187,8 @@ def call_item(call: ToolCall, id_: str, report: LossReport) -> dict[str, object]
         "input" if is_custom else "arguments": call.arguments,
         "call_id": call.call_id,
         "name": call.name,
-        **compact({"namespace": call.namespace}),
-        **own_ext(call),
+        **json.compact({"namespace": call.namespace}),
+        **kept(call),
     }
 
 

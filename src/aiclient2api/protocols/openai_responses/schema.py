@@ -8,12 +8,9 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from aiclient2api.ir.parts import Ext, Node
 from aiclient2api.ir.request import Schema
 from aiclient2api.protocols.openapi_schema import to_json_schema
 from aiclient2api.protocols.report import LossReport
-from aiclient2api.wire import json
-from aiclient2api.wire.json import Members
 
 NAME: Final = "openai_responses"
 FAMILY: Final = frozenset(("openai_chat", NAME))
@@ -98,24 +95,6 @@ class Scope(Struct, frozen=True):
 
     report: LossReport
     own: bool
-
-
-def ext_of(members: Members) -> Ext | None:
-    """The members that nobody took. A null member is an absent one (normal form)."""
-    rest = {name: raw for name, raw in members.rest().items() if raw != json.NULL}
-    return {NAME: rest} if rest else None
-
-
-def own_ext(node: Node) -> dict[str, Raw]:
-    """This protocol's unknown members of a node, to be written back."""
-    if not node.ext:
-        return {}
-    return {name: raw for name, raw in node.ext.get(NAME, {}).items() if name != MESSAGE_MEMBERS}
-
-
-def compact(members: dict[str, object]) -> dict[str, object]:
-    """The members that have a value."""
-    return {name: value for name, value in members.items() if value is not None}
 
 
 def schema_text(schema: Schema) -> Raw:

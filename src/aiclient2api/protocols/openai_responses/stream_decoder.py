@@ -28,10 +28,11 @@ from aiclient2api.ir.events import (
     UsageReport,
 )
 from aiclient2api.ir.parts import Part, Reasoning, Refusal, Text, ToolCall
-from aiclient2api.protocols.openai_responses.annotations import decode_citation, decode_logprobs
-from aiclient2api.protocols.openai_responses.decode_items import decode_output_item
+from aiclient2api.protocols.openai_responses.citations import decode_citation
+from aiclient2api.protocols.openai_responses.decode_response import decode_envelope
+from aiclient2api.protocols.openai_responses.decode_turns import decode_output_item
 from aiclient2api.protocols.openai_responses.errors import TRUNCATED, decode_failure
-from aiclient2api.protocols.openai_responses.response import decode_envelope
+from aiclient2api.protocols.openai_responses.logprobs import decode_logprobs
 from aiclient2api.protocols.openai_responses.schema import NAME, Event, decode_event
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame

@@ -21,21 +21,16 @@ from aiclient2api.ir.parts import Part, Reasoning, Refusal, Text, ToolCall
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.openai_errors import error_object
-from aiclient2api.protocols.openai_responses.echo import (
-    created_at,
-    note_finish,
-    outcome,
-    raw_members,
-    request_echo,
-)
+from aiclient2api.protocols.openai_responses.echo import created_at, note_finish, outcome, request_echo
+from aiclient2api.protocols.openai_responses.encode_settings import client_tier
+from aiclient2api.protocols.openai_responses.encode_tools import custom_names
 from aiclient2api.protocols.openai_responses.errors import response_error
+from aiclient2api.protocols.openai_responses.ext import kept
 from aiclient2api.protocols.openai_responses.output_items import response_id
-from aiclient2api.protocols.openai_responses.schema import NAME, compact
-from aiclient2api.protocols.openai_responses.settings import client_tier
+from aiclient2api.protocols.openai_responses.schema import NAME
 from aiclient2api.protocols.openai_responses.stream_items import CallWriter, ReasoningWriter, WholeWriter
 from aiclient2api.protocols.openai_responses.stream_message import ContentWriter, Message
 from aiclient2api.protocols.openai_responses.stream_writer import EventWriter, Output, PartWriter
-from aiclient2api.protocols.openai_responses.tools import custom_names
 from aiclient2api.protocols.openai_responses.usage import encode_usage
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -118,7 +113,7 @@ class ResponsesStreamEncoder:
             "model": start.model or self._request.model,
             "output": self._output.items(),
             "usage": encode_usage(self._usage) if self._usage else None,
-            **compact({"service_tier": client_tier(start.tier)}),
+            **json.compact({"service_tier": client_tier(start.tier)}),
             **state,
         }
 
@@ -170,9 +165,9 @@ class ResponsesStreamEncoder:
         self._ended = True
         sealed = self._seal()
         state = outcome(event.blocked or self._finish, self._has_refusal)
-        tier = compact({"service_tier": client_tier(event.tier)})
-        start_ext = self._start.ext if self._start else None
-        body = self._response(state | tier | raw_members(event.ext or start_ext))
+        tier = json.compact({"service_tier": client_tier(event.tier)})
+        source = event if event.ext or self._start is None else self._start
+        body = self._response(state | tier | kept(source))
         name = _TERMINALS[str(state["status"])]
         return sealed + self._writer.write(name, b'"response":' + json.encode(body))
 

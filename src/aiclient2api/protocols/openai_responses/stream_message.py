@@ -5,7 +5,8 @@ from __future__ import annotations
 from aiclient2api.ir.events import PartDelta
 from aiclient2api.ir.fold import PartBuilder
 from aiclient2api.ir.parts import Citation, Part, Refusal, Text
-from aiclient2api.protocols.openai_responses.annotations import encode_citation, encode_logprobs
+from aiclient2api.protocols.openai_responses.citations import encode_citation
+from aiclient2api.protocols.openai_responses.logprobs import encode_logprobs
 from aiclient2api.protocols.openai_responses.output_items import content_part, item_id, message_item
 from aiclient2api.protocols.openai_responses.stream_writer import EventWriter, Output
 from aiclient2api.protocols.report import LossReport

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Raw
 
 from aiclient2api.ir.response import Usage
-from aiclient2api.protocols.openai_responses.schema import NAME, ext_of, own_ext
+from aiclient2api.protocols.openai_responses.ext import keep, kept
+from aiclient2api.protocols.openai_responses.schema import NAME
 from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
 
@@ -34,9 +35,9 @@ def decode_usage(members: Members | None) -> Usage | None:
         output=members.take("output_tokens", int),
         reasoning=reasoning,
     )
-    rest = (ext_of(members) or {}).get(NAME, {})
+    rest = (keep(members) or {}).get(NAME, {})
     for name, inner in (("input_tokens_details", details), ("output_tokens_details", output_details)):
-        unknown = ext_of(inner) if inner else None
+        unknown = keep(inner) if inner else None
         if unknown:
             rest = {**rest, name: json.raw(unknown[NAME])}
     return msgspec.structs.replace(usage, ext={NAME: rest}) if rest else usage
@@ -51,7 +52,7 @@ def _ttl(members: Members | None) -> dict[str, int] | None:
 
 def encode_usage(usage: Usage) -> dict[str, object]:
     """The `usage` object for a client; the schema requires numbers where nobody counted."""
-    ext = own_ext(usage)
+    ext = kept(usage)
     counted = (usage.input or 0) + (usage.tool_input or 0)
     return {
         "input_tokens": counted,

@@ -1,0 +1,64 @@
+"""System text and messages."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import msgspec
+
+from aiclient2api.errors import MalformedMessage
+from aiclient2api.ir.parts import Part, Shape, ToolResult
+from aiclient2api.ir.request import (
+    Turn,
+)
+from aiclient2api.protocols.anthropic.decode_parts import decode_content
+from aiclient2api.protocols.anthropic.ext import keep
+from aiclient2api.wire.json import NULL, Members
+
+
+def decode_system(members: Members) -> list[Turn]:
+    """The top-level system text."""
+    content = members.value("system")
+    if content is None:
+        return []
+    parts, shape = decode_content(content, "system")
+    return [Turn(role="system", parts=parts, shape=shape)]
+
+
+def decode_messages(members: Members) -> list[Turn]:
+    """The conversation."""
+    if members.peek("messages") in (None, NULL):
+        raise MalformedMessage("is required", "messages")
+    return [turn for message in members.objects("messages") for turn in _message(message)]
+
+
+def _message(message: Members) -> list[Turn]:
+    """One turn, or several where a user message mixes tool results with other content."""
+    role = message.require("role", str)
+    content = message.value("content")
+    if content is None:
+        raise MalformedMessage("is required", message.at("content"))
+    parts, shape = decode_content(content, message.at("content"))
+    ext = keep(message)
+    match role:
+        case "assistant" | "system":
+            return [Turn(role=role, parts=parts, shape=shape, ext=ext)]
+        case "user":
+            turns = _split(parts)
+            turns[0] = msgspec.structs.replace(turns[0], shape=shape, ext=ext)
+            return turns
+        case _:
+            raise MalformedMessage("must be user, assistant or system", message.at("role"))
+
+
+def _is_result(part: Part) -> bool:
+    return isinstance(part, ToolResult)
+
+
+def _split(parts: list[Part]) -> list[Turn]:
+    """Runs of tool results and of other parts; all but the first continue the same message."""
+    turns: list[Turn] = []
+    for results, run in groupby(parts, _is_result):
+        role = "tool" if results else "user"
+        turns.append(Turn(role=role, parts=list(run), shape=Shape.CONTINUES if turns else 0))
+    return turns or [Turn(role="user", parts=[])]

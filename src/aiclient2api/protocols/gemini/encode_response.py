@@ -1,0 +1,61 @@
+"""A complete answer for a client."""
+
+from __future__ import annotations
+
+from aiclient2api.ir.loss import Encoded
+from aiclient2api.ir.parts import Citation, Text
+from aiclient2api.ir.request import ModelRequest
+from aiclient2api.ir.response import Candidate, ModelResponse
+from aiclient2api.protocols.gemini.citations import encode_grounding
+from aiclient2api.protocols.gemini.encode_parts import CLIENT_KINDS, PartEncoder, Wire
+from aiclient2api.protocols.gemini.ext import kept
+from aiclient2api.protocols.gemini.finish import encode_block, encode_finish
+from aiclient2api.protocols.gemini.logprobs import encode_logprobs
+from aiclient2api.protocols.gemini.schema import NAME
+from aiclient2api.protocols.gemini.usage import encode_usage
+from aiclient2api.protocols.report import LossReport
+from aiclient2api.wire import json
+from aiclient2api.wire.http import JSON_HEADERS, WireResponse
+
+
+def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:
+    """See Converter.encode_response."""
+    report = LossReport(NAME)
+    body: Wire = {}
+    if response.candidates:
+        body["candidates"] = [
+            _encode_candidate(item, response.protocol, report) for item in response.candidates
+        ]
+    if response.blocked is not None:
+        body["promptFeedback"] = encode_block(response.blocked)
+    usage = encode_usage(response.usage, report)
+    if usage:
+        body["usageMetadata"] = usage
+    body["modelVersion"] = response.model or request.model
+    if response.id:
+        body["responseId"] = response.id
+    for name, value in kept(response).items():
+        body.setdefault(name, value)
+    wire = WireResponse(status=200, headers=JSON_HEADERS, body=json.encode(body))
+    return Encoded(wire, report.losses)
+
+
+def _encode_candidate(candidate: Candidate, protocol: str, report: LossReport) -> Wire:
+    encoder = PartEncoder(report, own=protocol == NAME, kinds=CLIENT_KINDS)
+    parts: list[Wire] = []
+    cited: list[tuple[int, str, list[Citation]]] = []
+    wire: Wire = {"content": {"parts": parts, "role": "model"}}
+    for number, part in enumerate(candidate.turn.parts):
+        path = f"candidates[{candidate.index}].parts[{number}]"
+        if isinstance(part, Text):
+            cited.append((len(parts), part.text, part.citations))
+            if part.logprobs:
+                wire["logprobsResult"] = encode_logprobs(part.logprobs)
+        parts.extend(encoder.encode(part, path, spoken_by_model=True))
+    if candidate.finish is not None:
+        wire.update(encode_finish(candidate.finish, protocol, report))
+    wire["index"] = candidate.index
+    grounding = encode_grounding(cited, report)
+    if grounding is not None:
+        wire.setdefault("groundingMetadata", grounding)
+    return wire
