@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help run test check fix interop bench lock clean
+.PHONY: help run test check fix interop bench matrix lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ interop: $(VENV)/.dev ## clients and upstreams that were not written here (Node.
 
 bench: $(VENV)/.dev ## timings
 	$(BIN)/python -m bench $(ARGS)
+
+matrix: $(VENV)/.dev ## observe again what survives between the protocols: docs/conversion-matrix.*
+	$(BIN)/python -m tests.laws.matrix
 
 lock: ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/runtime.in -o requirements/runtime.lock

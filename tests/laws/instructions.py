@@ -202,6 +202,12 @@ ASKS["control.effort"] = Ask(
         OR: lambda doc: first([get(item, "reasoning.effort") for item in history(OR, doc)]),
         AM: lambda doc: first([get(message, "output_config.effort") for message in doc["messages"]]),
     },
-    ("control.effort", "control.configuration_update", "control.set_effort", "ext.output_config"),
+    (
+        "control.effort",
+        "control.configuration_update",
+        "control.set_effort",
+        "ext.configuration_update",
+        "ext.output_config",
+    ),
     slot="system",
 )

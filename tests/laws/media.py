@@ -32,9 +32,8 @@ def inline(part: Doc) -> tuple[str, str] | None:
     if "inlineData" in part:
         return part["inlineData"]["mimeType"], standard(part["inlineData"]["data"])
     if "input_audio" in part:
-        return "audio/" + {"mp3": "mpeg"}.get(
-            part["input_audio"]["format"], part["input_audio"]["format"]
-        ), standard(part["input_audio"]["data"])
+        form = str(part["input_audio"]["format"])
+        return "audio/" + {"mp3": "mpeg"}.get(form, form), standard(part["input_audio"]["data"])
     address = part.get("image_url")
     address = address.get("url") if isinstance(address, dict) else address
     return data_url(address) or data_url(part.get("file_data")) or data_url(get(part, "file.file_data"))
@@ -236,7 +235,7 @@ ASKS["pdf.url"] = Ask(
 for _feature, _one, _of, _names in (
     ("document.text", _document, _document_of, ("document.text", "media.document", "media.title", "media.context")),
     ("document.citations", _cited, lambda part: get(part, "citations.enabled"),
-     ("document.citations", "media.cite", "citation.wanted")),
+     ("document.citations", "media.cite", "citation")),
     ("document.search_result", _search_result, _search_of,
      ("document.search_result", "media.document", "search_result", "tool.hosted")),
 ):  # fmt: skip

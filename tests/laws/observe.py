@@ -8,12 +8,16 @@ from typing import Any, Final, NamedTuple
 
 from aiclient2api.ir.loss import Loss
 from tests.laws import answers as _answers
+from tests.laws import choices as _choices
 from tests.laws import envelopes as _envelopes
 from tests.laws import instructions as _instructions
 from tests.laws import media as _media
 from tests.laws import messages as _messages
 from tests.laws import results as _results
 from tests.laws import settings as _settings
+from tests.laws import sources as _sources
+from tests.laws import spoken as _spoken
+from tests.laws import thinking as _thinking
 from tests.laws import tools as _tools
 from tests.laws.answers import custom
 from tests.laws.atoms import ASKS, TELLS, Ask, Tell
@@ -22,10 +26,23 @@ from tests.laws.exchange import Exchange, Refused
 from tests.laws.messages import LAST
 from tests.laws.native import OC, answer, content_of, request, say, turns_of
 from tests.laws.plain import Doc
-from tests.laws.settings import shows_the_same
+from tests.laws.thinking import shows_the_same
 from tests.laws.words import Words
 
-REGISTERED: Final = (_answers, _envelopes, _instructions, _media, _messages, _results, _settings, _tools)
+REGISTERED: Final = (
+    _answers,
+    _choices,
+    _envelopes,
+    _instructions,
+    _media,
+    _messages,
+    _results,
+    _settings,
+    _sources,
+    _spoken,
+    _thinking,
+    _tools,
+)
 """Their import fills the registry."""
 
 NATIVE, CARRIED, OWN, CLIENT, REFUSED, SILENT = "native", "carried", "own", "client", "refused", "SILENT"

@@ -36,7 +36,7 @@ def call(protocol: str, doc: Doc, *calls: tuple[str, str, str]) -> None:
             ]
             doc["messages"].append({"role": "assistant", "content": made})
         case _:
-            made = [
+            made: list[Doc] = [
                 {"functionCall": {"id": id_, "name": name, "args": load(text)}} for id_, name, text in calls
             ]
             made[0]["thoughtSignature"] = "c2tpcA=="
@@ -312,5 +312,11 @@ def _approval(doc: Doc, words: Words) -> Any:
 ASKS["control.approval"] = Ask(
     {OR: _approval},
     {OR: lambda doc: first([item.get("approval_request_id") for item in history(OR, doc)])},
-    ("control.approval", "control.mcp_approval_request", "control.mcp_approval_response", "tool.hosted"),
+    (
+        "control.approval",
+        "control.mcp_approval_request",
+        "control.mcp_approval_response",
+        "ext.mcp_approval_request",
+        "tool.hosted",
+    ),
 )
