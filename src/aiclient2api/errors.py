@@ -213,6 +213,20 @@ class UpstreamError(GatewayError):
     code = "upstream_error"
     failover: ClassVar[Failover] = Failover.NEXT_ACCOUNT
     penalty: ClassVar[Penalty] = Penalty.STRIKE
+    sent: bool = True
+    """Whether the upstream had the whole request: it may have worked on it, and may bill it."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        info: ErrorInfo | None = None,
+        retry_after: float | None = None,
+        sent: bool | None = None,
+    ) -> None:
+        super().__init__(message, info=info, retry_after=retry_after)
+        if sent is not None:
+            self.sent = sent
 
 
 class Rejected(UpstreamError):
@@ -295,6 +309,8 @@ class TimedOut(UpstreamError):
 class Unreachable(UpstreamError):
     """No connection to the upstream: DNS, refused, TLS, connect time-out."""
 
+    sent = False
+
 
 class Malformed(UpstreamError):
     """The upstream broke its own protocol."""
@@ -320,6 +336,7 @@ class Saturated(UpstreamError):
     kind = "overloaded"
     code = "overloaded"
     penalty = Penalty.NONE
+    sent = False
 
 
 class EmptyAnswer(UpstreamError):

@@ -24,8 +24,9 @@ from aiclient2api.gateway.dispatch import Dispatcher, Policy
 from aiclient2api.gateway.limits import Admission
 from aiclient2api.gateway.listing import Listing
 from aiclient2api.gateway.pins import Pins
+from aiclient2api.net.lean import LeanTransport
 from aiclient2api.net.pooled import PooledTransport
-from aiclient2api.net.transport import Timeouts
+from aiclient2api.net.transport import Timeouts, Transport
 from aiclient2api.protocols.carrier import Carrier
 from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.protocols.registry import converters
@@ -59,9 +60,7 @@ class Runtime:
         self.metrics = before.metrics if before else Metrics()
         self.store: Store = before.store if before else MemoryStore(time.monotonic)
         self.secrets, self.client_keys, self.generated_key = _keys(config, ephemeral, before)
-        self._transport = PooledTransport(
-            {name: provider.connections for name, provider in config.providers.items()}
-        )
+        self._transport = _transport(config)
         self.pools = _pools(config, before)
         self.services = self._services()
         self.metrics.pools = self.pools
@@ -104,6 +103,15 @@ class Runtime:
         """Close every upstream connection and write what is left of the log."""
         await self._transport.close()
         await asyncio.to_thread(self.log.flush)
+
+
+def _transport(config: Config) -> Transport:
+    connections = {name: provider.connections for name, provider in config.providers.items()}
+    match config.net.transport:
+        case "lean":
+            return LeanTransport(connections)
+        case "aiohttp":
+            return PooledTransport(connections)
 
 
 def _carrier(current: Keys, config: Config) -> Carrier:

@@ -14,7 +14,11 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert Limits().body == 32 * 1024 * 1024
     assert Limits().streams_per_worker == 1000
     assert msgspec.structs.asdict(Timeouts()) == {
+        "pool": 2.0,
+        "dns": 2.0,
         "connect": 3.0,
+        "tls": 5.0,
+        "write": 30.0,
         "headers": 30.0,
         "first_content": 60.0,
         "idle": 120.0,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from aiclient2api.net.pooled import PooledTransport
-from aiclient2api.net.transport import Call, Timeouts
+from aiclient2api.net.transport import Call, Timeouts, Transport
 from aiclient2api.wire.http import Headers
 
 PATIENCE = 5.0
@@ -31,7 +30,7 @@ def call(
     )
 
 
-async def answered(transport: PooledTransport, url: str, limit: int = 1_000_000) -> bytes:
+async def answered(transport: Transport, url: str, limit: int = 1_000_000) -> bytes:
     """The body of one request whose connection is given back."""
     stream = await transport.send(call(url))
     try:

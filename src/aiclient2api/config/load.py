@@ -70,6 +70,7 @@ def build(
         limits=document.limits,
         system_prompt=document.system_prompt,
         log=document.log,
+        net=document.net,
         secrets=document.secrets,
         families={pattern: spec.name for spec in registry for pattern in spec.family},
         source=source,

@@ -65,7 +65,11 @@ class ClientKey(Section, frozen=True, kw_only=True):
 class Timeouts(Section, frozen=True, kw_only=True):
     """How long an upstream may take; the defaults are for API upstreams in good health."""
 
+    pool: Duration = Duration(2)
+    dns: Duration = Duration(2)
     connect: Duration = Duration(3)
+    tls: Duration = Duration(5)
+    write: Duration = Duration(30)
     headers: Duration = Duration(30)
     first_content: Duration = Duration(60)
     idle: Duration = Duration(120)
@@ -76,12 +80,22 @@ class Timeouts(Section, frozen=True, kw_only=True):
 class TimeoutChanges(Section, frozen=True, kw_only=True):
     """The time-outs that a provider or an account has of its own."""
 
+    pool: Duration | UnsetType = UNSET
+    dns: Duration | UnsetType = UNSET
     connect: Duration | UnsetType = UNSET
+    tls: Duration | UnsetType = UNSET
+    write: Duration | UnsetType = UNSET
     headers: Duration | UnsetType = UNSET
     first_content: Duration | UnsetType = UNSET
     idle: Duration | UnsetType = UNSET
     total: Duration | UnsetType = UNSET
     total_stream: Duration | UnsetType = UNSET
+
+
+class Net(Section, frozen=True, kw_only=True):
+    """How upstreams are reached."""
+
+    transport: Literal["lean", "aiohttp"] = "lean"
 
 
 class ProviderOptions(Section, frozen=True, kw_only=True):
@@ -188,6 +202,7 @@ class Document(Section, frozen=True, kw_only=True):
     store: Store = Store()
     keys: tuple[ClientKey, ...] = ()
     accounts: dict[str, object] = {}
+    net: Net = Net()
     providers: dict[str, ProviderOptions] = {}
     models: dict[str, ModelEntry] = {}
     policy: Policy = Policy()
@@ -204,6 +219,7 @@ class Config(Struct, frozen=True, kw_only=True):
     server: Server = Server()
     store: Store = Store()
     keys: tuple[ClientKey, ...] = ()
+    net: Net = Net()
     providers: Mapping[str, ProviderOptions] = {}
     models: Mapping[str, ModelEntry] = {}
     policy: Policy = Policy()

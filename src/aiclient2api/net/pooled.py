@@ -1,4 +1,4 @@
-"""The keep-alive client, on aiohttp: one connection pool per provider, limits and time-outs enforced.
+"""The keep-alive client on aiohttp, for who would rather trust the library: see `lean.py` for the default.
 
 Redirects are never followed and no cookie, proxy or credential is taken from the environment: a request goes
 where the operator's configuration says and nowhere else.
@@ -7,21 +7,22 @@ where the operator's configuration says and nowhere else.
 from __future__ import annotations
 
 import asyncio
-import ssl
+import socket
 from collections.abc import Mapping
 from types import SimpleNamespace
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from aiclient2api.errors import Malformed, Saturated, TimedOut, Truncated, Unreachable, UpstreamFailed
-from aiclient2api.net.transport import Call, HttpStream
+from aiclient2api.net.inflate import Inflater, inflater
+from aiclient2api.net.request import HeadWriter, target
+from aiclient2api.net.resolve import Resolver
+from aiclient2api.net.response import MAX_FIELDS, MAX_HEAD
+from aiclient2api.net.transport import DEFAULT_CONNECTIONS, KEEP_ALIVE, Call, HttpStream
+from aiclient2api.net.trust import Trust
 from aiclient2api.wire.http import Headers
-
-KEEP_ALIVE = 55.0
-"""Seconds; most load balancers close at 60, and we want to be first."""
-POOL_WAIT = 2.0
-DEFAULT_CONNECTIONS = 1024
 
 
 class PooledTransport:
@@ -30,68 +31,68 @@ class PooledTransport:
     def __init__(self, connections: Mapping[str, int] | None = None) -> None:
         self._connections = dict(connections or {})
         self._sessions: dict[str, aiohttp.ClientSession] = {}
-        self._trusts: dict[str, ssl.SSLContext] = {}
+        self._trust = Trust()
+        self._resolver = Resolver()
+        self._heads = HeadWriter()
+        self._draining: set[asyncio.Task[None]] = set()
 
-    def _session(self, pool: str) -> aiohttp.ClientSession:
-        session = self._sessions.get(pool)
+    def _session(self, call: Call) -> aiohttp.ClientSession:
+        session = self._sessions.get(call.pool)
         if session is None:
             tracing = aiohttp.TraceConfig()
             tracing.on_connection_reuseconn.append(_note_reuse)
             tracing.on_connection_create_start.append(_note_dialling)
-            session = self._sessions[pool] = aiohttp.ClientSession(
+            tracing.on_request_chunk_sent.append(_note_sent)
+            session = self._sessions[call.pool] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._connections.get(pool, DEFAULT_CONNECTIONS),
+                    limit=self._connections.get(call.pool, DEFAULT_CONNECTIONS),
                     keepalive_timeout=KEEP_ALIVE,
-                    ttl_dns_cache=60,
+                    resolver=_BoundedResolver(self._resolver, call.timeouts.dns),
+                    use_dns_cache=False,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("user-agent", "content-type"),
+                skip_auto_headers=("accept", "user-agent", "content-type"),
                 raise_for_status=False,
                 trust_env=False,
+                auto_decompress=False,
                 trace_configs=[tracing],
+                max_field_size=MAX_HEAD,
+                max_headers=MAX_FIELDS,
             )
         return session
 
-    def _trust(self, ca: str | None) -> ssl.SSLContext | bool:
-        if ca is None:
-            return True
-        context = self._trusts.get(ca)
-        if context is None:
-            try:
-                context = self._trusts[ca] = ssl.create_default_context(cafile=ca)
-            except OSError as error:  # also what OpenSSL raises for a file without certificates
-                raise Unreachable("the certificates of this account's `ca` cannot be read") from error
-        return context
-
     async def send(self, call: Call) -> HttpStream:
         """See Transport. A connection that the upstream closed while it was idle is replaced once."""
+        self._heads.head(target(call), call)  # refuses what must not be sent
         for last_try in (False, True):
-            seen = SimpleNamespace(reused=False, dialling=False)
+            seen = SimpleNamespace(reused=False, dialling=False, sent=not call.body)
             try:
                 return await self._send(call, seen)
             except aiohttp.ClientConnectionError as error:
                 if last_try or not seen.reused:
-                    raise UpstreamFailed("the upstream closed the connection without an answer") from error
+                    raise UpstreamFailed(
+                        "the upstream closed the connection without an answer", sent=seen.sent
+                    ) from error
         raise AssertionError("unreachable: the second try returns or raises")
 
     async def _send(self, call: Call, seen: SimpleNamespace) -> HttpStream:
         timeouts = call.timeouts
         limits = aiohttp.ClientTimeout(
             total=None,
-            connect=timeouts.connect + POOL_WAIT,
+            connect=timeouts.connect + timeouts.pool,
             sock_connect=timeouts.connect,
             sock_read=timeouts.idle,
         )
         try:
-            async with asyncio.timeout(timeouts.connect + POOL_WAIT + timeouts.headers):
-                response = await self._session(call.pool).request(
+            async with asyncio.timeout(timeouts.connect + timeouts.pool + timeouts.headers):
+                response = await self._session(call).request(
                     call.method,
                     URL(call.url, encoded=True),
                     data=call.body or None,
                     headers=[("accept-encoding", "identity"), *call.headers],
                     allow_redirects=False,
                     timeout=limits,
-                    ssl=self._trust(call.ca),
+                    ssl=self._trust.context(call.ca),
                     proxy=call.proxy,
                     trace_request_ctx=seen,
                 )
@@ -99,19 +100,53 @@ class PooledTransport:
             if isinstance(error, aiohttp.ConnectionTimeoutError) and not seen.dialling:
                 raise Saturated("all connections to the provider are in use") from error
             raise Unreachable("no connection to the upstream") from error
+        except aiohttp.ClientHttpProxyError as error:
+            raise Unreachable("the proxy refused the connection") from error
         except TimeoutError as error:
-            raise TimedOut("the upstream did not answer in time") from error
+            raise TimedOut("the upstream did not answer in time", sent=seen.sent) from error
         except aiohttp.ClientConnectionError:
             raise
         except (aiohttp.ClientError, ValueError) as error:
             raise UpstreamFailed("the upstream's answer is not valid HTTP") from error
-        return _AiohttpStream(response)
+        return AiohttpStream(response, self._draining)
+
+    @property
+    def draining(self) -> int:
+        """Released responses whose rest is still being read."""
+        return len(self._draining)
 
     async def close(self) -> None:
         """See Transport."""
+        for task in tuple(self._draining):
+            task.cancel()
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
+
+
+class _BoundedResolver(AbstractResolver):
+    def __init__(self, resolver: Resolver, seconds: float) -> None:
+        self._resolver = resolver
+        self._seconds = seconds
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._resolver.addresses(host, port, self._seconds)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        pass
 
 
 async def _note_dialling(_session: object, context: SimpleNamespace, _params: object) -> None:
@@ -122,21 +157,52 @@ async def _note_reuse(_session: object, context: SimpleNamespace, _params: objec
     context.trace_request_ctx.reused = True
 
 
-class _AiohttpStream:
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+async def _note_sent(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.sent = True
+
+
+class AiohttpStream:
+    """See HttpStream."""
+
+    def __init__(self, response: aiohttp.ClientResponse, draining: set[asyncio.Task[None]]) -> None:
         self._response = response
+        self._draining = draining
+        self._inflater: Inflater | None = None
+        self._is_looked_at = False
         self.status = response.status
         self.headers: Headers = tuple((name.lower(), value) for name, value in response.headers.items())
 
     async def receive(self) -> bytes:
+        """See HttpStream."""
+        if not self._is_looked_at:
+            self._is_looked_at = True
+            self._inflater = inflater(self.headers)
+        decoder = self._inflater
+        if decoder is None:
+            return await self._receive()
+        while True:
+            if decoder.pending and (out := decoder.decode(b"")):
+                return out
+            data = await self._receive()
+            if not data:
+                decoder.close()
+                return b""
+            if out := decoder.decode(data):
+                return out
+
+    async def _receive(self) -> bytes:
         try:
             return await self._response.content.readany()
         except TimeoutError as error:
             raise TimedOut("the upstream stopped sending") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Truncated("the upstream's answer was cut") from error
+        except asyncio.CancelledError:
+            self.abort()
+            raise
 
     async def read(self, limit: int) -> bytes:
+        """See HttpStream."""
         parts: list[bytes] = []
         size = 0
         while chunk := await self.receive():
@@ -147,6 +213,15 @@ class _AiohttpStream:
         return b"".join(parts)
 
     async def release(self, grace: float) -> None:
+        """See HttpStream."""
+        if self._response.content.at_eof():
+            self._response.release()
+            return
+        task = asyncio.ensure_future(self._drain(grace))
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+
+    async def _drain(self, grace: float) -> None:
         try:
             async with asyncio.timeout(grace):
                 while await self._response.content.readany():
@@ -160,6 +235,7 @@ class _AiohttpStream:
         self._response.release()
 
     def abort(self) -> None:
+        """See HttpStream."""
         connection = self._response.connection
         if connection is not None and connection.transport is not None:
             connection.transport.abort()

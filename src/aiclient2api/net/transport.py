@@ -8,18 +8,29 @@ from msgspec import Struct
 
 from aiclient2api.wire.http import Headers
 
+DEFAULT_CONNECTIONS = 1000
+KEEP_ALIVE = 55.0
+"""Seconds; most load balancers close at 60, and we want to be first."""
+
 
 class Timeouts(Struct, frozen=True, kw_only=True):
     """How long an upstream may be silent, phase by phase."""
 
+    pool: float = 2.0
+    """For a free connection, when all are in use."""
+    dns: float = 2.0
     connect: float = 3.0
-    """DNS, TCP and TLS."""
+    """TCP, over all addresses of the host."""
+    tls: float = 5.0
+    """The TLS handshake, or the proxy's answer to CONNECT."""
+    write: float = 30.0
+    """The upstream takes nothing of the request."""
     headers: float = 30.0
-    """From the request's last byte to the response's status line."""
+    """From the request's last byte to the end of the response's head."""
     first_content: float = 60.0
     """From sending the request to the first content event."""
     idle: float = 120.0
-    """Between two reads of a response."""
+    """One read of a response."""
     total: float = 600.0
     """A unary answer."""
     total_stream: float = 3600.0
@@ -48,7 +59,10 @@ class HttpStream(Protocol):
     headers: Headers
 
     async def receive(self) -> bytes:
-        """The next piece of the body, one network read; empty at its end. Raises TimedOut or Truncated."""
+        """All of the body that has arrived since the last call; empty at its end.
+
+        Raises TimedOut, Truncated, Malformed.
+        """
         ...
 
     async def read(self, limit: int) -> bytes:
@@ -56,7 +70,11 @@ class HttpStream(Protocol):
         ...
 
     async def release(self, grace: float) -> None:
-        """Give the connection back for the next request; close it if the body does not end within `grace` seconds."""
+        """Give the connection back for the next request. Returns at once.
+
+        What is left of the body is read in the background; if it does not end within `grace` seconds the
+        connection is closed.
+        """
         ...
 
     def abort(self) -> None:
@@ -68,7 +86,10 @@ class Transport(Protocol):
     """Sends requests over pooled keep-alive connections."""
 
     async def send(self, call: Call) -> HttpStream:
-        """The response's head. Raises Unreachable, TimedOut, UpstreamFailed."""
+        """The response's head. The connection is closed at once when this is cancelled.
+
+        Raises Saturated, Unreachable, TimedOut, UpstreamFailed; Rejected for a call that cannot be written as HTTP.
+        """
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,177 @@
+"""The keep-alive client: HTTP/1.1 on asyncio protocols and httptools. See `pooled.py` for the one on aiohttp.
+
+Redirects are never followed and no cookie, proxy or credential is taken from the environment: a request goes
+where the operator's configuration says and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from aiclient2api.errors import Malformed, Truncated, UpstreamFailed
+from aiclient2api.net.connection import Connection, Phase, StaleConnection
+from aiclient2api.net.dial import Dialler
+from aiclient2api.net.inflate import Inflater, inflater
+from aiclient2api.net.pool import ConnectionPool
+from aiclient2api.net.request import HeadWriter, Target, target
+from aiclient2api.net.resolve import Resolver
+from aiclient2api.net.transport import DEFAULT_CONNECTIONS, Call, HttpStream
+from aiclient2api.net.trust import Trust
+
+_TARGETS_LIMIT = 1024
+
+
+class LeanTransport:
+    """Connection pools by provider. `connections` limits them by name."""
+
+    def __init__(self, connections: Mapping[str, int] | None = None) -> None:
+        self._connections = dict(connections or {})
+        self._pools: dict[str, ConnectionPool] = {}
+        self._dialler = Dialler(Resolver(), Trust())
+        self._heads = HeadWriter()
+        self._targets: dict[tuple[str, str, str | None, str | None], Target] = {}
+
+    async def send(self, call: Call) -> HttpStream:
+        """See Transport. A connection that the upstream closed while it was idle is replaced once."""
+        where = self._target(call)
+        head = self._heads.head(where, call)
+        pool = self._pools.get(call.pool) or self._pool(call.pool)
+        connection = pool.take(where.route) or await pool.connect(where.route, call.timeouts)
+        try:
+            return await _exchange(connection, head, call)
+        except StaleConnection:
+            connection = await pool.connect(where.route, call.timeouts, fresh=True)
+        try:
+            return await _exchange(connection, head, call)
+        except StaleConnection as error:  # closed between opening and writing
+            raise UpstreamFailed(
+                "the upstream closed the connection without an answer", sent=False
+            ) from error
+
+    def _target(self, call: Call) -> Target:
+        key = (call.url, call.method, call.proxy, call.ca)
+        where = self._targets.get(key)
+        if where is None:
+            where = target(call)
+            if len(self._targets) >= _TARGETS_LIMIT:
+                self._targets.clear()
+            self._targets[key] = where
+        return where
+
+    def _pool(self, name: str) -> ConnectionPool:
+        pool = self._pools[name] = ConnectionPool(
+            self._connections.get(name, DEFAULT_CONNECTIONS), self._dialler
+        )
+        return pool
+
+    @property
+    def draining(self) -> int:
+        """Released responses whose rest is still being read."""
+        return sum(pool.draining for pool in self._pools.values())
+
+    async def close(self) -> None:
+        """See Transport."""
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
+        for _ in range(2):  # the loop closes aborted sockets in its next rounds
+            await asyncio.sleep(0)
+
+
+async def _exchange(connection: Connection, head: bytes, call: Call) -> HttpStream:
+    if connection.phase is Phase.CLOSED:
+        raise StaleConnection
+    try:
+        await connection.request(head, call.body, call.timeouts, head_only=call.method == "HEAD")
+    except BaseException:
+        connection.close()
+        raise
+    if not connection.reader.has_head:
+        raise connection.failure or StaleConnection
+    return LeanStream(connection, call.timeouts.idle)
+
+
+class LeanStream:
+    """See HttpStream. `idle` in seconds."""
+
+    def __init__(self, connection: Connection, idle: float) -> None:
+        reader = connection.reader
+        self.status = reader.status
+        self.headers = reader.headers
+        self._reader = reader
+        self._connection: Connection | None = connection
+        self._idle = idle
+        self._inflater: Inflater | None = None
+        self._is_looked_at = False
+
+    async def receive(self) -> bytes:
+        """See HttpStream."""
+        connection = self._connection
+        if connection is None:
+            return b""
+        if not self._is_looked_at:
+            self._is_looked_at = True
+            self._inflater = inflater(self.headers)
+        if self._inflater is not None:
+            return await self._inflated(connection, self._inflater)
+        reader = self._reader
+        while not reader.chunks:
+            if reader.done:
+                return b""
+            if connection.phase is Phase.CLOSED:
+                raise connection.failure or Truncated("the connection was closed")
+            try:
+                await connection.more(self._idle)
+            except BaseException:
+                self.abort()
+                raise
+        return connection.take()
+
+    async def _inflated(self, connection: Connection, decoder: Inflater) -> bytes:
+        """The same, decoded."""
+        reader = self._reader
+        while True:
+            if decoder.pending and (out := decoder.decode(b"")):
+                return out
+            if reader.chunks:
+                if out := decoder.decode(connection.take()):
+                    return out
+            elif reader.done:
+                decoder.close()
+                return b""
+            elif connection.phase is Phase.CLOSED:
+                raise connection.failure or Truncated("the connection was closed")
+            else:
+                try:
+                    await connection.more(self._idle)
+                except BaseException:
+                    self.abort()
+                    raise
+
+    async def read(self, limit: int) -> bytes:
+        """See HttpStream."""
+        data = await self.receive()
+        if len(data) <= limit and self._reader.done and not self._reader.chunks and self._inflater is None:
+            return data
+        parts: list[bytes] = []
+        size = 0
+        while data:
+            size += len(data)
+            if size > limit:
+                raise Malformed(f"the upstream's answer is larger than {limit} bytes")
+            parts.append(data)
+            data = await self.receive()
+        return b"".join(parts)
+
+    async def release(self, grace: float) -> None:
+        """See HttpStream."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release(grace)
+
+    def abort(self) -> None:
+        """See HttpStream."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
