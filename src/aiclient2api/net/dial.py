@@ -58,7 +58,7 @@ class Dialler:
         addresses = await self._resolver.addresses(host, port, timeouts.dns)
         try:
             async with asyncio.timeout(timeouts.connect):
-                connected = await aiohappyeyeballs.start_connection(
+                connected = await aiohappyeyeballs.start_connection(  # pyright: ignore[reportUnknownMemberType]
                     addresses,  # pyright: ignore[reportArgumentType]  # plain integers are fine
                     happy_eyeballs_delay=_SECOND_ADDRESS,
                 )
