@@ -1,0 +1,95 @@
+"""Every key of the store, made in one place; docs/redis-schema.md describes each, and a test compares the two.
+
+`{…}` is a hash tag: keys that are written together stand in one slot of a cluster. Names of accounts, pools and
+client keys have letters, digits, `.`, `_` and `-` only; what comes from outside is put last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+PREFIX: Final = "a2:v1:"
+SCHEMA_VERSION: Final = 1
+
+META: Final = "a2:v1:meta"
+"""JSON: schema version, who made it, when."""
+
+
+def accounts_epoch() -> str:
+    """A random word that is lost when the store is flushed."""
+    return "a2:v1:{accounts}:epoch"
+
+
+def accounts_version() -> str:
+    """Counts changes of any account's state or of an admin's word."""
+    return "a2:v1:{accounts}:version"
+
+
+def account_state(account: str) -> str:
+    """Health of an account."""
+    return f"a2:v1:{{accounts}}:state:{account}"
+
+
+def accounts_admin() -> str:
+    """What an admin said of accounts."""
+    return "a2:v1:{accounts}:admin"
+
+
+def account_settings(account: str) -> str:
+    """Configuration of an account, as sealed bytes or plain JSON without secrets."""
+    return f"a2:v1:{{accounts}}:settings:{account}"
+
+
+def account_counters(account: str) -> str:
+    """What happened on an account, in numbers."""
+    return f"a2:v1:{{accounts}}:count:{account}"
+
+
+def accounts_batch(batch: str) -> str:
+    """Marks a batch of counters as written."""
+    return f"a2:v1:{{accounts}}:batch:{batch}"
+
+
+def probe(account: str) -> str:
+    """The node that may probe an account."""
+    return f"a2:v1:probe:{account}"
+
+
+def tickets(pool: str) -> str:
+    """The next block of round-robin tickets."""
+    return f"a2:v1:rr:{pool}"
+
+
+def nodes() -> str:
+    """Live nodes by the time they were last seen."""
+    return "a2:v1:{nodes}:live"
+
+
+def node_inflight(node: str) -> str:
+    """Requests under way on a node, by account."""
+    return f"a2:v1:{{nodes}}:inflight:{node}"
+
+
+def node_check(node: str) -> str:
+    """Written to see whether the store takes writes."""
+    return f"a2:v1:check:{node}"
+
+
+def pin(tenant: str, response_id: str) -> str:
+    """The account that holds a stored response."""
+    return f"a2:v1:pin:{tenant}:{response_id}"
+
+
+def aside(key: str, stamp: str) -> str:
+    """Where a value of a foreign type is moved to; in the same slot as its key."""
+    tag = _tag(key)
+    name = hashlib.blake2b(key.encode(), digest_size=4).hexdigest()
+    return f"a2:aside:{{{tag}}}:{name}:{stamp}"
+
+
+def _tag(key: str) -> str:
+    """What a cluster hashes of a key (Redis cluster specification, "Hash tags")."""
+    start = key.find("{")
+    end = key.find("}", start + 1)
+    return key[start + 1 : end] if 0 <= start < end - 1 else key

@@ -1,0 +1,83 @@
+"""May this server be used? Version, eviction policy and schema; each problem is one sentence."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, cast
+
+import msgspec
+
+from aiclient2api import __version__
+from aiclient2api.store import keys
+from aiclient2api.store.base import StoreUnusable
+from aiclient2api.store.connection import Client
+
+OLDEST = (6, 2)
+
+
+class Meta(msgspec.Struct, omit_defaults=True):
+    """Who made the keys."""
+
+    schema: int
+    created: float = 0.0
+    by: str = ""
+
+
+async def check_server(client: Client) -> None:
+    """Raises StoreUnusable; an empty database is marked as ours."""
+    info = parse_info(cast(bytes, await client.execute_command("INFO")))
+    _check_version(info)
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise StoreUnusable(
+            f"maxmemory-policy is {policy}, which would let the server drop state; set it to noeviction"
+        )
+    if info.get("cluster_enabled") == "1":
+        return
+    await check_schema(client)
+
+
+async def check_schema(client: Client) -> None:
+    """The version of the keys, written where there is none. Raises StoreUnusable."""
+    fresh = msgspec.json.encode(
+        Meta(schema=keys.SCHEMA_VERSION, created=round(time.time(), 3), by=f"aiclient2api {__version__}")
+    )
+    reply: Any = await client.execute_command("GET", keys.META)
+    if reply is None:
+        await client.execute_command("SET", keys.META, fresh, "NX")
+        return
+    problem = schema_problem(bytes(reply))
+    if problem is not None:
+        raise StoreUnusable(problem)
+
+
+def schema_problem(found: bytes) -> str | None:
+    """Why keys with this mark cannot be used by this version, None when they can."""
+    try:
+        version = msgspec.json.decode(found, type=Meta).schema
+    except msgspec.DecodeError:
+        return f"{keys.META} is not readable: is this database used by something else?"
+    if version > keys.SCHEMA_VERSION:
+        return (
+            f"its keys have schema version {version}, this program knows {keys.SCHEMA_VERSION}: "
+            "upgrade the program, or use another database"
+        )
+    if version < keys.SCHEMA_VERSION:
+        return f"its keys have schema version {version}: run `aiclient2api state migrate`"
+    return None
+
+
+def _check_version(info: dict[str, str]) -> None:
+    # Valkey answers with the Redis version it is compatible with, 7.2.4, and its own beside it
+    version = info.get("redis_version", "")
+    parts = version.split(".")
+    if len(parts) < 2 or not (parts[0].isdigit() and parts[1].isdigit()):
+        return  # a service that hides its version
+    if (int(parts[0]), int(parts[1])) < OLDEST:
+        raise StoreUnusable(f"the server is Redis {version}; 6.2 or later is needed")
+
+
+def parse_info(text: bytes) -> dict[str, str]:
+    """INFO's lines."""
+    lines = (line.partition(":") for line in text.decode(errors="replace").splitlines() if ":" in line)
+    return {name: value.strip() for name, _, value in lines}
