@@ -1,4 +1,4 @@
-"""Token counts and embeddings: relayed to an account of the client's own protocol, refused where there is none."""
+"""Token counts and embeddings: relayed to an account of the client's own protocol, else converted."""
 
 from __future__ import annotations
 
@@ -98,25 +98,138 @@ def test_it_is_relayed_with_nothing_but_the_model_changed(
     assert answer.json() == direct(stack, upstream_path, upstream_body)
 
 
+CONVERTED_COUNTS = [
+    pytest.param(
+        "/v1/messages/count_tokens", {"model": "gemini/x", "messages": MESSAGES}, id="claude-gemini"
+    ),
+    pytest.param(
+        "/v1/messages/count_tokens", {"model": "responses/x", "messages": MESSAGES}, id="claude-responses"
+    ),
+    pytest.param("/v1beta/models/claude/x:countTokens", {"contents": CONTENTS}, id="gemini-claude"),
+    pytest.param("/v1beta/models/responses/x:countTokens", {"contents": CONTENTS}, id="gemini-responses"),
+    pytest.param(
+        "/v1/responses/input_tokens", {"model": "claude/x", "input": "one two three"}, id="responses-claude"
+    ),
+    pytest.param(
+        "/v1/responses/input_tokens", {"model": "gemini/x", "input": "one two three"}, id="responses-gemini"
+    ),
+]
+
+
+def count_of(answer: httpx.Response) -> int:
+    body = answer.json()
+    return body["totalTokens"] if "totalTokens" in body else body["input_tokens"]
+
+
+@pytest.mark.parametrize(("path", "body"), CONVERTED_COUNTS)
+def test_a_count_of_another_protocol_is_the_upstreams_own(
+    pair: tuple[Stack, Simulator], path: str, body: dict[str, Any]
+) -> None:
+    stack, _ = pair
+
+    answer = post(stack, path, body)
+
+    assert answer.status_code == 200, answer.text
+    assert count_of(answer) == 3
+    assert "approximated" not in answer.headers["x-a2-conversion"]
+
+
+ESTIMATED_COUNTS = [
+    pytest.param("/v1/messages/count_tokens", {"model": "chat/x", "messages": MESSAGES}, id="claude"),
+    pytest.param("/v1beta/models/chat/x:countTokens", {"contents": CONTENTS}, id="gemini"),
+    pytest.param("/v1/responses/input_tokens", {"model": "chat/x", "input": "one two three"}, id="responses"),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), ESTIMATED_COUNTS)
+def test_where_the_upstream_offers_no_count_it_is_estimated_and_says_so(
+    pair: tuple[Stack, Simulator], path: str, body: dict[str, Any]
+) -> None:
+    stack, simulator = pair
+    before = len(simulator.requests)
+
+    answer = post(stack, path, body)
+
+    assert answer.status_code == 200, answer.text
+    assert count_of(answer) == 8  # 13 characters / 4, and 4 around the turn
+    assert "approximated=count_tokens" in answer.headers["x-a2-conversion"]
+    assert len(simulator.requests) == before
+
+
+def test_strict_takes_no_estimate(pair: tuple[Stack, Simulator]) -> None:
+    stack, _ = pair
+    headers = {"authorization": f"Bearer {KEY}", "x-a2-strict": "1"}
+    body = {"model": "chat/x", "messages": MESSAGES}
+
+    answer = httpx.post(f"{stack.url}/v1/messages/count_tokens", json=body, headers=headers)
+
+    assert answer.status_code == 400
+    assert "count_tokens" in answer.json()["error"]["message"]
+
+
+def test_embeddings_of_openai_clients_from_gemini(pair: tuple[Stack, Simulator]) -> None:
+    stack, simulator = pair
+
+    answer = post(
+        stack, "/v1/embeddings", {"model": "gemini/e", "input": ["a b", "c"], "dimensions": 4, "user": "u"}
+    )
+
+    sent = simulator.requests[-1]
+    assert sent.path == "/v1beta/models/e:batchEmbedContents"
+    upstream = direct(stack, sent.path, json.loads(sent.body))
+    assert answer.json() == {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": index, "embedding": vector["values"]}
+            for index, vector in enumerate(upstream["embeddings"])
+        ],
+        "model": "gemini/e",
+        "usage": {"prompt_tokens": 0, "total_tokens": 0},
+    }
+    assert answer.headers["x-a2-conversion"] == "openai_chat>gemini; defaulted=usage; dropped=user"
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "vectors"),
+    [
+        ("embedContent", {"content": {"parts": [{"text": "a b"}]}, "outputDimensionality": 4}, 1),
+        (
+            "batchEmbedContents",
+            {
+                "requests": [
+                    {"content": {"parts": [{"text": text}]}, "outputDimensionality": 4} for text in "ab"
+                ]
+            },
+            2,
+        ),
+    ],
+)
+def test_embeddings_of_gemini_clients_from_openai(
+    pair: tuple[Stack, Simulator], method: str, body: dict[str, Any], vectors: int
+) -> None:
+    stack, simulator = pair
+
+    answer = post(stack, f"/v1beta/models/chat/e:{method}", body)
+
+    sent = json.loads(simulator.requests[-1].body)
+    assert sent["dimensions"] == 4
+    upstream = [item["embedding"] for item in direct(stack, "/v1/embeddings", sent)["data"]]
+    if vectors == 1:
+        assert sent["input"] == "a b"
+        assert answer.json() == {"embedding": {"values": upstream[0]}}
+    else:
+        assert sent["input"] == ["a", "b"]
+        assert answer.json() == {"embeddings": [{"values": vector} for vector in upstream]}
+
+
 ELSEWHERE = [
-    pytest.param(
-        "/v1/messages/count_tokens", {"model": "chat/x", "messages": MESSAGES}, id="count_tokens-chat"
-    ),
-    pytest.param(
-        "/v1/messages/count_tokens", {"model": "gemini/x", "messages": MESSAGES}, id="count_tokens-gemini"
-    ),
-    pytest.param("/v1beta/models/claude/x:countTokens", {"contents": CONTENTS}, id="countTokens-claude"),
     pytest.param("/v1/embeddings", {"model": "claude/x", "input": "a"}, id="embeddings-claude"),
     pytest.param("/v1/embeddings", {"model": "responses/x", "input": "a"}, id="embeddings-responses"),
-    pytest.param(
-        "/v1beta/models/chat/x:embedContent", {"content": {"parts": [{"text": "a"}]}}, id="embedContent-chat"
-    ),
-    pytest.param("/v1beta/models/chat/x:batchEmbedContents", {"requests": []}, id="batchEmbedContents-chat"),
 ]
 
 
 @pytest.mark.parametrize(("path", "body"), ELSEWHERE)
-def test_without_an_account_of_the_protocol_it_is_a_400_that_says_so(
+def test_without_an_account_that_embeds_it_is_a_400_that_says_so(
     pair: tuple[Stack, Simulator], path: str, body: dict[str, Any]
 ) -> None:
     stack, simulator = pair
@@ -125,10 +238,54 @@ def test_without_an_account_of_the_protocol_it_is_a_400_that_says_so(
     answer = post(stack, path, body)
 
     assert answer.status_code == 400, answer.text
-    operation = "count_tokens" if "ount" in path else "embed"
-    assert f"{operation} is not available for this model on this route" in answer.json()["error"]["message"]
+    assert "embed is not available for this model on this route" in answer.json()["error"]["message"]
     assert answer.headers["x-should-retry"] == "false"
     assert len(simulator.requests) == before
+
+
+MALFORMED = [
+    pytest.param("/v1/embeddings", {"model": "gemini/e", "input": []}, "input", id="nothing"),
+    pytest.param("/v1/embeddings", {"model": "gemini/e", "input": ["a", {}]}, "input[1]", id="an object"),
+    pytest.param("/v1/embeddings", {"model": "gemini/e", "input": [1, 2]}, "vocabulary", id="tokens"),
+    pytest.param("/v1beta/models/chat/e:embedContent", {}, "content", id="no content"),
+    pytest.param("/v1beta/models/chat/e:batchEmbedContents", {"requests": []}, "requests", id="no request"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "told"), MALFORMED)
+def test_what_cannot_be_embedded_is_the_clients_mistake(
+    pair: tuple[Stack, Simulator], path: str, body: dict[str, Any], told: str
+) -> None:
+    stack, simulator = pair
+    before = len(simulator.requests)
+
+    answer = post(stack, path, body)
+
+    assert answer.status_code == 400, answer.text
+    assert told in answer.json()["error"]["message"]
+    assert len(simulator.requests) == before
+
+
+def test_official_sdks_count_and_embed_across_protocols(pair: tuple[Stack, Simulator]) -> None:
+    stack, _ = pair
+    with (
+        anthropic.Anthropic(base_url=stack.url, api_key=KEY) as claude,
+        openai.OpenAI(base_url=f"{stack.url}/v1", api_key=KEY) as chat,
+        genai.Client(api_key=KEY, http_options={"base_url": stack.url}) as gemini,
+    ):
+        counted = claude.messages.count_tokens(
+            model="gemini/x", messages=[{"role": "user", "content": "one two three"}]
+        )
+        packed = chat.embeddings.create(model="gemini/e", input="a b", dimensions=4)
+        plain = chat.embeddings.create(model="gemini/e", input="a b", dimensions=4, encoding_format="float")
+        gemini_counted = gemini.models.count_tokens(model="claude/x", contents="one two three")
+        gemini_embedded = gemini.models.embed_content(model="chat/e", contents=["a b", "c"])
+
+    assert counted.input_tokens == 3
+    assert packed.data[0].embedding == plain.data[0].embedding
+    assert len(plain.data[0].embedding) == 4
+    assert gemini_counted.total_tokens == 3
+    assert len(gemini_embedded.embeddings or ()) == 2
 
 
 def test_official_sdks_count_and_embed(pair: tuple[Stack, Simulator]) -> None:

@@ -72,7 +72,7 @@ class Dispatcher:
     async def open(self, inbound: Inbound, exchange: Exchange, pool: str | None = None) -> Whole | Live:
         """The first answer along the route. Raises GatewayError when there is none."""
         route = self._routes.resolve(inbound.peek.model, pool)
-        usable = await self._usable(inbound)
+        usable = await self._usable(inbound, route.targets)
         try:
             return await self._along(route.targets, inbound, exchange, usable)
         except ContextTooLong:
@@ -116,10 +116,13 @@ class Dispatcher:
 
     def _same_protocol(self, inbound: Inbound, target: Target, refusing: Account) -> set[str]:
         """The accounts of this pool that would refuse the same content for the same reason."""
-        client = inbound.converter.name
-        protocol = refusing.protocol_for(client)
+        protocol = self._protocol(inbound, refusing)
         accounts = self._pools[target.pool].accounts
-        return {account.name for account in accounts if account.protocol_for(client) == protocol}
+        return {account.name for account in accounts if self._protocol(inbound, account) == protocol}
+
+    def _protocol(self, inbound: Inbound, account: Account) -> str:
+        client, operation = inbound.converter.name, inbound.peek.operation
+        return self._converters.protocol_for(client, account.protocols, operation)
 
     async def _lease(
         self, exchange: Exchange, target: Target, usable: Usable, tried: set[str], *, panic: bool
@@ -141,22 +144,35 @@ class Dispatcher:
                 lease = pool.take_in_panic(usable, target.model, tried)
         return lease
 
-    async def _usable(self, inbound: Inbound) -> Usable:
-        """Operations other than generate are relayed only; stored responses live on one account."""
-        client = inbound.converter.name
+    async def _usable(self, inbound: Inbound, targets: tuple[Target, ...]) -> Usable:
+        """Accounts that can serve the operation; stored responses live on one account."""
         if inbound.peek.operation != "generate":
-            return lambda account: client in account.protocols
+            return self._serving(inbound, targets)
         if inbound.peek.previous_id is not None:
             holder = await self._pins.account_of(inbound.tenant, inbound.peek.previous_id)
             if holder is not None:
                 return lambda account: account.name == holder
         return _any_account
 
+    def _serving(self, inbound: Inbound, targets: tuple[Target, ...]) -> Usable:
+        """Where a count or an embedding is exact: accounts of the client's protocol, else those that offer it.
+
+        A token count is possible with any account: then it is estimated.
+        """
+        client, operation = inbound.converter.name, inbound.peek.operation
+        accounts = [account for target in targets for account in self._pools[target.pool].accounts]
+        if any(client in account.protocols for account in accounts):
+            return lambda account: client in account.protocols
+        offered = self._converters.offers
+        if operation == "count_tokens" and not any(offered(operation, each.protocols) for each in accounts):
+            return _any_account
+        return lambda account: offered(operation, account.protocols)
+
     async def _attempt(
         self, inbound: Inbound, exchange: Exchange, target: Target, lease: Lease
     ) -> Whole | Live:
         account = lease.account
-        protocol = account.protocol_for(inbound.converter.name)
+        protocol = self._protocol(inbound, account)
         now = self._pools[target.pool].now
         attempt = Attempt(
             pool=target.pool, account=account.name, model=target.model, protocol=protocol, started=now()
@@ -164,7 +180,11 @@ class Dispatcher:
         exchange.attempts.append(attempt)
         try:
             conversion = self._convert(inbound, exchange, target, account, protocol)
-            opened = await self._attempts.run(lease, self._converters[protocol], conversion)
+            if conversion.local is not None:
+                lease.abandoned()  # nobody has to be asked
+                opened = Whole(conversion.local)
+            else:
+                opened = await self._attempts.run(lease, self._converters[protocol], conversion)
             attempt.outcome = "ok"
         except UpstreamError as error:
             attempt.outcome = error.info.label

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
+from aiclient2api.ir.embedding import EmbedRequest
 from aiclient2api.ir.parts import CacheMark, Node, Origin, Part, Protocol
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
@@ -131,6 +132,8 @@ class ModelRequest(Node, frozen=True, kw_only=True):
     stream: StreamMode = "no"
     include_usage: bool = True
     """The client wants usage in its stream (Chat's `stream_options`)."""
+    embedding: EmbedRequest | None = None
+    """Set for the operation `embed`, and then instead of turns."""
     turns: list[Turn] = []
     hoisted: int = 0
     tools: list[Tool] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from aiclient2api.ir.embedding import EmbedResponse
 from aiclient2api.ir.parts import Node, Protocol
 from aiclient2api.ir.request import Turn
 
@@ -82,3 +83,4 @@ class ModelResponse(Node, frozen=True, kw_only=True):
     status: str | None = None
     blocked: Finish | None = None
     tier: str | None = None
+    embedding: EmbedResponse | None = None

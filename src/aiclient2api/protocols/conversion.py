@@ -121,6 +121,8 @@ class Conversion(Protocol):
     losses: list[Loss]
     streaming: bool
     """The upstream is asked for a stream."""
+    local: Answer | None
+    """The answer itself, where no upstream has to be asked for it."""
 
     def stream(self) -> AnswerStream:
         """A fresh stream state, one per upstream answer; a FoldingStream where the client is unary."""
@@ -133,6 +135,8 @@ class Conversion(Protocol):
 
 class RelayConversion:
     """Same protocol: the client's bytes, the upstream's bytes."""
+
+    local: Answer | None = None
 
     def __init__(self, inbound: Inbound, target: Target, system: SystemPrompt | None) -> None:
         self.label = "relay" if system is None else "patch"
@@ -184,6 +188,8 @@ class PatchConversion(RelayConversion):
 class PivotConversion:
     """Different protocols: through the IR."""
 
+    local: Answer | None = None
+
     def __init__(
         self,
         inbound: Inbound,
@@ -198,7 +204,7 @@ class PivotConversion:
         self._tenant = inbound.tenant
         self._carrier = carrier
         self._asked = inbound.request()
-        _refuse_foreign_state(self._asked)
+        refuse_foreign_state(self._asked)
         request, losses = open_request(join_continued(self._asked), carrier, inbound.tenant)
         request = apply_system_prompt(request, system)
         self._names = ToolNames(request, upstream.tool_names)
@@ -252,7 +258,7 @@ class PivotConversion:
         return SealingStream(self._carrier, self._tenant, self._client.slots)
 
 
-def _refuse_foreign_state(request: ModelRequest) -> None:
+def refuse_foreign_state(request: ModelRequest) -> None:
     """What only the provider that stored it has, or that only its own protocol can do, cannot be converted."""
     state = request.state
     if state is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from aiclient2api.ir.request import Operation
 from aiclient2api.protocols.base import Converter, SystemPrompt
 from aiclient2api.protocols.carrier import Carrier
 from aiclient2api.protocols.conversion import (
@@ -14,6 +15,7 @@ from aiclient2api.protocols.conversion import (
     RelayConversion,
     Target,
 )
+from aiclient2api.protocols.operation import OperationConversion, complete_request
 
 
 class ConverterFactory:
@@ -39,12 +41,32 @@ class ConverterFactory:
     def __iter__(self) -> Iterator[Converter]:
         return iter(self._converters.values())
 
+    def offers(self, operation: Operation, protocols: Sequence[str]) -> bool:
+        """Whether one of the protocols has the operation."""
+        return any(self._offers(operation, protocol) for protocol in protocols)
+
+    def _offers(self, operation: Operation, protocol: str) -> bool:
+        return any(endpoint.operation == operation for endpoint in self._converters[protocol].endpoints)
+
+    def protocol_for(self, client: str, spoken: Sequence[str], operation: Operation) -> str:
+        """Which of an account's protocols serves a client's operation: the client's own before the others."""
+        ranked = sorted(spoken, key=lambda protocol: protocol != client)
+        if operation == "generate":
+            return ranked[0]
+        return next((protocol for protocol in ranked if self._offers(operation, protocol)), ranked[0])
+
     def convert(self, inbound: Inbound, upstream: str, target: Target) -> Conversion:
         """`inbound` for a target that speaks the protocol `upstream`.
 
         Raises Unrepresentable when the request's content cannot be expressed there, MalformedMessage when the
         client's request is not valid.
         """
+        if inbound.peek.operation != "generate" and inbound.converter.name != upstream:
+            upstream_converter = self._converters[upstream]
+            counts = self._offers("count_tokens", upstream)
+            system = self._system if inbound.peek.operation == "count_tokens" else None
+            request = complete_request(inbound, self._carrier, system)
+            return OperationConversion(inbound, upstream_converter, target, request, counts=counts)
         if inbound.converter.name != upstream:
             return PivotConversion(inbound, self._converters[upstream], target, self._system, self._carrier)
         if inbound.peek.operation == "embed":

@@ -23,7 +23,8 @@ from aiclient2api.simulator.link import ClientGone, Headers, Link, Message, Rece
 from aiclient2api.simulator.messages import MessagesExchange, message_count_answer
 from aiclient2api.simulator.messages_rules import parse_count
 from aiclient2api.simulator.player import NO_FAULT, Player, send_fault, send_whole
-from aiclient2api.simulator.responses import ResponsesExchange
+from aiclient2api.simulator.responses import ResponsesExchange, input_tokens_answer
+from aiclient2api.simulator.responses_rules import parse as parse_responses
 from aiclient2api.simulator.routing import Route, find_route, key_of
 from aiclient2api.simulator.samples import as_object
 from aiclient2api.simulator.scenario import FAULT_HEADER, Call, Fault, Scenario, ScenarioError
@@ -212,12 +213,20 @@ class Simulator:
                 return gemini_embedding(body, self.settings)
             case "batchEmbedContents":
                 return gemini_embeddings(body, self.settings)
-            case "count_tokens":
-                return message_count_answer(parse_count(body, received.headers, self.settings))
-            case "countTokens":
-                return count_answer(parse_gemini_count(route.model, body, self.settings))
+            case "count_tokens" | "input_tokens" | "countTokens":
+                return self._count(received)
             case _:
                 return catalog.answer(route.protocol, route.model, self.settings.listed_models)
+
+    def _count(self, received: ReceivedRequest) -> bytes:
+        body, route = received.body, received.route
+        match route.operation:
+            case "count_tokens":
+                return message_count_answer(parse_count(body, received.headers, self.settings))
+            case "input_tokens":
+                return input_tokens_answer(parse_responses(body, self.settings)[1])
+            case _:
+                return count_answer(parse_gemini_count(route.model, body, self.settings))
 
     def _headers(self, received: ReceivedRequest, content_type: str) -> Headers:
         name = received.route.voice.request_id_header

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from aiclient2api.simulator.brain import Answer, Reply, ToolCall, Usage
+from aiclient2api.simulator.conversation import Conversation
 from aiclient2api.simulator.exchange import EventPart, Exchange, StreamEvent, named_event
 from aiclient2api.simulator.jsontext import Json, dump
 from aiclient2api.simulator.responses_request import VOICE
@@ -240,3 +241,8 @@ def _usage(usage: Usage) -> dict[str, Json]:
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.input + usage.output,
     }
+
+
+def input_tokens_answer(conversation: Conversation) -> bytes:
+    """The answer of `POST /v1/responses/input_tokens`."""
+    return dump({"object": "response.input_tokens", "input_tokens": conversation.input_words})

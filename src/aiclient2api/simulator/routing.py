@@ -13,8 +13,8 @@ from aiclient2api.simulator.scenario import ProtocolName
 from aiclient2api.simulator.voices import AnthropicVoice, GeminiVoice, OpenAIVoice, Voice
 
 Operation = Literal[
-    "chat", "responses", "embeddings", "messages", "count_tokens", "generateContent", "streamGenerateContent",
-    "countTokens", "embedContent", "batchEmbedContents", "models", "model",
+    "chat", "responses", "input_tokens", "embeddings", "messages", "count_tokens",
+    "generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents", "models", "model",
 ]  # fmt: skip
 
 VOICES: dict[ProtocolName, Voice] = {
@@ -28,6 +28,7 @@ _POSTS: dict[str, tuple[ProtocolName, Operation]] = {
     "/v1/chat/completions": ("openai_chat", "chat"),
     "/v1/embeddings": ("openai_chat", "embeddings"),
     "/v1/responses": ("openai_responses", "responses"),
+    "/v1/responses/input_tokens": ("openai_responses", "input_tokens"),
     "/v1/messages": ("anthropic", "messages"),
     "/v1/messages/count_tokens": ("anthropic", "count_tokens"),
 }

@@ -175,7 +175,8 @@ def test_a_function_without_parameters_from_elsewhere_gets_null_parameters_and_s
 
 
 def test_decode_refuses_nothing_that_the_endpoint_matches() -> None:
-    (endpoint,) = CONVERTER.endpoints
+    endpoint, count = CONVERTER.endpoints
 
+    assert count.path.fullmatch("/v1/responses/input_tokens")
     assert endpoint.path.fullmatch(wire({}).path)
     assert not endpoint.path.fullmatch("/v1/responses/resp_1")

@@ -58,7 +58,15 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     else:
         _add_settings(wire, request, profile, report, forced=is_forced(choice))
         if counts:
-            for name in ("metadata", "service_tier", "stop_sequences", "temperature", "top_p", "top_k"):
+            for name in (
+                "metadata",
+                "service_tier",
+                "speed",
+                "stop_sequences",
+                "temperature",
+                "top_p",
+                "top_k",
+            ):
                 wire.pop(name, None)
     if request.stream != "no" and not counts:
         wire["stream"] = True

@@ -12,6 +12,7 @@ from aiclient2api.ir.request import ModelRequest, Operation, State, StreamMode, 
 from aiclient2api.protocols.gemini.decode_settings import decode_config
 from aiclient2api.protocols.gemini.decode_tools import decode_tool_choice, decode_tools
 from aiclient2api.protocols.gemini.decode_turns import ContentsDecoder, decode_system
+from aiclient2api.protocols.gemini.embeddings import decode_embedding
 from aiclient2api.protocols.gemini.ext import keep
 from aiclient2api.protocols.gemini.fields import child, elements, fields, has_snake_case
 from aiclient2api.protocols.gemini.schema import NAME, PATH, TIERS
@@ -55,21 +56,10 @@ def decode_request(request: WireRequest) -> ModelRequest:
     address = read_address(request)
     try:
         if address.operation == "embed":
-            return _embedding(address, fields(request.body))
+            return decode_embedding(address.method, address.model, fields(request.body))
         return _generation(address, request.body)
     except UnicodeDecodeError:
         raise MalformedMessage("not valid UTF-8") from None
-
-
-def _embedding(address: Address, body: Members) -> ModelRequest:
-    """Embeddings are relayed only: nothing of them has a place in the IR."""
-    return ModelRequest(
-        protocol=NAME,
-        model=address.model,
-        operation="embed",
-        dialect=address.method,
-        ext=keep(body),
-    )
 
 
 def _generation(address: Address, data: bytes) -> ModelRequest:

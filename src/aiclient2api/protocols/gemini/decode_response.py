@@ -14,12 +14,13 @@ from aiclient2api.ir.response import Candidate, ModelResponse
 from aiclient2api.protocols import ids
 from aiclient2api.protocols.gemini.citations import decode_grounding
 from aiclient2api.protocols.gemini.decode_parts import decode_part
+from aiclient2api.protocols.gemini.embeddings import decode_vectors
 from aiclient2api.protocols.gemini.ext import keep
 from aiclient2api.protocols.gemini.fields import child, elements, fields
 from aiclient2api.protocols.gemini.finish import decode_block, decode_finish
 from aiclient2api.protocols.gemini.logprobs import decode_logprobs
 from aiclient2api.protocols.gemini.schema import NAME, TRAFFIC
-from aiclient2api.protocols.gemini.usage import decode_usage
+from aiclient2api.protocols.gemini.usage import decode_count, decode_usage
 from aiclient2api.wire import json
 from aiclient2api.wire.http import WireResponse
 from aiclient2api.wire.json import NULL, Members
@@ -34,6 +35,10 @@ def decode_response(response: WireResponse) -> ModelResponse:
 
 
 def _decode(body: Members) -> ModelResponse:
+    if "totalTokens" in body:
+        return decode_count(body)
+    if "embedding" in body or "embeddings" in body:
+        return decode_vectors(body)
     response_id = body.take("responseId", str) or ""
     candidates = [
         _candidate(fields(raw, path), position, response_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.loss import Encoded
 from aiclient2api.ir.request import ModelRequest
+from aiclient2api.protocols.gemini.embeddings import encode_embedding
 from aiclient2api.protocols.gemini.encode_parts import Wire
 from aiclient2api.protocols.gemini.encode_settings import SettingsEncoder
 from aiclient2api.protocols.gemini.encode_tools import ToolsEncoder
@@ -29,7 +30,10 @@ def model_path(model: str, method: str, version: str = VERSION) -> str:
 def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[WireRequest]:
     """See Converter.encode_request."""
     if request.operation == "embed":
-        return _embedding(request)
+        report = LossReport(NAME)
+        method, body = encode_embedding(request, report)
+        path = model_path(request.model, method)
+        return Encoded(WireRequest(path=path, headers=JSON_HEADERS, body=json.encode(body)), report.losses)
     _refuse(request)
     report = LossReport(NAME)
     system, contents = ContentsEncoder(request, profile, report).encode()
@@ -71,14 +75,3 @@ def _counted(model: str, body: Wire) -> Wire:
         return body
     resource = model if "/" in model else f"models/{model}"
     return {"generateContentRequest": {"model": resource, **body}}
-
-
-def _embedding(request: ModelRequest) -> Encoded[WireRequest]:
-    if request.protocol != NAME:
-        raise Unrepresentable("embeddings are not converted between protocols")
-    members = kept(request)
-    method = "batchEmbedContents" if "requests" in members else "embedContent"
-    wire = WireRequest(
-        path=model_path(request.model, method), headers=JSON_HEADERS, body=json.encode(members)
-    )
-    return Encoded(wire)

@@ -7,12 +7,13 @@ from aiclient2api.ir.parts import Citation, Text
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Candidate, ModelResponse
 from aiclient2api.protocols.gemini.citations import encode_grounding
+from aiclient2api.protocols.gemini.embeddings import encode_vectors
 from aiclient2api.protocols.gemini.encode_parts import CLIENT_KINDS, PartEncoder, Wire
 from aiclient2api.protocols.gemini.ext import kept
 from aiclient2api.protocols.gemini.finish import encode_block, encode_finish
 from aiclient2api.protocols.gemini.logprobs import encode_logprobs
 from aiclient2api.protocols.gemini.schema import NAME
-from aiclient2api.protocols.gemini.usage import encode_usage
+from aiclient2api.protocols.gemini.usage import encode_count, encode_usage
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
 from aiclient2api.wire.http import JSON_HEADERS, WireResponse
@@ -21,6 +22,10 @@ from aiclient2api.wire.http import JSON_HEADERS, WireResponse
 def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:
     """See Converter.encode_response."""
     report = LossReport(NAME)
+    if request.operation == "count_tokens":
+        return _answer(encode_count(response.usage), report)
+    if request.operation == "embed":
+        return _answer(encode_vectors(response, request, report), report)
     body: Wire = {}
     if response.candidates:
         body["candidates"] = [
@@ -36,6 +41,10 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         body["responseId"] = response.id
     for name, value in kept(response).items():
         body.setdefault(name, value)
+    return _answer(body, report)
+
+
+def _answer(body: Wire, report: LossReport) -> Encoded[WireResponse]:
     wire = WireResponse(status=200, headers=JSON_HEADERS, body=json.encode(body))
     return Encoded(wire, report.losses)
 

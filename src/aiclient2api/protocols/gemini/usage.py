@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from aiclient2api.ir.response import Usage
+from aiclient2api.ir.response import ModelResponse, Usage
 from aiclient2api.protocols.gemini.encode_parts import Wire
 from aiclient2api.protocols.gemini.ext import keep, restore
 from aiclient2api.protocols.gemini.fields import elements, fields
+from aiclient2api.protocols.gemini.schema import NAME
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire.json import Members
 
@@ -79,3 +80,20 @@ def encode_usage(usage: Usage | None, report: LossReport) -> Wire | None:
         if known:
             wire[name] = known
     return restore(usage, wire)
+
+
+def decode_count(body: Members) -> ModelResponse:
+    """The answer of `countTokens`."""
+    usage = Usage(
+        input=body.take("totalTokens", int),
+        cache_read=body.take("cachedContentTokenCount", int),
+        input_modalities=_modalities(body, "promptTokensDetails"),
+    )
+    return ModelResponse(protocol=NAME, id="", model="", usage=usage, ext=keep(body))
+
+
+def encode_count(usage: Usage | None) -> dict[str, object]:
+    """The answer of `countTokens` for a client."""
+    counts = usage or Usage()
+    cached = {"cachedContentTokenCount": counts.cache_read} if counts.cache_read else {}
+    return {"totalTokens": counts.input or 0, **cached}

@@ -17,6 +17,7 @@ from aiclient2api.protocols.openai_chat.decode_settings import (
 )
 from aiclient2api.protocols.openai_chat.decode_tools import decode_tool_choice, decode_tools
 from aiclient2api.protocols.openai_chat.decode_turns import MessagesDecoder
+from aiclient2api.protocols.openai_chat.embeddings import decode_embedding
 from aiclient2api.protocols.openai_chat.ext import keep
 from aiclient2api.protocols.openai_chat.schema import NAME
 from aiclient2api.wire.http import WireRequest
@@ -35,7 +36,7 @@ def decode_request(request: WireRequest) -> ModelRequest:
     if not model:
         raise MalformedMessage("must not be empty", "model")
     if operation_of(request.path) == "embed":
-        return ModelRequest(protocol=NAME, model=model, operation="embed", ext=keep(body))
+        return decode_embedding(body, model)
     return _decode_chat(body, model)
 
 

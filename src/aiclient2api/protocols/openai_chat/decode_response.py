@@ -21,6 +21,7 @@ from aiclient2api.ir.response import Candidate, Finish, FinishReason, ModelRespo
 from aiclient2api.protocols import data_url, ids
 from aiclient2api.protocols.openai_chat.decode_parts import decode_annotations
 from aiclient2api.protocols.openai_chat.decode_tools import decode_legacy_call, decode_tool_call
+from aiclient2api.protocols.openai_chat.embeddings import decode_vectors
 from aiclient2api.protocols.openai_chat.ext import keep
 from aiclient2api.protocols.openai_chat.extra_content import Extra, reorder
 from aiclient2api.protocols.openai_chat.logprobs import decode_logprobs
@@ -31,14 +32,16 @@ from aiclient2api.wire import json
 from aiclient2api.wire.http import WireResponse
 from aiclient2api.wire.json import NULL, Members
 
+_LIST = Raw(b'"list"')
 SPOKEN_MIME = "audio/wav"
 """The answer does not say which audio format the request asked for."""
 
 
 def decode_response(response: WireResponse) -> ModelResponse:
-    """Decode a chat completion."""
+    """Decode a chat completion, or embeddings."""
     body = Members.parse(response.body)
-    body.raw("object")
+    if body.raw("object") == _LIST:
+        return decode_vectors(body)
     response_id = body.take("id", str) or ""
     usage = body.raw("usage")
     items = body.array("choices")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.loss import Encoded
 from aiclient2api.ir.request import ModelRequest
+from aiclient2api.protocols.openai_chat.embeddings import encode_embedding
 from aiclient2api.protocols.openai_chat.encode_parts import Target, Wire
 from aiclient2api.protocols.openai_chat.encode_settings import (
     encode_identity,
@@ -34,9 +35,8 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
         own=request.protocol == NAME,
         gemini="gemini" in request.model.lower(),
     )
-    if request.operation == "embed" and target.own:
-        body = restore(request, {"model": request.model})
-        return Encoded(_wire("/embeddings", body), report.losses)
+    if request.operation == "embed":
+        return Encoded(_wire("/embeddings", encode_embedding(request, report)), report.losses)
     if request.operation != "generate":
         raise Unrepresentable(f"a Chat upstream cannot serve the operation {request.operation!r}")
     report.foreign_ext(request, "")

@@ -27,6 +27,7 @@ from aiclient2api.ir.request import CustomTool, ModelRequest
 from aiclient2api.ir.response import Candidate, Finish, FinishReason, ModelResponse
 from aiclient2api.protocols import data_url, ids
 from aiclient2api.protocols.openai_chat import extra_content
+from aiclient2api.protocols.openai_chat.embeddings import encode_vectors
 from aiclient2api.protocols.openai_chat.encode_parts import Wire
 from aiclient2api.protocols.openai_chat.ext import restore
 from aiclient2api.protocols.openai_chat.logprobs import encode_logprobs
@@ -44,6 +45,9 @@ _ID_PREFIX = "chatcmpl-"
 def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:
     """Encode a chat completion, or an error where the upstream's end was one."""
     report = LossReport(NAME)
+    if request.operation == "embed":
+        vectors = json.encode(encode_vectors(response, request, report))
+        return Encoded(WireResponse(status=200, body=vectors, headers=JSON_HEADERS), report.losses)
     candidates = response.candidates
     broken = next(
         (finish for each in candidates if (finish := each.finish) and finish.reason in BROKEN), None

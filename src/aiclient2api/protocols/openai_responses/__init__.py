@@ -22,7 +22,10 @@ from aiclient2api.wire.http import WireRequest, WireResponse
 from aiclient2api.wire.sse import SseDecoder
 
 _SLOTS: Final = OpaqueSlots(native=frozenset((NATIVE_OPAQUE,)), on_parts=False)
-_ENDPOINTS: Final = (Endpoint("POST", re.compile(r"/v1/responses"), "generate"),)
+_ENDPOINTS: Final = (
+    Endpoint("POST", re.compile(r"/v1/responses"), "generate"),
+    Endpoint("POST", re.compile(r"/v1/responses/input_tokens"), "count_tokens"),
+)
 
 
 class OpenAIResponsesConverter:

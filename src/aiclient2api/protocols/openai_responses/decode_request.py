@@ -24,6 +24,7 @@ from aiclient2api.protocols.openai_responses.decode_tools import decode_tool_cho
 from aiclient2api.protocols.openai_responses.decode_turns import decode_input_items
 from aiclient2api.protocols.openai_responses.ext import keep
 from aiclient2api.protocols.openai_responses.schema import (
+    COUNT_PATH,
     NAME,
 )
 from aiclient2api.wire import json
@@ -47,6 +48,7 @@ def decode_request(request: WireRequest) -> ModelRequest:
     decoded = ModelRequest(
         protocol=NAME,
         model=model,
+        operation="count_tokens" if request.path.endswith(COUNT_PATH) else "generate",
         stream="sse" if members.take("stream", bool) else "no",
         turns=[*hoisted, *turns],
         hoisted=len(hoisted),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Raw
+
 from aiclient2api.ir.parts import Ext, HostedCall, Part, Refusal, ToolCall
 from aiclient2api.ir.request import Turn
-from aiclient2api.ir.response import Candidate, Finish, FinishReason, ModelResponse
+from aiclient2api.ir.response import Candidate, Finish, FinishReason, ModelResponse, Usage
 from aiclient2api.protocols.openai_responses.decode_turns import decode_output_item
 from aiclient2api.protocols.openai_responses.echo import (
     ECHOED,
@@ -19,6 +21,7 @@ from aiclient2api.protocols.report import ECHO_SUFFIX
 from aiclient2api.wire.http import WireResponse
 from aiclient2api.wire.json import Members
 
+_COUNT: Final = Raw(b'"response.input_tokens"')
 _INCOMPLETE: Final[dict[str, FinishReason]] = {
     "max_output_tokens": "length",
     "content_filter": "content_filter",
@@ -27,8 +30,13 @@ _INCOMPLETE: Final[dict[str, FinishReason]] = {
 
 
 def decode_response(response: WireResponse) -> ModelResponse:
-    """An upstream's complete answer."""
-    return decode_body(Members.parse(response.body))
+    """An upstream's complete answer, or its count of input tokens."""
+    members = Members.parse(response.body)
+    if members.peek("object") == _COUNT:
+        members.raw("object")
+        usage = Usage(input=members.require("input_tokens", int))
+        return ModelResponse(protocol=NAME, id="", model="", usage=usage, ext=keep(members))
+    return decode_body(members)
 
 
 def decode_body(members: Members) -> ModelResponse:

@@ -16,6 +16,7 @@ from aiclient2api.protocols.openai_responses.encode_tools import encode_tool_cho
 from aiclient2api.protocols.openai_responses.encode_turns import encode_turns
 from aiclient2api.protocols.openai_responses.ext import kept
 from aiclient2api.protocols.openai_responses.schema import (
+    COUNT_PATH,
     FAMILY,
     GENERATE_PATH,
     INCLUDE_LOGPROBS,
@@ -42,6 +43,12 @@ _UNAVAILABLE: Final = (
 """Sampling members that this protocol does not have."""
 
 
+_COUNTED: Final = frozenset(
+    ("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning")
+)
+"""What `input_tokens` takes of a request."""
+
+
 def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[WireRequest]:
     """A `POST /responses` for an upstream."""
     scope = Scope(report=LossReport(NAME), own=request.protocol == NAME)
@@ -60,12 +67,18 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     body |= _identity(request, scope)
     if request.stream != "no":
         body["stream"] = True
-    unknown = {name: raw for name, raw in kept(request).items() if name != "text"}
-    wire = WireRequest(path=GENERATE_PATH, body=json.encode(body | unknown), headers=JSON_HEADERS)
+    body |= {name: raw for name, raw in kept(request).items() if name != "text"}
+    path = GENERATE_PATH
+    if request.operation == "count_tokens":
+        path = COUNT_PATH
+        body = {name: value for name, value in body.items() if scope.own or name in _COUNTED}
+    wire = WireRequest(path=path, body=json.encode(body), headers=JSON_HEADERS)
     return Encoded(wire, scope.report.losses)
 
 
 def _check(request: ModelRequest) -> None:
+    if request.operation not in ("generate", "count_tokens"):
+        raise Unrepresentable(f"Responses has no operation {request.operation}")
     if (request.sampling.candidates or 1) > 1:
         raise Unrepresentable("n: only 1 answer can be asked of a Responses upstream")
     if request.max_output == 0:

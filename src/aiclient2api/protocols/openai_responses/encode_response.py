@@ -26,6 +26,10 @@ from aiclient2api.wire.http import JSON_HEADERS, WireResponse
 def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[WireResponse]:
     """A complete answer for a client."""
     report = LossReport(NAME)
+    if request.operation == "count_tokens":
+        count = (response.usage.input or 0) if response.usage else 0
+        answer: dict[str, object] = {"object": "response.input_tokens", "input_tokens": count}
+        return Encoded(WireResponse(status=200, body=json.encode(answer), headers=JSON_HEADERS))
     for candidate in response.candidates[1:]:
         report.dropped("candidates", f"candidates[{candidate.index}]")
     first = (

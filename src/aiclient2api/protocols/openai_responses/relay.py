@@ -11,7 +11,7 @@ from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
 from aiclient2api.protocols.openai_responses.errors import TRUNCATED, decode_failure, response_error
-from aiclient2api.protocols.openai_responses.schema import GENERATE_PATH
+from aiclient2api.protocols.openai_responses.schema import COUNT_PATH, GENERATE_PATH
 from aiclient2api.protocols.openai_responses.stream_encoder import PING, flat_error
 from aiclient2api.protocols.openai_responses.usage import decode_usage
 from aiclient2api.wire import json
@@ -58,6 +58,7 @@ def peek(request: WireRequest) -> Peek:
     return Peek(
         model=body.model,
         stream="sse" if body.stream else "no",
+        operation="count_tokens" if request.path.endswith(COUNT_PATH) else "generate",
         previous_id=body.previous_response_id or _conversation_id(body.conversation),
     )
 
@@ -83,7 +84,8 @@ def splice(request: WireRequest, change: Splice) -> WireRequest:
     if changed:
         body = json.encode(json.decode(request.body, dict[str, Raw]) | changed)
     headers = tuple(header for header in request.headers if header[0] in _MEANINGFUL)
-    return WireRequest(method=request.method, path=GENERATE_PATH, body=body, headers=headers)
+    path = COUNT_PATH if request.path.endswith(COUNT_PATH) else GENERATE_PATH
+    return WireRequest(method=request.method, path=path, body=body, headers=headers)
 
 
 def _system(members: Members, system: SystemPrompt) -> dict[str, Raw]:

@@ -35,6 +35,7 @@ MESSAGE_MEMBERS: Final = "$item"
 """The key in a first part's ext under which its message item's own unknown members wait."""
 
 GENERATE_PATH: Final = "/responses"
+COUNT_PATH: Final = "/responses/input_tokens"
 MIN_OUTPUT: Final = 16
 """The API refuses a smaller `max_output_tokens`."""
 
