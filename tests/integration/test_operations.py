@@ -186,7 +186,7 @@ def test_embeddings_of_openai_clients_from_gemini(pair: tuple[Stack, Simulator])
         "model": "gemini/e",
         "usage": {"prompt_tokens": 0, "total_tokens": 0},
     }
-    assert answer.headers["x-a2-conversion"] == "openai_chat>gemini; defaulted=usage; dropped=user"
+    assert answer.headers["x-a2-conversion"] == "openai_chat>gemini; defaulted=usage.detail; dropped=user"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from typing import Final
 from aiclient2api.errors import MalformedMessage, Unrepresentable
 from aiclient2api.ir.loss import Loss
 from aiclient2api.protocols.builtin import BUILTIN
-from aiclient2api.protocols.conversion import Conversion, FoldingStream, Inbound, Target
+from aiclient2api.protocols.conversion import Conversion, Inbound, Target
 from aiclient2api.protocols.factory import ConverterFactory
+from aiclient2api.protocols.pivot import FoldingStream
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.wire.http import JSON_HEADERS, Headers, WireRequest, WireResponse
 from tests.fakes.sealing import CARRIER

@@ -22,7 +22,8 @@ from aiclient2api.errors import (
 from aiclient2api.gateway.upstream import EOF_GRACE, Live, Whole
 from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
 from aiclient2api.protocols.base import Converter
-from aiclient2api.protocols.conversion import Answer, Conversion, FoldingStream
+from aiclient2api.protocols.conversion import Answer, Conversion
+from aiclient2api.protocols.pivot import FoldingStream
 from aiclient2api.wire.frames import FrameDecoder
 from aiclient2api.wire.http import WireRequest, WireResponse, find_header
 

@@ -7,15 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from aiclient2api.ir.request import Operation
 from aiclient2api.protocols.base import Converter, SystemPrompt
 from aiclient2api.protocols.carrier import Carrier
-from aiclient2api.protocols.conversion import (
-    Conversion,
-    Inbound,
-    PatchConversion,
-    PivotConversion,
-    RelayConversion,
-    Target,
-)
+from aiclient2api.protocols.conversion import Conversion, Inbound, PatchConversion, RelayConversion, Target
 from aiclient2api.protocols.operation import OperationConversion, complete_request
+from aiclient2api.protocols.pivot import PivotConversion
 
 
 class ConverterFactory:

@@ -9,8 +9,9 @@ from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import ModelResponse, Usage
 from aiclient2api.protocols.base import Converter, SystemPrompt
 from aiclient2api.protocols.carrier import Carrier, join_continued, open_request
-from aiclient2api.protocols.conversion import Answer, AnswerStream, Inbound, Target, refuse_foreign_state
+from aiclient2api.protocols.conversion import Answer, AnswerStream, Inbound, Target
 from aiclient2api.protocols.counting import estimate
+from aiclient2api.protocols.pivot import refuse_foreign_state
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.protocols.tool_names import ToolNames
 from aiclient2api.wire.http import WireRequest, WireResponse

@@ -141,7 +141,7 @@ def encode_vectors(response: ModelResponse, request: ModelRequest, report: LossR
         {"values": as_array(vector, f"embeddings[{index}]")} for index, vector in enumerate(vectors)
     ]
     if response.usage is not None:
-        report.dropped("usage", "usage", "this protocol counts no tokens of embeddings")
+        report.dropped("usage.detail", "usage", "this protocol counts no tokens of embeddings")
     if request.dialect == BATCH:
         return {"embeddings": values}
     return {"embedding": values[0] if values else {"values": []}}

@@ -139,7 +139,7 @@ def encode_vectors(response: ModelResponse, request: ModelRequest, report: LossR
         data.append({"object": "embedding", "index": index, "embedding": value})
     usage = response.usage
     if usage is None or usage.input is None:
-        report.defaulted("usage", "usage", "the upstream counts no tokens of embeddings")
+        report.defaulted("usage.detail", "usage", "the upstream counts no tokens of embeddings")
         usage = Usage(input=0)
     return {
         "object": "list",

@@ -1,0 +1,248 @@
+"""Different protocols: one request through the IR, and its answer back.
+
+Unary calls are streamed upstream and folded, where the account can stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from aiclient2api.errors import ErrorInfo, Incomplete, MalformedMessage, Unrepresentable
+from aiclient2api.ir.events import Failure, ResponseEnd, ResponseStart, StreamEvent, UsageReport, is_content
+from aiclient2api.ir.fold import Folder, fold, unfold
+from aiclient2api.ir.loss import Loss
+from aiclient2api.ir.request import ModelRequest
+from aiclient2api.ir.response import ModelResponse, Usage
+from aiclient2api.protocols.base import (
+    Converter,
+    StreamDecoder,
+    StreamEncoder,
+    SystemPrompt,
+)
+from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
+from aiclient2api.protocols.conversion import Answer, Inbound, Target
+from aiclient2api.protocols.system_prompt import apply_system_prompt
+from aiclient2api.protocols.tool_names import ToolNames
+from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.http import WireResponse
+
+
+class PivotConversion:
+    """Different protocols: through the IR."""
+
+    local: Answer | None = None
+
+    def __init__(
+        self,
+        inbound: Inbound,
+        upstream: Converter,
+        target: Target,
+        system: SystemPrompt | None,
+        carrier: Carrier,
+    ) -> None:
+        self.label = f"{inbound.converter.name}>{upstream.name}"
+        self.upstream = upstream
+        self._client = inbound.converter
+        self._tenant = inbound.tenant
+        self._carrier = carrier
+        self._asked = inbound.request()
+        refuse_foreign_state(self._asked)
+        request, losses = open_request(join_continued(self._asked), carrier, inbound.tenant)
+        request = apply_system_prompt(request, system)
+        self._names = ToolNames(request, upstream.tool_names)
+        request = self._names.shorten(request)
+        self.streaming = self._wants_stream or target.streams
+        request = msgspec.structs.replace(
+            request, model=target.model, stream="sse" if self.streaming else "no", include_usage=True
+        )
+        encoded = upstream.encode_request(request, target.profile)
+        self.request = encoded.wire
+        self.losses = [*losses, *self._names.losses, *encoded.losses]
+
+    @property
+    def _wants_stream(self) -> bool:
+        return self._asked.stream != "no"
+
+    def stream(self) -> PivotStream | FoldingStream:
+        """Decoder, sealing, and the client's encoder, or a fold for a unary client."""
+        decoder, sealing = self.upstream.stream_decoder(), self._sealing()
+        if not self._wants_stream:
+            return FoldingStream(decoder, self._names, sealing, self)
+        encoder = self._client.stream_encoder(self._asked)
+        return PivotStream(decoder, self._names, sealing, encoder, self.losses)
+
+    def whole(self, response: WireResponse) -> Answer:
+        """An upstream's unary answer, by way of the same events as a stream."""
+        sealing = self._sealing()
+        events = (self._names.restore(event) for event in unfold(self.upstream.decode_response(response)))
+        answer = fold((sealed for event in events for sealed in sealing.feed(event)), self.upstream.name)
+        return self.answer(answer, sealing.losses)
+
+    def answer(self, response: ModelResponse, losses: list[Loss]) -> Answer:
+        """A sealed answer for the client."""
+        if not response.candidates and response.blocked is None:
+            raise MalformedMessage("the upstream's answer has no candidate")
+        try:
+            encoded = self._client.encode_response(response, self._asked)
+        except MalformedMessage as error:
+            raise Incomplete(f"the answer is incomplete: {error}") from error
+        has_parts = any(candidate.turn.parts for candidate in response.candidates)
+        has_output = response.usage is not None and bool(response.usage.output)
+        return Answer(
+            response=encoded.wire,
+            response_id=response.id,
+            usage=response.usage,
+            losses=[*losses, *encoded.losses],
+            is_empty=response.blocked is None and not has_parts and not has_output,
+        )
+
+    def _sealing(self) -> SealingStream:
+        return SealingStream(self._carrier, self._tenant, self._client.slots)
+
+
+def refuse_foreign_state(request: ModelRequest) -> None:
+    """What only the provider that stored it has, or that only its own protocol can do, cannot be converted."""
+    state = request.state
+    if state is None:
+        return
+    if state.stored is not None:
+        raise Unrepresentable(f"{state.stored}: only its own provider has this content")
+    if state.previous_id is not None:
+        raise _not_found("previous_response_id", f"Previous response with id '{state.previous_id}' not found")
+    if state.conversation is not None:
+        raise _not_found("conversation", "The conversation was not found")
+    if state.background:
+        message = "background: this model's provider cannot answer in the background"
+        raise Unrepresentable(
+            info=ErrorInfo(kind="invalid", code=Unrepresentable.code, message=message, param="background")
+        )
+
+
+def _not_found(param: str, fact: str) -> Unrepresentable:
+    """With OpenAI's own code, which tells clients to send the whole history instead."""
+    message = f"{fact}: this model's provider stores no answers. Send the whole history."
+    code = "previous_response_not_found"
+    return Unrepresentable(info=ErrorInfo(kind="invalid", code=code, message=message, param=param))
+
+
+class _EventStream:
+    """What streams through the IR have in common: decoding, restoring names, sealing and watching."""
+
+    def __init__(self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream) -> None:
+        self.content = False
+        self.ended = False
+        self.usage: Usage | None = None
+        self.failure: ErrorInfo | None = None
+        self.response_id = ""
+        self._decoder = decoder
+        self._names = names
+        self._sealing = sealing
+
+    def _cut_short(self, error: MalformedMessage) -> None:
+        message = f"the answer is incomplete: {error}"
+        self.failure = ErrorInfo(kind=Incomplete.kind, code=Incomplete.code, message=message)
+
+    def _events(self, events: list[StreamEvent]) -> Iterator[StreamEvent]:
+        """The events for the client's side, up to the first terminal."""
+        for event in events:
+            if self.ended or self.failure is not None:
+                return
+            match event:
+                case Failure():
+                    self.failure = event.error
+                    return
+                case UsageReport():
+                    self.usage = event.usage
+                case ResponseEnd():
+                    self.ended = True
+                case ResponseStart():
+                    self.response_id = event.id
+                case _:
+                    self.content = self.content or is_content(event)
+            yield from self._sealing.feed(self._names.restore(event))
+
+
+class PivotStream(_EventStream):
+    """An upstream's frames to the client's stream; at its end the answer's own losses are added to `losses`."""
+
+    def __init__(
+        self,
+        decoder: StreamDecoder,
+        names: ToolNames,
+        sealing: SealingStream,
+        encoder: StreamEncoder,
+        losses: list[Loss],
+    ) -> None:
+        super().__init__(decoder, names, sealing)
+        self._encoder = encoder
+        self._losses = losses
+
+    def feed(self, frame: Frame) -> bytes:
+        """See AnswerStream."""
+        return self._encode(self._decoder.feed(frame))
+
+    def close(self) -> bytes:
+        """See AnswerStream."""
+        return self._encode(self._decoder.close())
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """See AnswerStream."""
+        self._report()
+        return self._encoder.fail(error)
+
+    def _encode(self, events: list[StreamEvent]) -> bytes:
+        """What our encoder cannot write is no fault of the upstream: `failure` says so, what came before is kept."""
+        was_over = self.ended
+        out: list[bytes] = []
+        try:
+            for event in self._events(events):
+                out.append(self._encoder.feed(event))
+        except MalformedMessage as error:
+            self._cut_short(error)
+        if self.ended and not was_over:
+            self._report()
+        return b"".join(out)
+
+    def _report(self) -> None:
+        self._losses.extend((*self._sealing.losses, *self._encoder.losses))
+
+    def ping(self) -> bytes:
+        """See AnswerStream."""
+        return self._encoder.ping()
+
+
+class FoldingStream(_EventStream):
+    """An upstream's frames collected into one answer, for a unary client."""
+
+    def __init__(
+        self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream, conversion: PivotConversion
+    ) -> None:
+        super().__init__(decoder, names, sealing)
+        self._conversion = conversion
+        self._folder = Folder(conversion.upstream.name)
+
+    def feed(self, frame: Frame) -> bytes:
+        """Collects; a unary client gets nothing before the answer."""
+        for event in self._events(self._decoder.feed(frame)):
+            self._folder.feed(event)
+        return b""
+
+    def close(self) -> bytes:
+        """See AnswerStream."""
+        for event in self._events(self._decoder.close()):
+            self._folder.feed(event)
+        return b""
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """A unary client gets a plain error answer instead."""
+        return b""
+
+    def ping(self) -> bytes:
+        """A unary client gets nothing before the answer."""
+        return b""
+
+    def answer(self) -> Answer:
+        """The whole answer, once `ended`."""
+        return self._conversion.answer(self._folder.response(), self._sealing.losses)
