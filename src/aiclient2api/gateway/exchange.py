@@ -24,6 +24,10 @@ class Attempt(Struct, kw_only=True):
     ended: float = 0.0
     outcome: str = "open"
     """`ok`, an error's code, `refused` (not expressible there) or `abandoned`."""
+    is_sent: bool = False
+    """The upstream was called; a request that could not be expressed there never is."""
+    estimate: int = 0
+    """Tokens of the request, roughly, for when the upstream does not say."""
 
 
 class Exchange(Struct, kw_only=True):
@@ -51,6 +55,8 @@ class Exchange(Struct, kw_only=True):
     first_content: float | None = None
     ended: float = 0.0
     usage: Usage | None = None
+    events: int = 0
+    """Events of a streamed answer that came from the upstream."""
 
     @property
     def target(self) -> str:
@@ -63,6 +69,10 @@ class Observer(Protocol):
 
     def started(self, exchange: Exchange) -> None:
         """A request was accepted."""
+        ...
+
+    def attempting(self, exchange: Exchange, attempt: Attempt) -> None:
+        """An upstream is about to be called."""
         ...
 
     def ended(self, exchange: Exchange) -> None:

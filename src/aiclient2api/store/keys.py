@@ -81,6 +81,21 @@ def pin(tenant: str, response_id: str) -> str:
     return f"a2:v1:pin:{tenant}:{response_id}"
 
 
+def usage_hour(hour: int) -> str:
+    """What was used in one hour since the Unix epoch."""
+    return f"a2:v1:{{usage}}:hour:{hour}"
+
+
+def usage_day(day: int) -> str:
+    """What was used on one day (UTC) since the Unix epoch."""
+    return f"a2:v1:{{usage}}:day:{day}"
+
+
+def usage_position(segment: str) -> str:
+    """How far a segment of a node's ledger is booked, in bytes."""
+    return f"a2:v1:{{usage}}:position:{segment}"
+
+
 def aside(key: str, stamp: str) -> str:
     """Where a value of a foreign type is moved to; in the same slot as its key."""
     tag = _tag(key)

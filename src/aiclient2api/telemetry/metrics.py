@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from aiclient2api.accounts.health import Status
 from aiclient2api.accounts.pool import AccountPool
-from aiclient2api.gateway.exchange import Exchange
+from aiclient2api.gateway.exchange import Attempt, Exchange
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 MAX_SERIES = 2000
@@ -102,6 +102,9 @@ class Metrics(Collector):
     def started(self, exchange: Exchange) -> None:
         """See Observer."""
         self.inflight += 1
+
+    def attempting(self, exchange: Exchange, attempt: Attempt) -> None:
+        """See Observer."""
 
     def ended(self, exchange: Exchange) -> None:
         """See Observer."""

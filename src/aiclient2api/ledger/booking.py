@@ -1,0 +1,118 @@
+"""From the ledger into the store, exactly once: counts and the position they reach are written together.
+
+The position of a segment in the store says which of its records are booked. A batch whose answer got lost is seen
+to be booked already by the next look at the position; a segment that is booked again changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from aiclient2api.ledger import recovery
+from aiclient2api.ledger.ledger import Ledger
+from aiclient2api.ledger.totals import HOUR, Totals
+from aiclient2api.store import keys
+from aiclient2api.store.base import AddFields, Put, Store, StoreUnavailable, Write
+
+HOURS_KEPT: Final = 35 * 86_400.0
+DAYS_KEPT: Final = 400 * 86_400.0
+SEGMENTS_KEPT: Final = 7 * 86_400.0
+POSITIONS_KEPT: Final = 14 * 86_400.0
+"""Seconds; longer than segments, so that one that is read again is known to be booked."""
+ROUNDS: Final = 5
+"""Others book the same segment only after its owner died, and then once."""
+EVERY: Final = 1.0
+RECOVER_EVERY: Final = 60.0
+
+
+class Booking:
+    """Books what a ledger collects. `wall` is Unix time in seconds; `told` gets an event's name and fields."""
+
+    def __init__(
+        self, ledger: Ledger, store: Store, wall: Callable[[], float], told: Callable[..., None]
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._wall = wall
+        self._told = told
+
+    async def run(self) -> None:
+        """Book for ever, and look after segments that dead processes left."""
+        was_degraded = False
+        left = 0.0
+        while True:
+            if left <= 0:
+                await self.recover()
+                left = RECOVER_EVERY
+            await self.book()
+            await asyncio.to_thread(self._ledger.syncing())
+            if self._ledger.is_degraded != was_degraded:
+                was_degraded = self._ledger.is_degraded
+                self._told(
+                    "error" if was_degraded else "info",
+                    "ledger_degraded" if was_degraded else "ledger_recovered",
+                    problem=self._ledger.problem or "",
+                )
+            await asyncio.sleep(EVERY)
+            left -= EVERY
+
+    async def book(self) -> None:
+        """Book what is waiting; what the store does not take stays for the next time."""
+        try:
+            while (batch := self._ledger.next_batch()) is not None:
+                await self._book(batch.segment, batch.end, lambda _, batch=batch: batch.totals)
+                self._ledger.booked(batch)
+        except StoreUnavailable:
+            return
+
+    async def recover(self) -> None:
+        """Settle what dead processes left and book what nobody has booked."""
+        folder = self._ledger.folder
+        if folder is None or not folder.is_dir():
+            return
+        now = self._wall()
+        try:
+            settled = await asyncio.to_thread(recovery.settle, folder, now)
+            if settled:
+                self._told("warning", "ledger_settled", rows=settled)
+            for found in await asyncio.to_thread(recovery.finished, folder):
+                await self._recover(found)
+            await asyncio.to_thread(recovery.forget, folder, now - SEGMENTS_KEPT)
+        except OSError as error:
+            self._told("error", "ledger_unreadable", problem=error.strerror or type(error).__name__)
+        except StoreUnavailable:
+            return
+
+    async def _recover(self, found: recovery.Found) -> None:
+        if found.is_damaged:
+            self._told("error", "ledger_damaged", segment=found.path.name, sound_bytes=found.position)
+        await self._book(found.identity, found.position, lambda begin: recovery.totals_of(found.path, begin))
+        recovery.mark_booked(found)
+
+    async def _book(self, segment: str, end: int, totals: Callable[[int], Totals]) -> None:
+        """Raises StoreUnavailable."""
+        position = keys.usage_position(segment)
+        for _ in range(ROUNDS):
+            stored = await self._store.get(position)
+            begin = int(stored) if stored is not None else 0
+            if begin >= end:
+                return
+            writes = [*_writes(totals(begin)), Put(position, str(end).encode(), POSITIONS_KEPT)]
+            if await self._store.apply(writes, when={position: stored}):
+                return
+        raise StoreUnavailable("another process books the same segment")
+
+
+def _writes(totals: Totals) -> list[Write]:
+    hours: dict[int, dict[str, int]] = {}
+    days: dict[int, dict[str, int]] = {}
+    for hour, field, amount in totals.increments():
+        hours.setdefault(hour, {})[field] = amount
+        day = days.setdefault(hour * HOUR // 86_400, {})
+        day[field] = day.get(field, 0) + amount
+    return [
+        *(AddFields(keys.usage_hour(hour), fields, HOURS_KEPT) for hour, fields in hours.items()),
+        *(AddFields(keys.usage_day(day), fields, DAYS_KEPT) for day, fields in days.items()),
+    ]

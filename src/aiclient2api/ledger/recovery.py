@@ -1,0 +1,118 @@
+"""After a kill: the segments of processes that died get the rows that are missing, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from aiclient2api.ledger.ownership import orphans
+from aiclient2api.ledger.records import Begun, Row, aborted, decode, encode
+from aiclient2api.ledger.segment import CLOSED, OPEN, RECORD_BYTES, FileSegment, read
+from aiclient2api.ledger.totals import Totals
+
+BOOKED: Final = ".booked"
+SLACK: Final = 64
+"""Bytes; more than a segment's header."""
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """A finished segment that may hold rows which nobody has booked. `position` is where its records end."""
+
+    path: Path
+    identity: str
+    position: int
+    is_damaged: bool
+
+
+def settle(folder: Path, now: float) -> int:
+    """Finish what dead processes left open; returns the number of rows written. `now` in Unix seconds.
+
+    What has begun and has no row gets one: `aborted`, with an estimate. Who dies here leaves everything open, and the
+    next one finishes: rows that stand already are not written again, and nothing is closed before all rows stand.
+    """
+    written = 0
+    for ownership in orphans(folder):
+        paths = sorted(folder.glob(f"{ownership.name}-*{OPEN}"))
+        missing = _without_row([payload for path in paths for payload in _payloads(path)])
+        rows = [encode(aborted(begun, now)) for begun in missing]
+        size = sum(len(row) + RECORD_BYTES for row in rows) + SLACK
+        last = FileSegment.create(folder, ownership.name, size)
+        for row in rows:
+            last.append(row)
+        for path in paths:
+            FileSegment.reopen(path).close()
+        last.close()
+        ownership.release(is_finished=True)
+        written += len(rows)
+    return written
+
+
+def _payloads(path: Path) -> list[bytes]:
+    content = read(path)
+    return content.payloads if content else []
+
+
+def finished(folder: Path) -> list[Found]:
+    """Closed segments, oldest first, that are not marked as booked."""
+    found: list[Found] = []
+    for path in sorted(folder.glob(f"*{CLOSED}"), key=lambda path: path.stat().st_mtime):
+        content = read(path)
+        if content is not None:
+            found.append(
+                Found(
+                    path=path, identity=content.identity, position=content.end, is_damaged=content.is_damaged
+                )
+            )
+    return found
+
+
+def totals_of(path: Path, begin: int) -> Totals:
+    """What the rows of a segment from a position on add up to. Raises OSError."""
+    content = read(path, begin)
+    totals = Totals()
+    for record in _parsed(content.payloads if content else []):
+        if isinstance(record, Row):
+            totals.add(record)
+    return totals
+
+
+def mark_booked(found: Found) -> None:
+    """Nobody has to look at this segment again."""
+    found.path.rename(found.path.with_suffix(BOOKED))
+
+
+def forget(folder: Path, before: float) -> None:
+    """Remove booked segments last written before a time in Unix seconds."""
+    for path in folder.glob(f"*{BOOKED}"):
+        if path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
+
+
+def _without_row(payloads: list[bytes]) -> list[Begun]:
+    begun: dict[tuple[str, int], Begun] = {}
+    over: set[tuple[str, int]] = set()
+    for record in _parsed(payloads):
+        match record:
+            case Begun():
+                begun[_identity(record)] = record
+            case Row():
+                over.add(_identity(record))
+    return [record for identity, record in begun.items() if identity not in over]
+
+
+def _identity(record: Begun | Row) -> tuple[str, int]:
+    return record.request_id, record.attempt
+
+
+def _parsed(payloads: list[bytes]) -> list[Begun | Row]:
+    """A later version's record kinds are passed over."""
+    parsed: list[Begun | Row] = []
+    for payload in payloads:
+        try:
+            parsed.append(decode(payload))
+        except msgspec.ValidationError:
+            continue
+    return parsed

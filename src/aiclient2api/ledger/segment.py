@@ -1,0 +1,184 @@
+"""One file of the ledger: records one behind the other, written through shared memory.
+
+A record is in the operating system's hands as soon as it is written, so a killed process loses none; `sync` puts it
+on the disk. The file has its full size from the beginning: a full disk is noticed when a segment is made, never
+inside a write.
+
+    header   8 bytes magic, 16 bytes identity
+    record   4 bytes length, 4 bytes CRC-32, payload; length 0 ends the segment
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import uuid
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+MAGIC: Final = b"A2LEDG01"
+_HEADER: Final = len(MAGIC) + 16
+_RECORD: Final = struct.Struct("<II")
+RECORD_BYTES: Final = _RECORD.size
+"""What a record takes beside its payload."""
+OPEN, CLOSED = ".open", ".segment"
+
+
+class SegmentFull(Exception):
+    """The record goes into the next segment."""
+
+
+class Segment(Protocol):
+    """Where records go. `position` is where the next one begins; it only grows."""
+
+    identity: str
+    position: int
+
+    def append(self, payload: bytes) -> None:
+        """Add a record. Raises SegmentFull."""
+        ...
+
+    def sync(self) -> None:
+        """Put everything on the disk; blocks."""
+        ...
+
+    def close(self) -> None:
+        """No more records."""
+        ...
+
+    def leave(self) -> None:
+        """Stop without an end: recovery finishes what is open."""
+        ...
+
+
+class FileSegment:
+    """A segment on disk, owned by this process."""
+
+    def __init__(self, path: Path, descriptor: int, identity: str, position: int) -> None:
+        self.identity = identity
+        self.position = position
+        self.path = path
+        self._descriptor = descriptor
+        self._map = mmap.mmap(descriptor, 0)
+        self._size = len(self._map)
+
+    @classmethod
+    def create(cls, folder: Path, owner: str, size: int) -> FileSegment:
+        """A new segment of `size` bytes. Raises OSError, above all when the disk is full."""
+        identity = uuid.uuid4()
+        path = folder / f"{owner}-{identity.hex}{OPEN}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            os.pwrite(descriptor, MAGIC + identity.bytes, 0)
+            return cls(path, descriptor, identity.hex, _HEADER)
+        except BaseException:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def reopen(cls, path: Path) -> FileSegment:
+        """A segment that its owner left open. Raises OSError or ValueError when it is none."""
+        content = read(path)
+        if content is None:
+            raise ValueError(f"{path.name} is not a ledger segment")
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        return cls(path, descriptor, content.identity, content.end)
+
+    def append(self, payload: bytes) -> None:
+        """See Segment. The payload stands before its length says so: a kill in between leaves no half record."""
+        begin = self.position + _RECORD.size
+        end = begin + len(payload)
+        if end > self._size:
+            raise SegmentFull
+        self._map[begin:end] = payload
+        self._map[self.position : begin] = _RECORD.pack(len(payload), zlib.crc32(payload))
+        self.position = end
+
+    def sync(self) -> None:
+        """See Segment."""
+        self._map.flush()
+
+    def close(self) -> None:
+        """See Segment. The name tells from now on that nothing is missing."""
+        self._map.flush()
+        self._map.close()
+        os.ftruncate(self._descriptor, self.position)
+        self.path.rename(self.path.with_suffix(CLOSED))
+        os.close(self._descriptor)
+
+    def leave(self) -> None:
+        """See Segment."""
+        self._map.flush()
+        self._map.close()
+        os.close(self._descriptor)
+
+
+class MemorySegment:
+    """For demos, and while the disk takes nothing: counted, but gone with the process."""
+
+    def __init__(self) -> None:
+        self.identity = uuid.uuid4().hex
+        self.position = 0
+
+    def append(self, payload: bytes) -> None:
+        """See Segment."""
+        self.position += _RECORD.size + len(payload)
+
+    def sync(self) -> None:
+        """See Segment."""
+
+    def close(self) -> None:
+        """See Segment."""
+
+    def leave(self) -> None:
+        """See Segment."""
+
+
+class Content(Struct, frozen=True):
+    """A segment as it was read. `end` is where its sound records end, `is_damaged` whether anything follows."""
+
+    identity: str
+    payloads: list[bytes]
+    end: int
+    is_damaged: bool
+
+
+def records(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Every sound record and the position behind it, up to the first that is not."""
+    position = _HEADER
+    while position + _RECORD.size <= len(data):
+        length, checksum = _RECORD.unpack_from(data, position)
+        end = position + _RECORD.size + length
+        if length == 0 or end > len(data):
+            return
+        payload = data[position + _RECORD.size : end]
+        if zlib.crc32(payload) != checksum:
+            return
+        yield payload, end
+        position = end
+
+
+def read(path: Path, begin: int = 0) -> Content | None:
+    """The records from a position on; None when the file is no segment. Raises OSError."""
+    data = path.read_bytes()
+    if len(data) < _HEADER or not data.startswith(MAGIC):
+        return None
+    return _content(data, begin)
+
+
+def _content(data: bytes, begin: int) -> Content:
+    payloads: list[bytes] = []
+    end = _HEADER
+    for payload, behind in records(data):
+        if end >= begin:
+            payloads.append(payload)
+        end = behind
+    rest = data[end:]
+    return Content(data[len(MAGIC) : _HEADER].hex(), payloads, end, bool(rest.strip(b"\0")))

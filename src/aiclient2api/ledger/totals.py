@@ -1,0 +1,93 @@
+"""Adding up: rows to counts by hour, client key, model, pool and account. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from aiclient2api.ledger.records import Row
+
+HOUR: Final = 3600
+SEPARATOR: Final = "\x1f"
+"""Stands between the parts of a field: no name of ours can contain it."""
+
+COUNTS: Final = (
+    "attempts",
+    "failed",
+    "estimated",
+    "input",
+    "cache_read",
+    "cache_write",
+    "output",
+    "reasoning",
+)
+"""The order of the numbers below; `attempts` are upstream calls, `failed` those that gave no answer."""
+
+
+Group = tuple[int, str, str, str, str]
+"""What is added up separately: hour since the Unix epoch, client key, model, pool, account."""
+LABELS: Final = ("key", "model", "pool", "account")
+
+
+class Totals:
+    """Counts that were not handed on yet."""
+
+    def __init__(self) -> None:
+        self.groups: dict[Group, list[int]] = {}
+
+    def add(self, row: Row) -> None:
+        """Count one row in the hour in which it ended."""
+        group = (int(row.ended) // HOUR, row.key, row.model, row.pool, row.account)
+        counts = self.groups.get(group)
+        if counts is None:
+            counts = self.groups[group] = [0] * len(COUNTS)
+        counts[0] += 1
+        counts[1] += row.outcome != "ok"
+        counts[2] += row.mark == "estimated"
+        counts[3] += row.input
+        counts[4] += row.cache_read
+        counts[5] += row.cache_write
+        counts[6] += row.output
+        counts[7] += row.reasoning
+
+    def increments(self) -> list[tuple[int, str, int]]:
+        """Hour, field and amount, without zeros."""
+        return [
+            (hour, SEPARATOR.join((*map(_plain, labels), name)), amount)
+            for (hour, *labels), counts in self.groups.items()
+            for name, amount in zip(COUNTS, counts, strict=True)
+            if amount
+        ]
+
+
+def _plain(label: str) -> str:
+    """A label as it may stand in a field; model names come from clients."""
+    return label.replace(SEPARATOR, "?")[:200]
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One line of a report: what it is grouped by, and its counts."""
+
+    labels: dict[str, str]
+    counts: dict[str, int]
+
+
+def report(hours: Iterable[Mapping[str, int]], by: Sequence[str]) -> list[Line]:
+    """Stored counts (field → amount) grouped by labels, the largest first."""
+    wanted = [LABELS.index(label) for label in by]
+    grouped: dict[tuple[str, ...], dict[str, int]] = {}
+    for fields in hours:
+        for field, amount in fields.items():
+            *parts, name = field.split(SEPARATOR)
+            if len(parts) != len(LABELS) or name not in COUNTS:
+                continue  # written by a later version
+            counts = grouped.setdefault(tuple(parts[index] for index in wanted), dict.fromkeys(COUNTS, 0))
+            counts[name] += amount
+    lines = [
+        Line(labels=dict(zip(by, values, strict=True)), counts=counts) for values, counts in grouped.items()
+    ]
+    return sorted(
+        lines, key=lambda line: (-line.counts["input"] - line.counts["output"], *line.labels.values())
+    )
