@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
 from aiclient2api.errors import BadRequest, TooLarge
@@ -13,6 +13,19 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+CLIENT: Final = "aiclient2api.client"
+"""Scope extension of our own server: a `Client`."""
+RESERVED: Final = "aiclient2api.reserved"
+"""Scope extension: the connection is one beyond the limit, for health and metrics alone."""
+
+
+class Client(Protocol):
+    """Tells when the client has left, without a task that waits for it. Its server keeps the body's time-outs."""
+
+    def when_gone(self, call: Callable[[], None] | None) -> None:
+        """Call this when the client leaves before its answer is complete (at once if it has); None: no longer."""
+        ...
 
 
 class ClientGone(Exception):

@@ -1,118 +1,97 @@
-"""The listening socket and its process signals, on uvicorn. Draining: refuse new work, let streams finish.
-
-SIGTERM or SIGINT stops accepting; running requests get `drain` seconds, then they are cancelled and their clients
-told so in band. SIGHUP asks for a reload.
-"""
+"""What both HTTP servers have in common: where they listen, and the process's signals."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from types import FrameType
+from typing import Protocol
 
-import uvicorn
 from msgspec import Struct
 
-from aiclient2api.server.app import App
-from aiclient2api.telemetry.log import JsonLog, LibraryLog
+from aiclient2api.server.http.settings import HttpSettings
 
-KEEP_ALIVE = 75
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BACKLOG = 1024
 
 
 class ListenSettings(Struct, frozen=True, kw_only=True):
-    """Where to listen. `port` 0 takes a free one; `drain` in seconds."""
+    """Where to listen. `port` 0 takes a free one; `drain` in seconds; certificate and key are PEM files."""
 
     host: str
     port: int
     drain: float
     cert: str | None = None
     key: str | None = None
+    http: HttpSettings = HttpSettings()
 
 
-class Listener(uvicorn.Server):
-    """One listening server for one app."""
+class Listener(Protocol):
+    """One listening server for one app. It listens where the settings say, or on bound sockets it is given."""
 
-    def __init__(self, app: App, settings: ListenSettings, log: JsonLog) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,  # pyright: ignore[reportArgumentType]  # our ASGI types are narrower
-                host=settings.host,
-                port=settings.port,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=True,
-                proxy_headers=False,
-                timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=max(1, round(settings.drain)),
-                ssl_certfile=settings.cert,
-                ssl_keyfile=settings.key,
-            )
-        )
-        self._app = app
-        self._log = log
-        self._quiet_library()
-        self.on_ready: Callable[[], None] | None = None
-        self.on_reload: Callable[[], None] | None = None
-
-    def _quiet_library(self) -> None:
-        """Its messages go to our log, but for two: a stream that we broke off, and an address that is taken."""
-        logger = logging.getLogger("uvicorn.error")
-        logger.handlers = [LibraryLog(self._log)]
-        logger.propagate = False
-        logger.addFilter(
-            lambda record: (
-                not isinstance(record.msg, OSError)
-                and "without completing response" not in record.getMessage()
-            )
-        )
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn; then say that we are ready."""
-        await super().startup(sockets)
-        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
-            asyncio.get_running_loop().add_signal_handler(
-                signal.SIGHUP, self.on_reload or self._nothing_to_reload
-            )
-        if self.started and self.on_ready is not None:
-            self.on_ready()
-
-    def _nothing_to_reload(self) -> None:
-        self._log.event("info", "reload_ignored", reason="there is no configuration to read again")
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal drains, the second stops at once."""
-        self.force_exit = self.should_exit
-        self.drain()
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """As uvicorn, but a signal that was heeded is not raised again: after a drain the exit status is 0."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in STOP_SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def drain(self) -> None:
-        """Report not ready from now on and stop when the running requests are over."""
-        self._app.is_draining = True
-        self.should_exit = True
+    on_ready: Callable[[], None] | None
+    on_reload: Callable[[], None] | None
 
     @property
     def port(self) -> int:
         """The port that was bound."""
-        return int(self.servers[0].sockets[0].getsockname()[1])
+        ...
+
+    async def serve(self) -> None:
+        """Serve until `drain` and its end. Raises OSError when the address cannot be had."""
+        ...
+
+    def drain(self, *, at_once: bool = False) -> None:
+        """Report not ready from now on and stop when the running requests are over; a second call hurries."""
+        ...
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for every address of a host. Raises OSError.
+
+    Another process may accept from them as well: they are not blocking, and nobody needs to listen again.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, kind, _, _, address in dict.fromkeys(found):
+            bound = (address[0], sockets[0].getsockname()[1] if sockets and not port else address[1], *address[2:])
+            # the protocol named in full, or asyncio leaves Nagle's delay on for every accepted connection
+            listening = socket.socket(family, kind, socket.IPPROTO_TCP)
+            sockets.append(listening)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+            listening.bind(bound)
+            listening.listen(BACKLOG)
+            listening.setblocking(False)
+    except OSError:
+        for listening in sockets:
+            listening.close()
+        raise
+    return sockets
+
+
+@contextmanager
+def stop_signals(drain: Callable[..., None], reload: Callable[[], None]) -> Generator[None]:
+    """SIGTERM drains, SIGINT drains without notice, SIGHUP reloads, while the block runs in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, _: object) -> None:
+        loop.call_soon_threadsafe(lambda: drain(at_once=number == signal.SIGINT))
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    if hasattr(signal, "SIGHUP"):
+        loop.add_signal_handler(signal.SIGHUP, reload)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if hasattr(signal, "SIGHUP"):
+            loop.remove_signal_handler(signal.SIGHUP)

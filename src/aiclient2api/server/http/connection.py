@@ -1,0 +1,423 @@
+"""One client connection: bytes in, requests one after the other, bytes out; and every way in which it can end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from enum import Enum
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+import httptools
+
+from aiclient2api.errors import BadRequest, ClientTimeout, GatewayError, TooLarge
+from aiclient2api.server.asgi import CLIENT, RESERVED
+from aiclient2api.server.http.edge import Edge
+from aiclient2api.server.http.exchange import HttpExchange
+from aiclient2api.server.http.guard import Head, judge
+from aiclient2api.server.http.settings import MAX_HEAD, MAX_PIPELINED
+from aiclient2api.server.http.timer import LazyTimer
+
+HIGH_WATER: Final = 64 * 1024
+BODY_WATER: Final = 256 * 1024
+"""Bytes of bodies that are read ahead of the application."""
+LINGER: Final = 5.0
+"""Seconds that a client may go on sending a body nobody wants, so that it can read why."""
+OVERHEAD: Final = 8
+"""Bytes on the wire per byte of a chunked body, beyond what a head may have."""
+NOT_HTTP: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+
+
+class Phase(Enum):
+    """What the connection waits for, with a deadline."""
+
+    HEAD = "head"
+    BODY = "body"
+    ANSWER = "answer"
+    READER = "reader"
+    IDLE = "idle"
+    LINGER = "linger"
+    CLOSE = "close"
+
+
+class Connection(asyncio.Protocol):
+    """See asyncio.Protocol; the parser's callbacks are httptools'."""
+
+    def __init__(self, edge: Edge, *, is_reserved: bool = False) -> None:
+        self._edge = edge
+        self._timer = LazyTimer(edge.loop, self._expired)
+        self._phase = Phase.HEAD
+        self._is_reserved = is_reserved
+        self._parser = httptools.HttpRequestParser(self)
+        self._current: HttpExchange | None = None
+        self._waiting: deque[HttpExchange] = deque()
+        self._newest: HttpExchange | None = None
+        """The one whose body is being read."""
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._wire_bytes = 0
+        self._body_bytes = 0
+        self._in_head = False
+        self._is_reading = True
+        self._refusal: GatewayError | None = None
+        self._is_deaf = False
+        """Nothing that still arrives is looked at."""
+        self._room: asyncio.Future[None] | None = None
+        self._unsent = 0
+        self.is_full = False
+        self.is_closing = False
+
+    # ---- asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop has its own classes
+        self._transport.set_write_buffer_limits(HIGH_WATER)
+        self._addresses: dict[str, Any] = {
+            "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
+            "client": _address(transport.get_extra_info("peername")),
+            "server": _address(transport.get_extra_info("sockname")),
+        }
+        self._edge.connections.add(self)
+        self._watch(Phase.HEAD)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        if self._is_deaf:
+            return
+        self._wire_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if not self._is_deaf:
+                self._stop(BadRequest(f"not a valid HTTP request: {error}"[:200]))
+        if self._is_deaf:
+            return
+        if self._in_head and self._wire_bytes > MAX_HEAD:
+            self._stop(TooLarge(f"the request head is larger than {MAX_HEAD} bytes"))
+        elif self._wire_bytes > MAX_HEAD + OVERHEAD * self._body_bytes and not self._in_head:
+            self._check_overhead()
+        self._settle()
+
+    def _check_overhead(self) -> None:
+        newest = self._newest
+        if newest is not None and not newest.is_received:
+            self._stop(BadRequest("too much around the chunks of the body"))
+
+    def eof_received(self) -> None:
+        """A client that has closed its side does not wait for an answer; the transport closes, see asyncio."""
+        self._is_deaf = self.is_closing = True
+        if self._current is not None:
+            self._current.leave()
+        self._unsent = self._transport.get_write_buffer_size()
+        if self._unsent:
+            self._watch(Phase.CLOSE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self._timer.close()
+        self._is_deaf = self.is_closing = True
+        self._edge.connections.discard(self)
+        self._edge.left()
+        self._waiting.clear()
+        self._make_room()
+        if self._current is not None:
+            self._current.leave()
+
+    def pause_writing(self) -> None:
+        """See asyncio."""
+        self.is_full = True
+        self._unsent = self._transport.get_write_buffer_size()
+        self._settle()
+
+    def resume_writing(self) -> None:
+        """See asyncio."""
+        self.is_full = False
+        self._make_room()
+        self._settle()
+
+    def _make_room(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    # ---- httptools
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request line."""
+        self._in_head = True
+        self._target = b""
+        self._headers = []
+        self._wire_bytes = self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; those behind a body are dropped."""
+        if self._in_head:
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: judge it, and begin or queue the request."""
+        self._in_head = False
+        if self._is_deaf:
+            return
+        method = self._parser.get_method().decode("ascii")
+        version = self._parser.get_http_version()
+        try:
+            verdict = judge(Head(method=method, target=self._target, version=version, headers=self._headers))
+        except GatewayError as error:
+            self._stop(error)
+            return
+        if len(self._waiting) >= MAX_PIPELINED:
+            self._stop(BadRequest("too many requests at once on one connection"))
+            return
+        exchange = HttpExchange(
+            self,
+            self._scope(method, version),
+            keep_alive=verdict.keep_alive,
+            expects_continue=verdict.expects_continue,
+        )
+        self._newest = exchange
+        self._target = b""
+        if self._current is None:
+            self._begin(exchange)
+        else:
+            self._waiting.append(exchange)
+
+    def on_body(self, data: bytes) -> None:
+        """A part of a body."""
+        if self._is_deaf or self._newest is None:
+            return
+        self._body_bytes += len(data)
+        self._newest.feed(data)
+        if self._newest.held > BODY_WATER and self._is_reading:
+            self._is_reading = False
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if not self._is_deaf and self._newest is not None:
+            self._newest.end()
+
+    # ---- requests
+
+    def _scope(self, method: str, version: str) -> dict[str, Any]:
+        raw, _, query = self._target.partition(b"?")
+        path = raw.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "method": method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw,
+            "query_string": query,
+            "root_path": "",
+            "headers": self._headers,
+            "extensions": {},
+            **self._addresses,
+        }
+
+    def _begin(self, exchange: HttpExchange) -> None:
+        self._current = exchange
+        exchange.scope["extensions"][CLIENT] = exchange
+        exchange.body_until = self._edge.loop.time() + self._edge.settings.timeouts.body
+        if self._is_reserved:
+            exchange.scope["extensions"][RESERVED] = True
+        exchange.task = self._edge.loop.create_task(self._run(exchange))
+
+    async def _run(self, exchange: HttpExchange) -> None:
+        try:
+            await self._edge.app(exchange.scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:
+            pass  # by the drain, or because the client left: there is nobody to tell
+        except Exception as error:  # the application tells its clients of its own errors; this is what is left
+            self._edge.bug(error)
+        finally:
+            self._done(exchange)
+
+    def _done(self, exchange: HttpExchange) -> None:
+        """The application is done with a request: go on, or close. An unfinished answer is never ended properly."""
+        self._current = None
+        if self.is_closing:
+            return
+        if not exchange.is_complete:
+            self._close()
+        elif not exchange.is_received:
+            self._linger()
+        elif not exchange.keep_alive:
+            self._close()
+        elif self._waiting:
+            self._begin(self._waiting.popleft())
+        elif self._refusal is not None:
+            self._refuse(self._refusal)
+        elif self._edge.is_draining:
+            self._close()
+        self._settle()
+
+    def _stop(self, error: GatewayError) -> None:
+        """Nothing that follows on this connection is understood: answer what came before, refuse this, close."""
+        self._is_deaf = True
+        newest = self._newest
+        if newest is not None and not newest.is_received and not self._in_head and newest in self._open():
+            newest.fail(error)
+            if newest.is_complete:
+                self._close()
+        elif self._current is None:
+            self._refuse(error)
+        else:
+            self._refusal = error
+        self._settle()
+
+    def _open(self) -> tuple[HttpExchange | None, ...]:
+        return (self._current, *self._waiting)
+
+    def _refuse(self, error: GatewayError) -> None:
+        """Tell why in the form of the path's protocol and close; without a path there is no form."""
+        if self._target:
+            self.write(self._edge.refusal(self._target, self._headers, error))
+        elif not isinstance(error, ClientTimeout):
+            self.write(NOT_HTTP)
+        self._linger()
+
+    # ---- for the exchange
+
+    def write(self, *parts: bytes) -> None:
+        """See Line."""
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        else:
+            self._transport.writelines(parts)
+
+    async def room(self) -> None:
+        """See Line."""
+        if self.is_full:
+            self._room = self._edge.loop.create_future()
+            await self._room
+
+    def encode_head(self, status: int, headers: list[tuple[bytes, bytes]], *more: bytes) -> bytes:
+        """See Line."""
+        return self._edge.encode_head(status, headers, more)
+
+    def wants_close(self) -> bool:
+        """See Line."""
+        return self._is_reserved or self._edge.wants_close()
+
+    def take(self) -> None:
+        """See Line."""
+        if not self._is_reading and not self.is_closing:
+            self._is_reading = True
+            self._transport.resume_reading()
+
+    # ---- for the listener
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way, not even half of one."""
+        return self._current is None and not self._in_head
+
+    @property
+    def weight(self) -> int:
+        """Bytes that a stream under way holds here; 0 when there is none."""
+        current = self._current
+        return 0 if current is None else 1 + current.held + self._transport.get_write_buffer_size()
+
+    def cancel(self, reason: GatewayError) -> None:
+        """End the request under way: it tells its client this, then the connection closes."""
+        if self._current is not None and self._current.task is not None:
+            self._current.task.cancel(reason)  # pyright: ignore[reportArgumentType]  # any object may be the message
+        else:
+            self._close()
+
+    def close_idle(self) -> None:
+        """Close unless a request is under way."""
+        if self.is_idle:
+            self._close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is unsent."""
+        self._transport.abort()
+
+    # ---- deadlines and ends
+
+    def _settle(self) -> None:
+        """Wait for what the state asks for now."""
+        current = self._current
+        if self._phase in (Phase.CLOSE, Phase.LINGER):
+            return
+        if self.is_full:
+            self._watch(Phase.READER)
+        elif current is None:
+            if self._in_head:
+                if self._phase is not Phase.HEAD:
+                    self._watch(Phase.HEAD)
+            elif self._phase is not Phase.HEAD or self._newest is not None:
+                self._watch(Phase.IDLE)
+        elif current.is_received or not self._is_reading:
+            self._watch(Phase.ANSWER)
+        else:
+            self._watch(Phase.BODY)
+
+    def _watch(self, phase: Phase) -> None:
+        self._phase = phase
+        now = self._edge.loop.time()
+        timeouts = self._edge.settings.timeouts
+        match phase:
+            case Phase.ANSWER:
+                self._timer.at = math.inf
+            case Phase.HEAD:
+                self._timer.set(now + (min(timeouts.header, 2.0) if self._is_reserved else timeouts.header))
+            case Phase.BODY:
+                until = self._current.body_until if self._current is not None else math.inf
+                self._timer.set(min(now + timeouts.body_idle, until))
+            case Phase.IDLE:
+                self._timer.set(now + timeouts.keep_alive)
+            case Phase.READER | Phase.CLOSE:
+                self._timer.set(now + timeouts.write)
+            case Phase.LINGER:
+                self._timer.set(now + LINGER)
+
+    def _expired(self) -> None:
+        match self._phase:
+            case Phase.HEAD:
+                self._stop(ClientTimeout("the request head took too long"))
+            case Phase.BODY if self._current is not None:
+                self._is_deaf = True
+                self._current.fail(ClientTimeout("the request body took too long"))
+            case Phase.READER | Phase.CLOSE:
+                unsent = self._transport.get_write_buffer_size()
+                if 0 < unsent < self._unsent:
+                    self._unsent = unsent
+                    self._watch(self._phase)
+                else:
+                    self.abort()
+            case _:
+                self._close()
+
+    def _linger(self) -> None:
+        """Close for writing, and read what is still under way, or the client's system throws our answer away."""
+        self._is_deaf = True
+        if self._phase in (Phase.CLOSE, Phase.LINGER):
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self.take()
+        self._watch(Phase.LINGER)
+
+    def _close(self) -> None:
+        """Send what is written, then close; a client that does not read has as long as a stream's reader."""
+        self._is_deaf = self.is_closing = True
+        self._unsent = self._transport.get_write_buffer_size()
+        self._transport.close()
+        if self._unsent:
+            self._watch(Phase.CLOSE)
+        else:
+            self._phase = Phase.CLOSE
+
+
+def _address(name: Any) -> tuple[str, int] | None:
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None

@@ -1,0 +1,72 @@
+"""What all connections of one listener share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from aiclient2api.errors import GatewayError
+from aiclient2api.server.asgi import Receive, Scope, Send, raw_headers, text_headers
+from aiclient2api.server.http.head import CLOSE, Clock, encode_head
+from aiclient2api.server.http.settings import HttpSettings
+from aiclient2api.server.pressure import Pressure
+from aiclient2api.wire.http import WireRequest, WireResponse
+
+if TYPE_CHECKING:
+    from aiclient2api.server.http.connection import Connection
+
+
+class Application(Protocol):
+    """An ASGI application that also words the refusal of what never becomes a call of it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        ...
+
+    def refusal(self, head: WireRequest, error: GatewayError) -> WireResponse:
+        """The answer to a request that the HTTP layer refuses, in the form that its path tells."""
+        ...
+
+
+class Edge:
+    """Open connections, the bounds, and how an answer begins."""
+
+    def __init__(
+        self,
+        app: Application,
+        settings: HttpSettings,
+        loop: asyncio.AbstractEventLoop,
+        pressure: Pressure,
+        bug: Callable[[Exception], None],
+    ) -> None:
+        self.app = app
+        self.settings = settings
+        self.loop = loop
+        self.pressure = pressure
+        self.bug = bug
+        self.connections: set[Connection] = set()
+        self.is_draining = False
+        self.on_left: Callable[[], None] | None = None
+        self._clock = Clock()
+
+    def left(self) -> None:
+        """A connection is gone."""
+        if self.on_left is not None:
+            self.on_left()
+
+    def wants_close(self) -> bool:
+        """Whether connections end behind their answer."""
+        return self.is_draining or self.pressure.is_high
+
+    def encode_head(self, status: int, headers: list[tuple[bytes, bytes]], *more: bytes) -> bytes:
+        """The head of an answer."""
+        return encode_head(status, headers, (self._clock.line(), *more))
+
+    def refusal(self, target: bytes, headers: list[tuple[bytes, bytes]], error: GatewayError) -> bytes:
+        """The whole answer to a request that is not passed on; the connection closes behind it."""
+        path, _, query = target.decode("latin-1").partition("?")
+        head = WireRequest(path=path, query=query, headers=text_headers(headers))
+        response = self.app.refusal(head, error)
+        length = b"content-length: %d\r\n" % len(response.body)
+        return self.encode_head(response.status, raw_headers(response.headers), length, CLOSE) + response.body

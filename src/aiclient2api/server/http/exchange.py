@@ -1,0 +1,212 @@
+"""One request and its answer on a connection: the ASGI side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from aiclient2api.errors import GatewayError
+from aiclient2api.server.asgi import Message, Scope
+from aiclient2api.server.http.head import BODILESS, CHUNKED, CLOSE, CONTINUE
+
+_LARGE: Final = 16 * 1024
+"""Bytes from which a body is handed over beside its head instead of copied behind it."""
+_GONE: Final = {"type": "http.disconnect"}
+_LENGTH: Final = b"content-length"
+
+
+class Line(Protocol):
+    """What an exchange needs of its connection."""
+
+    is_full: bool
+    is_closing: bool
+
+    def write(self, *parts: bytes) -> None:
+        """Hand bytes to the transport at once."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until the transport's buffer is below its mark, or the client gone."""
+        ...
+
+    def encode_head(self, status: int, headers: list[tuple[bytes, bytes]], *more: bytes) -> bytes:
+        """The head of a response with the lines that every answer has."""
+        ...
+
+    def wants_close(self) -> bool:
+        """Whether the connection ends behind this answer, for reasons of the server."""
+        ...
+
+    def take(self) -> None:
+        """The body's bytes were taken by the application."""
+        ...
+
+
+class HttpExchange:
+    """Receives for one ASGI call and sends for it.
+
+    The head is held back until the first body message, so that a whole answer is one write. The scope's extension
+    `server.asgi.CLIENT` is this object: `when_gone` replaces a task that waits for the disconnect.
+    """
+
+    __slots__ = (
+        "_delivered",
+        "_expects",
+        "_failure",
+        "_gone",
+        "_head",
+        "_is_bodiless",
+        "_is_chunked",
+        "_line",
+        "_parts",
+        "_waiter",
+        "body_until",
+        "has_begun",
+        "held",
+        "is_complete",
+        "is_gone",
+        "is_received",
+        "keep_alive",
+        "scope",
+        "task",
+    )
+
+    def __init__(self, line: Line, scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
+        self._line = line
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self._expects = expects_continue
+        self._parts: list[bytes] = []
+        self.held = 0
+        """Bytes of the body that the application has not taken yet."""
+        self.body_until = 0.0
+        self.is_received = False
+        self._delivered = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._failure: GatewayError | None = None
+        self._gone: Callable[[], None] | None = None
+        self.is_gone = False
+        self._head: Message | None = None
+        self.has_begun = False
+        self._is_chunked = False
+        self._is_bodiless = scope["method"] == "HEAD"
+        self.is_complete = False
+        self.task: asyncio.Task[None] | None = None
+
+    # ---- from the connection
+
+    def feed(self, data: bytes) -> None:
+        """A part of the body."""
+        if self.is_complete:
+            return
+        self._parts.append(data)
+        self.held += len(data)
+        self._wake()
+
+    def end(self) -> None:
+        """The body is whole."""
+        self.is_received = True
+        self._wake()
+
+    def fail(self, error: GatewayError) -> None:
+        """The rest of the body will not come; whoever waits for it gets this error."""
+        self._failure = error
+        self._wake()
+
+    def leave(self) -> None:
+        """The client has gone."""
+        self.is_gone = True
+        self._wake()
+        if self._gone is not None and not self.is_complete:
+            self._gone()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # ---- for the application
+
+    def when_gone(self, call: Callable[[], None] | None) -> None:
+        """Call this when the client leaves before its answer is complete (at once if it has); None: no longer."""
+        self._gone = call
+        if call is not None and self.is_gone and not self.is_complete:
+            call()
+
+    async def receive(self) -> Message:
+        """See ASGI. Raises ClientTimeout or BadRequest when the body stops coming or is malformed."""
+        while True:
+            if self._parts or (self.is_received and not self._delivered):
+                self._delivered = self.is_received
+                data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+                self._parts.clear()
+                self.held = 0
+                self._line.take()
+                return {"type": "http.request", "body": data, "more_body": not self.is_received}
+            if self.is_gone or self.is_complete:
+                return dict(_GONE)
+            if self._failure is not None:
+                raise self._failure
+            if self._expects and not self.has_begun:
+                self._expects = False
+                self._line.write(CONTINUE)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+    async def send(self, message: Message) -> None:
+        """See ASGI. Waits only while the client is slower than we are."""
+        if self.is_gone:
+            return
+        if message["type"] == "http.response.start":
+            self._head = message
+            return
+        body: bytes = message.get("body", b"")
+        has_more: bool = message.get("more_body", False)
+        self.is_complete = not has_more
+        if self._head is not None:
+            self._begin(self._head, body)
+        elif self._is_chunked:
+            self._continue(body)
+        elif body and not self._is_bodiless:
+            self._line.write(body)
+        if self._line.is_full and has_more:
+            await self._line.room()
+
+    def _begin(self, start: Message, body: bytes) -> None:
+        status: int = start["status"]
+        headers: list[tuple[bytes, bytes]] = start["headers"]
+        more: list[bytes] = []
+        self._head = None
+        self.has_begun = True
+        self._is_bodiless = self._is_bodiless or status in BODILESS
+        if not self._is_bodiless and not any(name == _LENGTH for name, _ in headers):
+            if self.is_complete:
+                more.append(b"content-length: %d\r\n" % len(body))
+            elif self.scope["http_version"] == "1.1":
+                self._is_chunked = True
+                more.append(CHUNKED)
+            else:
+                self.keep_alive = False  # the end of the connection is the end of the body
+        if self.keep_alive and (not self.is_received or self._line.wants_close()):
+            self.keep_alive = False
+        if not self.keep_alive:
+            more.append(CLOSE)
+        head = self._line.encode_head(status, headers, *more)
+        if self._is_bodiless:
+            self._line.write(head)
+        elif self._is_chunked:
+            self._continue(body, head)
+        elif len(body) > _LARGE:
+            self._line.write(head, body)
+        else:
+            self._line.write(head + body)
+
+    def _continue(self, body: bytes, head: bytes = b"") -> None:
+        """One chunk, the last one too when the answer is complete: one write."""
+        if self.is_complete:
+            last = b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(body), body) if body else head + b"0\r\n\r\n"
+            self._line.write(last)
+        elif body:
+            self._line.write(b"%b%x\r\n%b\r\n" % (head, len(body), body))
+        elif head:
+            self._line.write(head)
