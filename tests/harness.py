@@ -17,6 +17,7 @@ from aiclient2api.simulator.settings import SimulatorSettings
 
 KEY = "client-key-of-the-tests"
 START_SECONDS = 20
+SERVER: dict[str, Any] = {"port": 0, "drain": "2s", "drain_notice": "0ms"}
 
 Sections = Mapping[str, Any]
 
@@ -59,8 +60,10 @@ def serving(
         stack.loop = asyncio.get_running_loop()
         async with upstream as url:
             stack.upstream_url = url
-            data = {"server": {"port": 0, "drain": "2s"}, "keys": [{"name": "tests", "key": KEY}]}
-            config = build({**data, **sections(url)}, environ={})
+            given = dict(sections(url))
+            server = {**SERVER, **given.pop("server", {})}
+            data = {"server": server, "keys": [{"name": "tests", "key": KEY}], **given}
+            config = build(data, environ={})
             stack.gateway = Gateway(Runtime(config, ephemeral=True))
             listener = stack.gateway.listener
             listener.on_ready = ready.set

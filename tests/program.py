@@ -99,7 +99,8 @@ def run(
 
 def write_config(folder: Path, sections: Mapping[str, Any]) -> Path:
     """A configuration file with a free port and a data directory inside the folder."""
-    data = {"server": {"port": 0, "drain": "2s"}, "store": {"data_dir": str(folder / "data")}, **sections}
+    server = {"port": 0, "drain": "2s", "drain_notice": "0ms", **sections.get("server", {})}
+    data = {"store": {"data_dir": str(folder / "data")}, **sections, "server": server}
     path = folder / "gateway.yaml"
     path.write_text(json.dumps(data), "utf-8")
     return path

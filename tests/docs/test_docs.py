@@ -16,7 +16,7 @@ from msgspec.structs import FieldInfo
 
 from aiclient2api.cli.main import COMMANDS, cli
 from aiclient2api.config.load import build
-from aiclient2api.config.model import AccountOptions, Document, Timeouts
+from aiclient2api.config.model import AccountOptions, Document, TimeoutChanges, Timeouts
 from aiclient2api.config.units import Duration, Size
 from aiclient2api.errors import (
     BadRequest,
@@ -64,7 +64,7 @@ def keys(type_: type[Struct], path: str = "") -> Iterator[tuple[str, FieldInfo]]
     for field in msgspec.structs.fields(type_):
         inner = struct_in(field.type)
         yield path + field.encode_name, field
-        if inner is not None and field.encode_name != "timeouts":
+        if inner is not None and inner is not TimeoutChanges:
             yield from keys(inner, f"{path}{field.encode_name}.")
 
 

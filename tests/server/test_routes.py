@@ -62,13 +62,18 @@ def test_everything_is_denied_without_a_key_but_health_and_the_operators_page() 
     assert len(ROUTES.table) == 5 + sum(len(converter.endpoints) for converter in BUILTIN)
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_may_be_asked_without_a_body(path: str) -> None:
+    assert ROUTES.find("HEAD", path)[0] is not None
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("GET", "/v1/messages"),
         ("PUT", "/v1/chat/completions"),
         ("POST", "/healthz"),
-        ("HEAD", "/healthz"),
+        ("HEAD", "/metrics"),
         ("DELETE", "/v1/models"),
         ("post", "/v1/messages"),
         ("GET", "/team/v1/messages"),

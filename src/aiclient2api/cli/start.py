@@ -5,25 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
 import click
+import msgspec
 
 from aiclient2api.cli.banner import banner
+from aiclient2api.cli.watch import FileWatch
 from aiclient2api.config.demo import with_simulator
 from aiclient2api.config.model import Config
 from aiclient2api.errors import ConfigError
 from aiclient2api.runtime import Runtime
 from aiclient2api.server.app import App
+from aiclient2api.server.http.listener import LeanListener
+from aiclient2api.server.http.settings import RESERVED, ClientTimeouts, HttpSettings
+from aiclient2api.server.library import LibraryListener
 from aiclient2api.server.listen import Listener, ListenSettings
 from aiclient2api.simulator.app import Simulator
 from aiclient2api.simulator.serve import running
 from aiclient2api.simulator.settings import SimulatorSettings
 from aiclient2api.telemetry.log import LibraryLog
 
-_AT_START: Final = ("host", "port", "workers", "drain", "tls")
+_AT_START: Final = ("host", "port", "workers", "http", "drain", "drain_notice", "tls", "timeouts")
 """What a reload cannot change: the listener keeps what it was started with."""
 
 
@@ -54,11 +60,12 @@ async def _serve(config: Config, *, demo: bool, reload: Callable[[], Config] | N
         listener.on_ready = lambda: click.echo(
             banner(config, listener.port, gateway.runtime.generated_key, demo=demo), nl=False
         )
+        watching = asyncio.ensure_future(gateway.watch())
+        stack.callback(watching.cancel)
         try:
             await listener.serve()
-        except SystemExit as stopped:  # how uvicorn takes the OSError of the address
-            reason = stopped.__context__
-            told = f": {os.strerror(reason.errno)}" if isinstance(reason, OSError) and reason.errno else ""
+        except OSError as error:
+            told = f": {os.strerror(error.errno)}" if error.errno and error.errno > 0 else ""
             raise click.ClickException(
                 f"cannot listen on {config.server.host}:{config.server.port}{told}"
             ) from None
@@ -66,31 +73,29 @@ async def _serve(config: Config, *, demo: bool, reload: Callable[[], Config] | N
 
 
 class Gateway:
-    """A listener, and the runtime it serves at the moment."""
+    """A listener, and the runtime it serves at the moment. It listens on bound sockets when it is given some."""
 
-    def __init__(self, runtime: Runtime, reload: Callable[[], Config] | None = None) -> None:
-        server = runtime.config.server
+    def __init__(
+        self,
+        runtime: Runtime,
+        reload: Callable[[], Config] | None = None,
+        sockets: Sequence[socket.socket] = (),
+    ) -> None:
+        limits = runtime.config.limits
         self.runtime = runtime
-        self.app = App(runtime.services)
-        self.listener = Listener(
-            self.app,
-            ListenSettings(
-                host=server.host,
-                port=server.port,
-                drain=server.drain,
-                cert=str(server.tls.cert) if server.tls else None,
-                key=str(server.tls.key) if server.tls else None,
-            ),
-            runtime.log,
-        )
+        self.app = App(runtime.services, memory=limits.memory, bodies=limits.bodies)
+        self.listener = _listener(self.app, runtime, sockets)
         self._load = reload
         self._retiring: set[asyncio.Task[None]] = set()
+        self._watch = _file_watch(runtime.config, self.reload) if reload is not None else None
         if reload is not None:
             self.listener.on_reload = self.reload
 
     def reload(self) -> None:
         """Read the configuration again and swap; a bad one is reported and the old one stays."""
         assert self._load is not None
+        if self._watch is not None:
+            self._watch.know()
         old = self.runtime
         try:
             self.runtime = Runtime(self._load(), before=old)
@@ -104,6 +109,11 @@ class Gateway:
         task = asyncio.ensure_future(_retire(old))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+
+    async def watch(self) -> None:
+        """Reload when the configuration file has changed, until cancelled."""
+        if self._watch is not None:
+            await self._watch.run()
 
     async def close(self) -> None:
         """Close upstream connections and write the log's rest."""
@@ -119,6 +129,45 @@ async def _retire(runtime: Runtime) -> None:
         await runtime.services.admission.idle()
     finally:
         await runtime.close()
+
+
+def _file_watch(config: Config, changed: Callable[[], None]) -> FileWatch | None:
+    return FileWatch(config.source, changed) if config.source is not None and config.server.watch else None
+
+
+def _listener(app: App, runtime: Runtime, sockets: Sequence[socket.socket]) -> Listener:
+    server = runtime.config.server
+    settings = ListenSettings(
+        host=server.host,
+        port=server.port,
+        drain=server.drain,
+        cert=str(server.tls.cert) if server.tls else None,
+        key=str(server.tls.key) if server.tls else None,
+        http=HttpSettings(
+            timeouts=ClientTimeouts(**msgspec.structs.asdict(server.timeouts)),
+            connections=_connections(runtime),
+            notice=server.drain_notice,
+        ),
+    )
+    match server.http:
+        case "lean":
+            return LeanListener(app, settings, runtime.log, sockets)
+        case "uvicorn":
+            return LibraryListener(app, settings, runtime.log, sockets)
+
+
+def _connections(runtime: Runtime) -> int:
+    """As configured, but clients may take no more than half of the file descriptors."""
+    wanted = runtime.config.limits.connections
+    try:
+        import resource
+    except ImportError:
+        return wanted
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = max(1, soft // 2 - RESERVED) if soft != resource.RLIM_INFINITY else wanted
+    if allowed < wanted:
+        runtime.log.event("warning", "connections_limited", wanted=wanted, allowed=allowed, descriptors=soft)
+    return min(wanted, allowed)
 
 
 def _is_loopback(host: str) -> bool:

@@ -31,13 +31,27 @@ class Tls(Section, frozen=True, kw_only=True):
     key: Path
 
 
+class ClientTimeouts(Section, frozen=True, kw_only=True):
+    """How long a client may take."""
+
+    header: Duration = Duration(10)
+    body_idle: Duration = Duration(10)
+    body: Duration = Duration(120)
+    write: Duration = Duration(30)
+    keep_alive: Duration = Duration(75)
+
+
 class Server(Section, frozen=True, kw_only=True):
     """Where the gateway listens."""
 
     host: str = "127.0.0.1"
     port: Port = 3000
     workers: Positive = 1
+    http: Literal["lean", "uvicorn"] = "lean"
     drain: Duration = Duration(120)
+    drain_notice: Duration = Duration(2)
+    watch: bool = True
+    timeouts: ClientTimeouts = ClientTimeouts()
     tls: Tls | None = None
     cors: tuple[str, ...] = ()
 
@@ -166,6 +180,9 @@ class Limits(Section, frozen=True, kw_only=True):
     body: Size = Size(32 * 1024**2)
     answer: Size = Size(64 * 1024**2)
     streams_per_worker: Positive = 1000
+    connections: Positive = 2048
+    bodies: Size = Size(512 * 1024**2)
+    memory: Size | None = None
 
 
 class SystemPromptOptions(Section, frozen=True, kw_only=True):

@@ -28,6 +28,11 @@ class Admission:
         if self._idle is not None and not self.inflight:
             self._idle.set()
 
+    @property
+    def load(self) -> float:
+        """The share of the limit that is under way."""
+        return self.inflight / self.limit
+
     async def idle(self) -> None:
         """Wait until nothing is under way."""
         if self._idle is None:

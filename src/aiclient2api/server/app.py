@@ -1,28 +1,38 @@
 """The ASGI application: find the route, check who asks, answer, and notice when the client leaves.
 
 `send` after a disconnect is silently ignored by servers, so every request is watched in every phase: when the
-client goes, the request is cancelled and with it everything it opened upstream.
+client goes, the request is cancelled and with it everything it opened upstream. Our own server calls back for
+that; with another one, a task waits for the disconnect.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 
 from aiclient2api.errors import (
+    BadRequest,
+    Busy,
     ClientError,
     ClientTimeout,
     ErrorInfo,
     GatewayError,
+    MalformedMessage,
     MethodNotAllowed,
     NotFound,
     Rejected,
     ShuttingDown,
 )
+from aiclient2api.gateway.attempt import as_client_error
 from aiclient2api.gateway.exchange import Exchange
 from aiclient2api.server.asgi import (
+    CLIENT,
+    RESERVED,
+    Client,
     ClientGone,
     Message,
     Receive,
@@ -33,8 +43,10 @@ from aiclient2api.server.asgi import (
     send_whole,
 )
 from aiclient2api.server.auth import ClientKey, extract_key
+from aiclient2api.server.bodies import BodyBudget, check_body
 from aiclient2api.server.cors import allowed_origin, is_preflight, preflight_headers, with_cors
 from aiclient2api.server.inference import answer, is_wished, report_headers
+from aiclient2api.server.pressure import Pressure
 from aiclient2api.server.routes import Access, Match, Routes, error_protocol, models_protocol
 from aiclient2api.server.services import Services
 from aiclient2api.wire.http import WireRequest, WireResponse
@@ -49,28 +61,43 @@ TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
 
 
 class App:
-    """Serves one set of services at a time; `services` may be swapped between requests."""
+    """Serves one set of services at a time; `services` may be swapped between requests.
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._routes = Routes(services.converters, services.pools.keys())
+    `memory` and `bodies` in bytes: what this worker may use, and what all request bodies together may hold.
+    """
+
+    def __init__(self, services: Services, *, memory: int | None = None, bodies: int = 512 * 1024**2) -> None:
+        self.services = services
+        self.routes = Routes(services.converters, services.pools.keys())
         self.is_draining = False
+        self.pressure = Pressure(memory, lambda: self.services.admission.load)
+        self.bodies = BodyBudget(bodies)
 
     def swap(self, services: Services) -> None:
         """Use a new configuration for all requests from now on."""
-        self._routes = Routes(services.converters, services.pools.keys())
-        self._services = services
+        self.routes = Routes(services.converters, services.pools.keys())
+        self.services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] == "lifespan":
+        if scope["type"] == "http":
+            await _Request(self, scope, receive, send).run()
+        elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
-        elif scope["type"] == "http":
-            await _Request(
-                self._services, self._routes, scope, receive, send, is_draining=self.is_draining
-            ).run()
         else:
             await send({"type": "websocket.close", "code": 1003})
+
+    def refusal(self, head: WireRequest, error: GatewayError) -> WireResponse:
+        """The answer to a request that the HTTP layer refuses, in the form that its path tells; it is counted."""
+        services = self.services
+        exchange = Exchange(
+            request_id=services.new_id(), protocol=error_protocol(head, None), started=services.now()
+        )
+        services.started(exchange)
+        exchange.outcome = "client_error"
+        response = _told(error.info, exchange, services)
+        services.ended(exchange)
+        return msgspec.structs.replace(response, headers=(*response.headers, *report_headers(exchange)))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -84,25 +111,21 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 class _Request:
     """One request on its way through the edge."""
 
-    def __init__(
-        self,
-        services: Services,
-        routes: Routes,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        *,
-        is_draining: bool,
-    ) -> None:
-        self._services = services
+    def __init__(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
+        self._app = app
+        self._services = app.services
         self._head = request_head(scope)
-        self._match, self._is_known = routes.find(self._head.method, self._head.path)
+        self._match, self._is_known = app.routes.find(self._head.method, self._head.path)
         self._peer: str = (scope.get("client") or ("", 0))[0]
+        extensions: dict[str, Any] = scope.get("extensions") or {}
+        self._client: Client | None = extensions.get(CLIENT)
+        self._is_reserved = RESERVED in extensions
         self._receive = receive
         self._raw_send = send
         self._has_begun = False
         self._is_complete = False
-        self._is_draining = is_draining
+        self._held = 0
+        """Bytes of the body that count in the budget."""
 
     async def _send(self, message: Message) -> None:
         self._has_begun = True
@@ -125,7 +148,7 @@ class _Request:
             await self._exchange(match)
 
     async def _health(self, match: Match) -> None:
-        is_fine = match.route.name == "healthz" or (self._services.is_ready() and not self._is_draining)
+        is_fine = match.route.name == "healthz" or (self._services.is_ready() and not self._app.is_draining)
         body = b'{"status":"ok"}' if is_fine else b'{"status":"unavailable"}'
         await send_whole(self._send, _json(200 if is_fine else 503, body))
 
@@ -157,11 +180,10 @@ class _Request:
             await self._tell(error.info, exchange)
         except ClientGone:
             exchange.outcome = "client_gone"
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             if exchange.outcome != "client_gone":
                 exchange.outcome = "cut"
-                if not self._has_begun:
-                    await self._tell(ShuttingDown("the server is shutting down").info, exchange)
+                await self._tell(_cut_reason(cancelled).info, exchange)
         except Exception as error:  # the last line of defence: the client gets a 500, the log the place
             exchange.outcome = "internal_error"
             services.log.bug(error, exchange.request_id)
@@ -169,10 +191,13 @@ class _Request:
                 ErrorInfo(kind="internal", code="internal_error", message="internal error"), exchange
             )
         finally:
+            self._app.bodies.give(self._held)
             services.ended(exchange)
 
     async def _answer(self, match: Match | None, exchange: Exchange) -> None:
         services = self._services
+        if self._is_reserved or self._app.pressure.is_full:
+            raise Busy("the gateway is at its limit", retry_after=float(random.randint(1, 3)))
         key = services.keys.identify(extract_key(self._head))
         exchange.key = key.name
         if match is None:
@@ -192,30 +217,45 @@ class _Request:
             )
 
     async def _whole_request(self, match: Match) -> WireRequest:
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await read_body(self._head, self._receive, self._services.body_limit)
-        except TimeoutError:
-            raise ClientTimeout("the request body took too long") from None
         head = self._head
+        if self._client is not None:
+            body = await self._read_body()
+        else:
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    body = await self._read_body()
+            except TimeoutError:
+                raise ClientTimeout("the request body took too long") from None
+        try:
+            check_body(body)
+        except MalformedMessage as error:
+            raise BadRequest(info=as_client_error(error)) from None
         return WireRequest(
             method=head.method, path=match.path, query=head.query, headers=head.headers, body=body
         )
+
+    async def _read_body(self) -> bytes:
+        return await read_body(self._head, self._receive, self._services.body_limit, self._hold)
+
+    def _hold(self, size: int) -> None:
+        self._app.bodies.take(size)
+        self._held += size
 
     async def _while_client_stays(self, exchange: Exchange, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work`, and cancel it when the client disconnects."""
         mine = asyncio.current_task()
         assert mine is not None
 
-        async def watch() -> None:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-            if self._is_complete:
-                return  # servers report a disconnect once the answer is complete
-            exchange.outcome = "client_gone"
-            mine.cancel()
+        def left() -> None:
+            if not self._is_complete:  # servers report a disconnect once the answer is complete
+                exchange.outcome = "client_gone"
+                mine.cancel()
 
-        watcher = asyncio.ensure_future(watch())
+        watcher: asyncio.Task[None] | None = None
+        if self._client is not None:
+            self._client.when_gone(left)
+        else:
+            watcher = asyncio.ensure_future(self._watch(left))
         try:
             await work()
         except asyncio.CancelledError:
@@ -224,7 +264,15 @@ class _Request:
                 raise ClientGone from None
             raise
         finally:
-            watcher.cancel()
+            if self._client is not None:
+                self._client.when_gone(None)
+            if watcher is not None:
+                watcher.cancel()
+
+    async def _watch(self, left: Callable[[], None]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        left()
 
     async def _models(self, match: Match, key: ClientKey, exchange: Exchange) -> None:
         converter = self._services.converters[exchange.protocol]
@@ -246,12 +294,7 @@ class _Request:
         exchange.error = info.label
         if self._has_begun:
             return
-        protocol = self._services.converters[exchange.protocol]
-        wait = None if info.retry_after is None else min(max(info.retry_after, 1.0), LONGEST_WAIT)
-        response = protocol.encode_error(
-            msgspec.structs.replace(info, request_id=exchange.request_id, retry_after=wait)
-        )
-        exchange.status = response.status
+        response = _told(info, exchange, self._services)
         explain = is_wished(self._head, "x-a2-explain") and bool(exchange.key)
         try:
             await send_whole(self._send, response, report_headers(exchange, explain=explain))
@@ -259,5 +302,21 @@ class _Request:
             exchange.outcome = "client_gone"
 
 
+def _told(info: ErrorInfo, exchange: Exchange, services: Services) -> WireResponse:
+    wait = None if info.retry_after is None else min(max(info.retry_after, 1.0), LONGEST_WAIT)
+    response = services.converters[exchange.protocol].encode_error(
+        msgspec.structs.replace(info, request_id=exchange.request_id, retry_after=wait)
+    )
+    exchange.error = info.label
+    exchange.status = response.status
+    return response
+
+
 def _json(status: int, body: bytes) -> WireResponse:
     return WireResponse(status=status, body=body, headers=(("content-type", "application/json"),))
+
+
+def _cut_reason(cancelled: asyncio.CancelledError) -> GatewayError:
+    """Why a request was ended by us: our server says it; the other one only does so when it stops."""
+    reason = cancelled.args[0] if cancelled.args else None
+    return reason if isinstance(reason, GatewayError) else ShuttingDown("the server is shutting down")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
@@ -38,14 +38,38 @@ def request_head(scope: Scope) -> WireRequest:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     return WireRequest(
         method=scope["method"],
-        path=unquote(raw.split(b"?", 1)[0].decode("latin-1")) if raw else scope["path"],
+        path=_decoded(raw) if raw else scope["path"],
         query=scope["query_string"].decode("latin-1"),
-        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers),
+        headers=text_headers(headers),
     )
 
 
-async def read_body(head: WireRequest, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is clear, ClientGone when the client leaves."""
+def _decoded(raw: bytes) -> str:
+    path = raw.split(b"?", 1)[0].decode("latin-1")
+    return unquote(path) if "%" in path else path
+
+
+def text_headers(headers: Sequence[tuple[bytes, bytes]]) -> Headers:
+    """Headers of a scope as ours."""
+    return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
+
+
+def raw_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Headers of ours as a message has them."""
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+
+
+def _free(_: int) -> None:
+    """Nobody counts."""
+
+
+async def read_body(
+    head: WireRequest, receive: Receive, limit: int, hold: Callable[[int], None] = _free
+) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is clear, ClientGone when the client leaves.
+
+    `hold` is told of every part that is kept, and may raise.
+    """
     if (head.header("content-encoding") or "identity") != "identity":
         raise BadRequest("a compressed request body is not accepted")
     announced = head.header("content-length")
@@ -61,6 +85,7 @@ async def read_body(head: WireRequest, receive: Receive, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise TooLarge(f"the request body is larger than {limit} bytes")
+        hold(len(part))
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts) if len(parts) > 1 else part
@@ -76,12 +101,4 @@ async def send_whole(send: Send, response: WireResponse, extra: Headers = ()) ->
 
 async def send_head(send: Send, status: int, headers: Headers) -> None:
     """Status and headers."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers
-            ],
-        }
-    )
+    await send({"type": "http.response.start", "status": status, "headers": raw_headers(headers)})

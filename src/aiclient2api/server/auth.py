@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterable
@@ -55,7 +54,7 @@ class ClientKeys:
 
 def key_hash(pepper: bytes, key: str) -> bytes:
     """HMAC-SHA-256 of a key."""
-    return hmac.new(pepper, key.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+    return hmac.digest(pepper, key.encode("utf-8", "surrogatepass"), "sha256")
 
 
 def extract_key(request: WireRequest) -> str:

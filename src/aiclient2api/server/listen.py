@@ -57,7 +57,11 @@ def bind(host: str, port: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for family, kind, _, _, address in dict.fromkeys(found):
-            bound = (address[0], sockets[0].getsockname()[1] if sockets and not port else address[1], *address[2:])
+            bound = (
+                address[0],
+                sockets[0].getsockname()[1] if sockets and not port else address[1],
+                *address[2:],
+            )
             # the protocol named in full, or asyncio leaves Nagle's delay on for every accepted connection
             listening = socket.socket(family, kind, socket.IPPROTO_TCP)
             sockets.append(listening)

@@ -33,7 +33,9 @@ class Pressure:
     it may carry is under way.
     """
 
-    def __init__(self, memory: int | None, load: Callable[[], float], rss: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, memory: int | None, load: Callable[[], float], rss: Callable[[], int] | None = None
+    ) -> None:
         self.memory = memory or machine_memory()
         self._load = load
         self._rss = rss or resident

@@ -54,12 +54,16 @@ MODEL_ROUTES = (
     Route("GET", re.compile(r"/(?:v1|v1beta|v1alpha)/models/(?P<model>.+)"), "get_model", Access.KEY),
 )
 
+MAX_KEPT = 1000
+"""Paths whose route is remembered."""
+
 
 class Routes:
     """The table, built from the registered protocols."""
 
     def __init__(self, converters: Iterable[Converter], pools: Collection[str]) -> None:
         self._pools = pools
+        self._found: dict[tuple[str, str], tuple[Match | None, bool]] = {}
         self.table: tuple[Route, ...] = (
             *OWN_ROUTES,
             *(
@@ -72,6 +76,16 @@ class Routes:
 
     def find(self, method: str, path: str) -> tuple[Match | None, bool]:
         """The route, and whether the path is known at all (with another method)."""
+        kept = self._found.get((method, path))
+        if kept is None:
+            kept = self._search(method, path)
+            if kept[0] is not None:
+                if len(self._found) >= MAX_KEPT:
+                    self._found.clear()
+                self._found[method, path] = kept
+        return kept
+
+    def _search(self, method: str, path: str) -> tuple[Match | None, bool]:
         found, known = self._lookup(method, path, None)
         if found is None and not known:
             pool, _, rest = path[1:].partition("/")
@@ -85,7 +99,7 @@ class Routes:
             if pool is not None and route.access is not Access.KEY:
                 continue
             if route.path.fullmatch(path):
-                if route.method == method:
+                if route.method == method or (method == "HEAD" and route.access is Access.PUBLIC):
                     return Match(route, pool, path), True
                 known = True
         return None, known

@@ -64,10 +64,12 @@ class JsonLog:
     def _call(self, stays: bool) -> threading.Thread:
         """Have the lines written; `stays`: the writer waits for more."""
         self._calls.put(stays)
-        if self._writer is None or not self._writer.is_alive():
-            self._writer = threading.Thread(target=self._write_when_called, name="log", daemon=True)
-            self._writer.start()
-        return self._writer
+        writer = self._writer
+        if writer is None or not writer.is_alive():
+            writer = threading.Thread(target=self._write_when_called, name="log", daemon=True)
+            writer.start()  # before anybody else sees it: the last flush calls from a thread of its own
+            self._writer = writer
+        return writer
 
     def _write_when_called(self) -> None:
         while self._calls.get():

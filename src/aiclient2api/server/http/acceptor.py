@@ -89,7 +89,9 @@ class Acceptor:
             task.add_done_callback(self._opening.discard)
 
     async def _open(self, accepted: socket.socket) -> None:
-        limits = {} if self._tls is None else {"ssl_handshake_timeout": TLS_SECONDS, "ssl_shutdown_timeout": 5.0}
+        limits = (
+            {} if self._tls is None else {"ssl_handshake_timeout": TLS_SECONDS, "ssl_shutdown_timeout": 5.0}
+        )
         try:
             await self._loop.connect_accepted_socket(self._connect, accepted, ssl=self._tls, **limits)
         except OSError:

@@ -9,14 +9,13 @@ from enum import Enum
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
-import httptools
-
-from aiclient2api.errors import BadRequest, ClientTimeout, GatewayError, TooLarge
+from aiclient2api.errors import BadRequest, ClientTimeout, GatewayError
 from aiclient2api.server.asgi import CLIENT, RESERVED
 from aiclient2api.server.http.edge import Edge
 from aiclient2api.server.http.exchange import HttpExchange
-from aiclient2api.server.http.guard import Head, judge
-from aiclient2api.server.http.settings import MAX_HEAD, MAX_PIPELINED
+from aiclient2api.server.http.guard import Head, Verdict
+from aiclient2api.server.http.reader import RequestReader
+from aiclient2api.server.http.settings import MAX_PIPELINED
 from aiclient2api.server.http.timer import LazyTimer
 
 HIGH_WATER: Final = 64 * 1024
@@ -24,8 +23,6 @@ BODY_WATER: Final = 256 * 1024
 """Bytes of bodies that are read ahead of the application."""
 LINGER: Final = 5.0
 """Seconds that a client may go on sending a body nobody wants, so that it can read why."""
-OVERHEAD: Final = 8
-"""Bytes on the wire per byte of a chunked body, beyond what a head may have."""
 NOT_HTTP: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 
@@ -43,27 +40,20 @@ class Phase(Enum):
 
 
 class Connection(asyncio.Protocol):
-    """See asyncio.Protocol; the parser's callbacks are httptools'."""
+    """See asyncio.Protocol; what it reads comes from its `RequestReader`."""
 
     def __init__(self, edge: Edge, *, is_reserved: bool = False) -> None:
         self._edge = edge
         self._timer = LazyTimer(edge.loop, self._expired)
         self._phase = Phase.HEAD
         self._is_reserved = is_reserved
-        self._parser = httptools.HttpRequestParser(self)
+        self._reader = RequestReader(self)
         self._current: HttpExchange | None = None
         self._waiting: deque[HttpExchange] = deque()
         self._newest: HttpExchange | None = None
         """The one whose body is being read."""
-        self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._wire_bytes = 0
-        self._body_bytes = 0
-        self._in_head = False
         self._is_reading = True
         self._refusal: GatewayError | None = None
-        self._is_deaf = False
-        """Nothing that still arrives is looked at."""
         self._room: asyncio.Future[None] | None = None
         self._unsent = 0
         self.is_full = False
@@ -85,30 +75,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
-        if self._is_deaf:
-            return
-        self._wire_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            if not self._is_deaf:
-                self._stop(BadRequest(f"not a valid HTTP request: {error}"[:200]))
-        if self._is_deaf:
-            return
-        if self._in_head and self._wire_bytes > MAX_HEAD:
-            self._stop(TooLarge(f"the request head is larger than {MAX_HEAD} bytes"))
-        elif self._wire_bytes > MAX_HEAD + OVERHEAD * self._body_bytes and not self._in_head:
-            self._check_overhead()
-        self._settle()
-
-    def _check_overhead(self) -> None:
-        newest = self._newest
-        if newest is not None and not newest.is_received:
-            self._stop(BadRequest("too much around the chunks of the body"))
+        if not self._reader.is_deaf:
+            self._reader.feed(data)
+            self._settle()
 
     def eof_received(self) -> None:
         """A client that has closed its side does not wait for an answer; the transport closes, see asyncio."""
-        self._is_deaf = self.is_closing = True
+        self._reader.is_deaf = self.is_closing = True
         if self._current is not None:
             self._current.leave()
         self._unsent = self._transport.get_write_buffer_size()
@@ -118,7 +91,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self._timer.close()
-        self._is_deaf = self.is_closing = True
+        self._reader.is_deaf = self.is_closing = True
         self._edge.connections.discard(self)
         self._edge.left()
         self._waiting.clear()
@@ -142,82 +115,73 @@ class Connection(asyncio.Protocol):
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
-    # ---- httptools
+    # ---- for the reader
 
-    def on_message_begin(self) -> None:
-        """The first byte of a request line."""
-        self._in_head = True
-        self._target = b""
-        self._headers = []
-        self._wire_bytes = self._body_bytes = 0
-
-    def on_url(self, url: bytes) -> None:
-        """A part of the request target."""
-        self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; those behind a body are dropped."""
-        if self._in_head:
-            self._headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        """The head is whole: judge it, and begin or queue the request."""
-        self._in_head = False
-        if self._is_deaf:
-            return
-        method = self._parser.get_method().decode("ascii")
-        version = self._parser.get_http_version()
-        try:
-            verdict = judge(Head(method=method, target=self._target, version=version, headers=self._headers))
-        except GatewayError as error:
-            self._stop(error)
-            return
+    def begin(self, head: Head, verdict: Verdict) -> None:
+        """See Reads."""
         if len(self._waiting) >= MAX_PIPELINED:
-            self._stop(BadRequest("too many requests at once on one connection"))
+            self._reader.is_deaf = True
+            self.stop(BadRequest("too many requests at once on one connection"))
             return
         exchange = HttpExchange(
             self,
-            self._scope(method, version),
+            self._scope(head),
             keep_alive=verdict.keep_alive,
             expects_continue=verdict.expects_continue,
         )
         self._newest = exchange
-        self._target = b""
         if self._current is None:
             self._begin(exchange)
         else:
             self._waiting.append(exchange)
 
-    def on_body(self, data: bytes) -> None:
-        """A part of a body."""
-        if self._is_deaf or self._newest is None:
+    def add(self, data: bytes) -> None:
+        """See Reads."""
+        if self._newest is None:
             return
-        self._body_bytes += len(data)
         self._newest.feed(data)
         if self._newest.held > BODY_WATER and self._is_reading:
             self._is_reading = False
             self._transport.pause_reading()
 
-    def on_message_complete(self) -> None:
-        """The request is whole."""
-        if not self._is_deaf and self._newest is not None:
+    def end(self) -> None:
+        """See Reads."""
+        if self._newest is not None:
             self._newest.end()
+
+    def stop(self, error: GatewayError) -> None:
+        """See Reads: answer what came before, refuse this, close."""
+        newest = self._newest
+        if (
+            newest is not None
+            and not newest.is_received
+            and not self._reader.in_head
+            and newest in self._open()
+        ):
+            newest.fail(error)
+            if newest.is_complete:
+                self._close()
+        elif self._current is None:
+            self._refuse(error)
+        else:
+            self._refusal = error
+        self._settle()
 
     # ---- requests
 
-    def _scope(self, method: str, version: str) -> dict[str, Any]:
-        raw, _, query = self._target.partition(b"?")
+    def _scope(self, head: Head) -> dict[str, Any]:
+        raw, _, query = head.target.partition(b"?")
         path = raw.decode("ascii")
         return {
             "type": "http",
             "asgi": _ASGI,
-            "http_version": version,
-            "method": method,
+            "http_version": head.version,
+            "method": head.method,
             "path": unquote(path) if "%" in path else path,
             "raw_path": raw,
             "query_string": query,
             "root_path": "",
-            "headers": self._headers,
+            "headers": head.headers,
             "extensions": {},
             **self._addresses,
         }
@@ -235,7 +199,9 @@ class Connection(asyncio.Protocol):
             await self._edge.app(exchange.scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:
             pass  # by the drain, or because the client left: there is nobody to tell
-        except Exception as error:  # the application tells its clients of its own errors; this is what is left
+        except (
+            Exception
+        ) as error:  # the application tells its clients of its own errors; this is what is left
             self._edge.bug(error)
         finally:
             self._done(exchange)
@@ -259,27 +225,14 @@ class Connection(asyncio.Protocol):
             self._close()
         self._settle()
 
-    def _stop(self, error: GatewayError) -> None:
-        """Nothing that follows on this connection is understood: answer what came before, refuse this, close."""
-        self._is_deaf = True
-        newest = self._newest
-        if newest is not None and not newest.is_received and not self._in_head and newest in self._open():
-            newest.fail(error)
-            if newest.is_complete:
-                self._close()
-        elif self._current is None:
-            self._refuse(error)
-        else:
-            self._refusal = error
-        self._settle()
-
     def _open(self) -> tuple[HttpExchange | None, ...]:
         return (self._current, *self._waiting)
 
     def _refuse(self, error: GatewayError) -> None:
         """Tell why in the form of the path's protocol and close; without a path there is no form."""
-        if self._target:
-            self.write(self._edge.refusal(self._target, self._headers, error))
+        reader = self._reader
+        if reader.target:
+            self.write(self._edge.refusal(reader.target, reader.headers, error))
         elif not isinstance(error, ClientTimeout):
             self.write(NOT_HTTP)
         self._linger()
@@ -301,7 +254,7 @@ class Connection(asyncio.Protocol):
 
     def encode_head(self, status: int, headers: list[tuple[bytes, bytes]], *more: bytes) -> bytes:
         """See Line."""
-        return self._edge.encode_head(status, headers, more)
+        return self._edge.encode_head(status, headers, *more)
 
     def wants_close(self) -> bool:
         """See Line."""
@@ -318,7 +271,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether no request is under way, not even half of one."""
-        return self._current is None and not self._in_head
+        return self._current is None and not self._reader.in_head
 
     @property
     def weight(self) -> int:
@@ -352,7 +305,7 @@ class Connection(asyncio.Protocol):
         if self.is_full:
             self._watch(Phase.READER)
         elif current is None:
-            if self._in_head:
+            if self._reader.in_head:
                 if self._phase is not Phase.HEAD:
                     self._watch(Phase.HEAD)
             elif self._phase is not Phase.HEAD or self._newest is not None:
@@ -384,9 +337,10 @@ class Connection(asyncio.Protocol):
     def _expired(self) -> None:
         match self._phase:
             case Phase.HEAD:
-                self._stop(ClientTimeout("the request head took too long"))
+                self._reader.is_deaf = True
+                self.stop(ClientTimeout("the request head took too long"))
             case Phase.BODY if self._current is not None:
-                self._is_deaf = True
+                self._reader.is_deaf = True
                 self._current.fail(ClientTimeout("the request body took too long"))
             case Phase.READER | Phase.CLOSE:
                 unsent = self._transport.get_write_buffer_size()
@@ -400,7 +354,7 @@ class Connection(asyncio.Protocol):
 
     def _linger(self) -> None:
         """Close for writing, and read what is still under way, or the client's system throws our answer away."""
-        self._is_deaf = True
+        self._reader.is_deaf = True
         if self._phase in (Phase.CLOSE, Phase.LINGER):
             return
         if self._transport.can_write_eof():
@@ -410,7 +364,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         """Send what is written, then close; a client that does not read has as long as a stream's reader."""
-        self._is_deaf = self.is_closing = True
+        self._reader.is_deaf = self.is_closing = True
         self._unsent = self._transport.get_write_buffer_size()
         self._transport.close()
         if self._unsent:
@@ -420,4 +374,4 @@ class Connection(asyncio.Protocol):
 
 
 def _address(name: Any) -> tuple[str, int] | None:
-    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
+    return (str(name[0]), int(name[1])) if name else None

@@ -35,7 +35,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     expects_continue: bool = False
 
 
-class Head(Struct, frozen=True, kw_only=True):
+class Head(Struct, frozen=True):
     """Request line and headers as the parser found them. `version` is `1.1` or another."""
 
     method: str

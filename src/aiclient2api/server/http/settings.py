@@ -31,9 +31,8 @@ class ClientTimeouts(Struct, frozen=True, kw_only=True):
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True):
-    """What one listener allows. `drain` and `notice` in seconds: see `Listener.drain`."""
+    """What one listener allows. `notice` in seconds: how long it still accepts after the signal to stop."""
 
     timeouts: ClientTimeouts = ClientTimeouts()
     connections: int = 2048
-    drain: float = 120.0
     notice: float = 0.0

@@ -1,0 +1,127 @@
+"""Bytes to requests: llhttp parses, the guard judges, and what neither bounds is bounded here."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import httptools
+
+from aiclient2api.errors import BadRequest, GatewayError, TooLarge
+from aiclient2api.server.http.guard import Head, Verdict, judge
+from aiclient2api.server.http.settings import MAX_HEAD
+
+OVERHEAD: Final = 8
+"""Bytes on the wire per byte of a chunked body, beyond what a head may have."""
+
+
+class Reads(Protocol):
+    """Who is told what was read."""
+
+    def begin(self, head: Head, verdict: Verdict) -> None:
+        """A request's head is whole and accepted."""
+        ...
+
+    def add(self, data: bytes) -> None:
+        """A part of the newest request's body."""
+        ...
+
+    def end(self) -> None:
+        """The newest request is whole."""
+        ...
+
+    def stop(self, error: GatewayError) -> None:
+        """What follows cannot be understood; nothing more is read."""
+        ...
+
+
+class RequestReader:
+    """One for a connection. `target` and `headers` are those of the head that is being read."""
+
+    __slots__ = (
+        "_body_bytes",
+        "_in_body",
+        "_owner",
+        "_parser",
+        "_wire_bytes",
+        "headers",
+        "in_head",
+        "is_deaf",
+        "target",
+    )
+
+    def __init__(self, owner: Reads) -> None:
+        self._owner = owner
+        self._parser = httptools.HttpRequestParser(self)
+        self._wire_bytes = 0
+        self._body_bytes = 0
+        self._in_body = False
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.in_head = False
+        self.is_deaf = False
+        """Nothing that still arrives is looked at."""
+
+    def feed(self, data: bytes) -> None:
+        """Read what arrived."""
+        self._wire_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._stop(BadRequest(f"not a valid HTTP request: {error}"[:200]))
+        if self._wire_bytes <= MAX_HEAD:
+            return
+        if self.in_head:
+            self._stop(TooLarge(f"the request head is larger than {MAX_HEAD} bytes"))
+        elif self._in_body and self._wire_bytes > MAX_HEAD + OVERHEAD * self._body_bytes:
+            self._stop(BadRequest("too much around the chunks of the body"))
+
+    def _stop(self, error: GatewayError) -> None:
+        if not self.is_deaf:
+            self.is_deaf = True
+            self._owner.stop(error)
+
+    # ---- httptools
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request line."""
+        self.in_head = True
+        self.target = b""
+        self.headers = []
+        self._wire_bytes = self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request target."""
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; those behind a body are dropped."""
+        if self.in_head:
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self.in_head = False
+        if self.is_deaf:
+            return
+        parser = self._parser
+        head = Head(parser.get_method().decode("ascii"), self.target, parser.get_http_version(), self.headers)
+        try:
+            verdict = judge(head)
+        except GatewayError as error:
+            self._stop(error)
+            return
+        self.target = b""
+        self._in_body = True
+        self._owner.begin(head, verdict)
+
+    def on_body(self, data: bytes) -> None:
+        """A part of a body."""
+        self._body_bytes += len(data)
+        if not self.is_deaf:
+            self._owner.add(data)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._in_body = False
+        if not self.is_deaf:
+            self._owner.end()

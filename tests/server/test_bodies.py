@@ -1,0 +1,76 @@
+"""JSON that two readers could take for two things, and how much all bodies may hold."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from aiclient2api.errors import Busy, MalformedMessage
+from aiclient2api.server.bodies import BodyBudget, check_body
+
+
+def nested(levels: int) -> bytes:
+    return b'{"a":' * (levels - 1) + b"[]" + b"}" * (levels - 1)
+
+
+ORDINARY = {
+    "empty": b"",
+    "not JSON": b"hello \\u",
+    "128 levels": nested(128),
+    "wide": json.dumps([{"a": [[], {}]}] * 5000).encode(),
+    "brackets in strings": json.dumps({"a": "[" * 5000, "b": '\\"{' * 3000}).encode(),
+    "unbalanced": b"[" * 50 + b"]" * 100,
+    "64 digits": b'{"a":' + b"9" * 64 + b"}",
+    "digits in a string": b'{"a":"' + b"1234567890" * 50 + b'"}',
+    "pairs": b'{"a":"\\ud83d\\ude00 \\uD83D\\uDE00"}',
+    "an escaped backslash before": b'{"a":"\\\\ud800"}',
+    "a member further inside": b'{"model":"a","tools":[{"model":1,"stream":2}],"stream":true}',
+    "other members twice": b'{"n":1,"n":2}',
+    "accents": b'{"model":"a","x":"caf\\u00e9"}',
+}
+REFUSED = {
+    "129 levels": nested(129),
+    "mixed levels": b'[{"a":' * 100 + b"1" + b"}]" * 100,
+    "deep without an end": b"[" * 5000 + b"]" * 4000,
+    "millions of arrays": b"[" + b"[]," * 1_000_001 + b"[]]",
+    "65 digits": b'{"a":' + b"1" * 65 + b"}",
+    "a long fraction": b'{"a":0.' + b"1" * 65 + b"}",
+    "half a pair": b'{"a":"\\ud83d"}',
+    "the wrong half first": b'{"a":"\\ude00\\ud83d"}',
+    "half behind a pair": b'{"a":"\\ud83d\\ude00\\ud83d"}',
+    "two models": b'{"model":"a","model":"b"}',
+    "two models, one in disguise": b'{"model":"a","mod\\u0065l":"b"}',
+    "two streams": b'{"stream":false,"messages":[],"stream":true}',
+    "two limits": b'{ "max_tokens" : 1, "max_tokens" : 2 }',
+    "two histories": b'{"messages":[],"messages":[{"model":1}]}',
+}
+
+
+@pytest.mark.parametrize("body", ORDINARY.values(), ids=ORDINARY.keys())
+def test_ordinary_bodies_pass(body: bytes) -> None:
+    check_body(body)
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED.keys())
+def test_dubious_bodies_are_refused(body: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        check_body(body)
+
+
+def test_a_member_that_stands_twice_is_named() -> None:
+    with pytest.raises(MalformedMessage) as raised:
+        check_body(b'{"stream":1,"stream":1}')
+
+    assert raised.value.path == "stream"
+
+
+def test_all_bodies_share_one_budget() -> None:
+    budget = BodyBudget(100)
+    budget.take(60)
+    with pytest.raises(Busy):
+        budget.take(41)
+    budget.take(40)
+    budget.give(100)
+
+    assert budget.used == 0
