@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help run test check fix interop bench matrix lock clean
+.PHONY: help run test check fix interop bench matrix laws-deep lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ bench: $(VENV)/.dev ## timings
 
 matrix: $(VENV)/.dev ## observe again what survives between the protocols: docs/conversion-matrix.*
 	$(BIN)/python -m tests.laws.matrix
+
+laws-deep: $(VENV)/.dev ## 100,000 examples of every law, resumable; ARGS=--estimate tells how long it takes
+	$(BIN)/python -m tests.laws.deep $(ARGS)
 
 lock: ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/runtime.in -o requirements/runtime.lock

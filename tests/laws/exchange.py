@@ -21,7 +21,7 @@ from tests.laws.words import Words, chopped
 
 CONVERTERS: Final = {converter.name: converter for converter in BUILTIN}
 FACTORY: Final = ConverterFactory(BUILTIN, CARRIER)
-EVERYTHING: Final = ModelProfile(mid_system=True, prefill=True)
+EVERYTHING: Final = ModelProfile(mid_system=True, prefill=True, reasoning_content=True)
 """A model that takes whatever its protocol can express."""
 UPSTREAM_MODEL: Final = "upstream-model"
 TENANT: Final = "alice"
@@ -63,12 +63,13 @@ class Exchange:
         stream: bool,
         profile: ModelProfile = EVERYTHING,
         headers: Headers = (),
+        factory: ConverterFactory | None = None,
     ) -> None:
         self.client, self.upstream, self.stream = client, upstream, stream
         self.wire = client_wire(client, doc, stream=stream, headers=headers)
         inbound = Inbound(CONVERTERS[client], self.wire, TENANT)
         target = Target(model=UPSTREAM_MODEL, profile=profile, streams=stream)
-        self.conversion: Conversion = FACTORY.convert(inbound, upstream, target)
+        self.conversion: Conversion = (factory or FACTORY).convert(inbound, upstream, target)
         self.losses: list[Loss] = list(self.conversion.losses)
         """Of the request."""
 

@@ -89,7 +89,7 @@ _TOKENS: Final = {
     OC: {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
     OR: {
         "input_tokens": 10,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": 5,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": 15,

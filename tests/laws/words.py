@@ -85,6 +85,7 @@ class Words:
 
     def __init__(self, source: Random) -> None:
         self.source = source
+        self._serial = 0
 
     def pick(self, values: Any) -> Any:
         """One of the values."""
@@ -115,8 +116,9 @@ class Words:
         return self.pick(SCHEMAS)
 
     def token(self, prefix: str) -> str:
-        """A short word that is found again: `prefix` and digits."""
-        return f"{prefix}{self.count(0, 999_999)}"
+        """A short word that is found again and is never drawn twice: `prefix`, digits, a serial number."""
+        self._serial += 1
+        return f"{prefix}{self.count(0, 9_999)}_{self._serial}"
 
     def base64(self, size: int | None = None) -> str:
         """Standard base64 whose alphabet differs from the URL-safe one."""

@@ -35,6 +35,7 @@ def decode(data: bytes | Raw, type_: type[T], path: str = "") -> T:
     if decoder is None:
         decoder = _decoders[type_] = msgspec.json.Decoder(type_)
     try:
+        _readable(data)
         return cast(T, decoder.decode(data))
     except msgspec.ValidationError as error:
         raise _wrong_type(error, path) from None
@@ -42,6 +43,20 @@ def decode(data: bytes | Raw, type_: type[T], path: str = "") -> T:
         raise MalformedMessage(f"not valid JSON: {error}", path) from None
     except RecursionError:
         raise MalformedMessage("nested too deeply", path) from None
+
+
+def _readable(data: bytes | Raw) -> None:
+    """Raises UnicodeDecodeError. Raw members are never looked into: what is no UTF-8 has to be found in the whole."""
+    if type(data) is bytes and not data.isascii():
+        data.decode()
+
+
+def text(data: Raw, path: str = "") -> str:
+    """A raw member as it is written."""
+    try:
+        return bytes(data).decode()
+    except UnicodeDecodeError as error:
+        raise MalformedMessage(f"not valid JSON: {error}", path) from None
 
 
 def check_event(data: bytes) -> None:
@@ -81,6 +96,7 @@ class Members:
     def parse(cls, data: bytes | Raw, path: str = "") -> Members:
         """`data` must be a JSON object."""
         try:
+            _readable(data)
             return cls(_object.decode(data), path)
         except msgspec.ValidationError:
             raise MalformedMessage("must be an object", path) from None
@@ -155,6 +171,7 @@ def compact(members: Mapping[str, object | None]) -> dict[str, object]:
 def parse_array(data: bytes | Raw, path: str = "") -> list[Raw]:
     """`data` must be a JSON array; its elements stay raw."""
     try:
+        _readable(data)
         return _array.decode(data)
     except msgspec.ValidationError:
         raise MalformedMessage("must be an array", path) from None

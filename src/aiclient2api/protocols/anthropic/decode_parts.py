@@ -30,7 +30,7 @@ from aiclient2api.ir.parts import (
 from aiclient2api.protocols import carrier
 from aiclient2api.protocols.anthropic.ext import keep
 from aiclient2api.protocols.anthropic.schema import CONTROL, HOSTED, NAME, family
-from aiclient2api.wire.json import NULL, Members, decode, is_string, parse_array
+from aiclient2api.wire.json import NULL, Members, decode, is_string, parse_array, text
 
 _EPHEMERAL = Raw(b'"ephemeral"')
 
@@ -155,15 +155,15 @@ def decode_arguments(value: Raw | None, path: str) -> str:
     """The exact text of an `input` object; `{"_raw": text}` stands for text that was not an object."""
     if value is None or value == NULL:
         raise MalformedMessage("is required", path)
-    text = bytes(value).decode()
-    if not text.startswith("{"):
+    arguments = text(value, path)
+    if not arguments.startswith("{"):
         raise MalformedMessage("must be an object", path)
-    if '"_raw"' in text:
+    if '"_raw"' in arguments:
         members = Members.parse(value, path)
         whole = members.raw("_raw")
         if whole is not None and is_string(whole) and not members.rest():
             return decode(whole, str, path)
-    return text
+    return arguments
 
 
 def _tool_result(members: Members) -> ToolResult:

@@ -161,7 +161,7 @@ def arguments_text(args: Raw) -> str:
     """A call's arguments without white space, which only the last serializer put there (every client echoes with
     its own), all else exact. Text that was no object travels as `{"_raw": text}`.
     """
-    data = msgspec.json.format(bytes(args), indent=-1)
+    data = msgspec.json.format(json.text(args).encode(), indent=-1)
     if b'"_raw"' in data:
         members = Members.parse(args)
         raw = members.raw("_raw")

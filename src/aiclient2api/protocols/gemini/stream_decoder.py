@@ -200,7 +200,7 @@ class _Candidate:
     def _part(self, raw: Raw, events: list[StreamEvent]) -> None:
         try:
             piece = text_part.decode(raw)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeDecodeError):
             self._other(raw, events)
             return
         if piece.thought_signature:

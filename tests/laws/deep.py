@@ -1,0 +1,182 @@
+"""The deep run: a hundred times the examples of CI, seeded, in shards, resumable.
+
+`python -m tests.laws.deep` goes on where the last run with the same seed and commit stopped (`build/laws-deep.json`) and
+writes `docs/reports/laws.md` when everything is done. `--estimate` measures the rate and tells how long it would take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from tests.laws.native import PAIRS, SHORT
+from tests.laws.registry import DEEP, LAWS
+from tests.laws.words import Words
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+STATE: Final = ROOT / "build" / "laws-deep.json"
+REPORT: Final = ROOT / "docs" / "reports" / "laws.md"
+SHARD: Final = 1_250
+"""Examples of one unit of work: what a stopped run may lose."""
+
+Unit = tuple[str, str, str, int, int]
+"""Law, client, upstream, first and last example."""
+
+
+def units(laws: list[str], scale: float) -> Iterator[Unit]:
+    """All the work, law by law, so that early results cover every pair."""
+    for law in laws:
+        each = max(1, round(DEEP[law] * scale / len(PAIRS)))
+        for start in range(0, each, SHARD):
+            for client, upstream in PAIRS:
+                yield law, client, upstream, start, min(each, start + SHARD)
+
+
+def key(unit: Unit) -> str:
+    """The unit's name in the state file."""
+    law, client, upstream, start, end = unit
+    return f"{law} {SHORT[client]}>{SHORT[upstream]} {start}-{end}"
+
+
+def run(unit: Unit, seed: int) -> dict[str, Any]:
+    """The examples of one unit. A violation is told by its seed, so that it can be replayed."""
+    law, client, upstream, start, end = unit
+    began, broken = time.perf_counter(), list[dict[str, str]]()
+    for number in range(start, end):
+        name = f"{seed} {law} {client} {upstream} {number}"
+        try:
+            LAWS[law](Words(Random(name)), client, upstream)
+        except Exception as error:  # whatever it is, it is a violation
+            broken.append({"seed": name, "error": f"{type(error).__name__}: {error}"[:300]})
+    return {"examples": end - start, "seconds": time.perf_counter() - began, "violations": broken}
+
+
+def commit() -> str:
+    """The commit of the checkout."""
+    out = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return out.stdout.strip()
+
+
+def _state(seed: int, scale: float) -> dict[str, Any]:
+    """What is done already with this seed, size and commit."""
+    wanted = {"seed": seed, "scale": scale, "commit": commit()}
+    if STATE.is_file():
+        found = json.loads(STATE.read_text(encoding="utf-8"))
+        if {name: found.get(name) for name in wanted} == wanted:
+            return found
+    return wanted | {"done": {}}
+
+
+def _save(state: dict[str, Any]) -> None:
+    STATE.parent.mkdir(exist_ok=True)
+    new = STATE.with_suffix(".new")
+    new.write_text(json.dumps(state), encoding="utf-8")
+    new.replace(STATE)
+
+
+def _by_law(done: dict[str, Any]) -> dict[str, tuple[int, float, list[dict[str, str]]]]:
+    found: dict[str, tuple[int, float, list[dict[str, str]]]] = {}
+    for name, one in done.items():
+        law = name.split(" ")[0]
+        count, seconds, broken = found.get(law, (0, 0.0, []))
+        found[law] = (count + one["examples"], seconds + one["seconds"], [*broken, *one["violations"]])
+    return found
+
+
+def report(state: dict[str, Any]) -> str:
+    """The report as a page."""
+    found = _by_law(state["done"])
+    total = sum(count for count, _, _ in found.values())
+    broken = [one for _, _, violations in found.values() for one in violations]
+    lines = [
+        "# The laws of conversion, deep run",
+        "",
+        f"`make laws-deep` on {datetime.now(UTC):%Y-%m-%d}, commit {state['commit']}, seed {state['seed']}; Python "
+        f"{platform.python_version()}, {os.cpu_count()} cores. What each law says: `tests/laws/laws.py` and `more_laws.py`.",
+        "",
+        f"**{total:,} examples, {len(broken)} violations.**",
+        "",
+        "| Law | Examples | A pair | Violations | CPU seconds |",
+        "|---|---|---|---|---|",
+    ]
+    for law in LAWS:
+        if law in found:
+            count, seconds, violations = found[law]
+            what = (LAWS[law].__doc__ or "").split("\n")[0]
+            lines.append(
+                f"| {law} {what} | {count:,} | {count // len(PAIRS):,} | {len(violations)} | {seconds:,.0f} |"
+            )
+    lines += ["", "## Violations", ""] if broken else []
+    lines += [f"- `{one['seed']}`: {one['error']}" for one in broken[:100]]
+    return "\n".join(lines) + "\n"
+
+
+def estimate(laws: list[str], seed: int, jobs: int) -> None:
+    """Measure 20 examples a pair and tell how long everything would take."""
+    whole = 0.0
+    for law in laws:
+        seconds = sum(run((law, client, upstream, 0, 20), seed)["seconds"] for client, upstream in PAIRS)
+        each = seconds / (20 * len(PAIRS))
+        whole += each * DEEP[law]
+        sys.stdout.write(
+            f"{law}: {each * 1000:.2f} ms an example, {each * DEEP[law] / 60:.1f} min for {DEEP[law]:,}\n"
+        )
+    sys.stdout.write(
+        f"all: {whole / 60:.0f} min of CPU, about {whole / 60 / jobs:.0f} min with {jobs} jobs\n"
+    )
+
+
+def main() -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="laws-deep")
+    parser.add_argument("--laws", default=",".join(LAWS), help="comma-separated")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="1.0 is the full run; below it no report is written"
+    )
+    parser.add_argument("--estimate", action="store_true")
+    asked = parser.parse_args()
+    laws = asked.laws.split(",")
+    if asked.estimate:
+        estimate(laws, asked.seed, asked.jobs)
+        return 0
+    state = _state(asked.seed, asked.scale)
+    waiting = [unit for unit in units(laws, asked.scale) if key(unit) not in state["done"]]
+    began, count = time.perf_counter(), 0
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        running = {pool.submit(run, unit, asked.seed): unit for unit in waiting}
+        for number, finished in enumerate(as_completed(running), 1):
+            unit, one = running[finished], finished.result()
+            state["done"][key(unit)] = one
+            count += one["examples"]
+            _save(state)
+            rate = count / (time.perf_counter() - began)
+            broken = len(one["violations"])
+            sys.stdout.write(
+                f"{number}/{len(waiting)} {key(unit)}: {broken} violations, {rate:.0f} examples/s\n"
+            )
+            sys.stdout.flush()
+    text = report(state)
+    if asked.scale >= 1 and laws == list(LAWS):
+        REPORT.parent.mkdir(parents=True, exist_ok=True)
+        REPORT.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+    return 1 if any(one["violations"] for one in state["done"].values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
