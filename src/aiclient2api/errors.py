@@ -8,6 +8,7 @@
     │   └── Busy                      our own concurrency limit
     ├── UpstreamError                 failover         penalty
     │   ├── Rejected                  never            none       the upstream refused the request itself
+    │   ├── Unexplained               never            none       an unknown 4xx; an account's, if others serve the like
     │   ├── ContextTooLong            never            none       a `context_fallback` may reroute it
     │   ├── ContentBlocked            never            none       safety filter
     │   ├── ModelMissing              next account     none       this account does not have the model
@@ -15,9 +16,9 @@
     │   ├── PermissionRefused         next account     cool       403 that is not about the request
     │   ├── QuotaExhausted            next account     cool       402, spent quota
     │   ├── RateLimited               next account     cool       429 with or without Retry-After
-    │   ├── Overloaded                next account     cool       503, 529: short
-    │   ├── UpstreamFailed · TimedOut · Unreachable   next account   strike
-    │   ├── Malformed · Truncated · EmptyAnswer       next account   strike
+    │   ├── Overloaded                next account     cool       503, 529: the provider's model, not the account
+    │   ├── Unreachable               next account     strike     the host, not the account
+    │   ├── UpstreamFailed · TimedOut · Malformed · Truncated · EmptyAnswer   next account   strike
     │   ├── Incomplete                never            none       cut by the client's own limit inside a tool call
     │   └── Saturated                 next account     none       our own connections are all in use
     ├── NoCapacity                    every candidate failed or none may be used
@@ -27,17 +28,18 @@
     ConfigError                       start-up only; lists every problem with its key path
     MalformedMessage                  raised by converters; the side that fed the bytes names the culprit
 
-The class answers every question (`failover`, `penalty`), so the failover loop and the health rules hold no
+The class answers every question (`failover`, `penalty`, `scope`), so the failover loop and the health rules hold no
 tables of status codes.
 """
 
 from __future__ import annotations
 
 import re
-from enum import Enum
 from typing import ClassVar, Final, Literal
 
 import msgspec
+
+from aiclient2api.verdicts import Failover, Penalty, Scope
 
 ErrorKind = Literal[
     "invalid",
@@ -86,28 +88,13 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str | None = None
     protocol: str | None = None
     """The protocol it was decoded from; None for an error of our own."""
+    should_retry: bool | None = None  # whether the client's SDK is to try again; None: as its kind says
+    reset_at: str | None = None  # when it will pass, RFC 3339, where that is too late to wait for
 
     @property
     def label(self) -> str:
         """One word for logs and metrics. An upstream may write anything into `code`, so it has to be a word."""
         return self.code if self.code and _WORD.fullmatch(self.code) else self.kind
-
-
-class Failover(Enum):
-    """Where a failed attempt goes next."""
-
-    NEVER = "never"
-    NEXT_ACCOUNT = "next account"
-    NEXT_TARGET = "next target"
-
-
-class Penalty(Enum):
-    """What a failed attempt does to the account it ran on."""
-
-    NONE = "none"
-    STRIKE = "strike"
-    COOL = "cool"
-    DISABLE = "disable"
 
 
 class MalformedMessage(Exception):
@@ -213,6 +200,7 @@ class UpstreamError(GatewayError):
     code = "upstream_error"
     failover: ClassVar[Failover] = Failover.NEXT_ACCOUNT
     penalty: ClassVar[Penalty] = Penalty.STRIKE
+    scope: Scope = Scope.ACCOUNT  # or what the row of the classification says
     sent: bool = True
     """Whether the upstream had the whole request: it may have worked on it, and may bill it."""
 
@@ -225,8 +213,12 @@ class UpstreamError(GatewayError):
         sent: bool | None = None,
     ) -> None:
         super().__init__(message, info=info, retry_after=retry_after)
-        if sent is not None:
-            self.sent = sent
+        self.sent = self.sent if sent is None else sent
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the upstream said no, or never got the request: nothing was billed."""
+        return self.penalty is not Penalty.STRIKE or not self.sent
 
 
 class Rejected(UpstreamError):
@@ -235,12 +227,17 @@ class Rejected(UpstreamError):
     kind = "invalid"
     failover = Failover.NEVER
     penalty = Penalty.NONE
+    scope = Scope.REQUEST
 
 
 class ContextTooLong(Rejected):
     """Too many tokens for this model."""
 
     kind = "context_length"
+
+
+class Unexplained(Rejected):
+    """A 4xx that no row knows: the client's mistake, unless another account has just served the like of it."""
 
 
 class ContentBlocked(Rejected):
@@ -255,6 +252,7 @@ class ModelMissing(UpstreamError):
     kind = "not_found"
     code = "model_not_found"
     penalty = Penalty.NONE
+    scope = Scope.REQUEST
 
 
 class CredentialsRejected(UpstreamError):
@@ -285,6 +283,7 @@ class RateLimited(UpstreamError):
     kind = "rate_limit"
     code = "rate_limit_exceeded"
     penalty = Penalty.COOL
+    scope = Scope.ACCOUNT_MODEL
 
 
 class Overloaded(UpstreamError):
@@ -293,6 +292,7 @@ class Overloaded(UpstreamError):
     kind = "overloaded"
     code = "overloaded"
     penalty = Penalty.COOL
+    scope = Scope.PROVIDER_MODEL
 
 
 class UpstreamFailed(UpstreamError):
@@ -310,6 +310,7 @@ class Unreachable(UpstreamError):
     """No connection to the upstream: DNS, refused, TLS, connect time-out."""
 
     sent = False
+    scope = Scope.HOST
 
 
 class Malformed(UpstreamError):
@@ -337,6 +338,7 @@ class Saturated(UpstreamError):
     code = "overloaded"
     penalty = Penalty.NONE
     sent = False
+    scope = Scope.GATEWAY
 
 
 class EmptyAnswer(UpstreamError):
@@ -364,14 +366,9 @@ class NoCapacity(GatewayError):
     code = "no_account_available"
 
     def __init__(
-        self,
-        message: str = "",
-        *,
-        info: ErrorInfo | None = None,
-        failures: tuple[UpstreamError, ...] = (),
-        retry_after: float | None = None,
+        self, message: str = "", *, info: ErrorInfo | None = None, failures: tuple[UpstreamError, ...] = ()
     ) -> None:
-        super().__init__(message, info=info, retry_after=retry_after)
+        super().__init__(message, info=info)
         self.failures = failures
 
 

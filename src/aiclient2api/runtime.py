@@ -14,13 +14,21 @@ import time
 import msgspec
 
 from aiclient2api.accounts.account import DEFAULT_CONCURRENCY, Account, AccountSettings
+from aiclient2api.accounts.policy import (
+    ConcurrencyPolicy,
+    HealthPolicy,
+    Policy,
+    RetryPolicy,
+    ThrottlePolicy,
+)
 from aiclient2api.accounts.pool import AccountPool
+from aiclient2api.accounts.surroundings import Surroundings
 from aiclient2api.config import model as config_model
 from aiclient2api.config.load import route_table
 from aiclient2api.config.model import AccountConfig, Config
 from aiclient2api.errors import GatewayError, MalformedMessage
 from aiclient2api.gateway.attempt import Attempts
-from aiclient2api.gateway.dispatch import Dispatcher, Policy
+from aiclient2api.gateway.dispatch import Dispatcher
 from aiclient2api.gateway.limits import Admission
 from aiclient2api.gateway.listing import Listing
 from aiclient2api.gateway.pins import Pins
@@ -61,7 +69,10 @@ class Runtime:
         self.store: Store = before.store if before else MemoryStore(time.monotonic)
         self.secrets, self.client_keys, self.generated_key = _keys(config, ephemeral, before)
         self._transport = _transport(config)
-        self.pools = _pools(config, before)
+        self.surroundings = Surroundings(policy(config))
+        if before is not None:
+            self.surroundings.take_over(before.surroundings)
+        self.pools = _pools(config, self.surroundings, before)
         self.services = self._services()
         self.metrics.pools = self.pools
 
@@ -82,7 +93,7 @@ class Runtime:
                 factory,
                 Attempts(self._transport, timeouts, config.limits.answer),
                 Pins(self.store),
-                Policy(attempts=config.policy.attempts),
+                self.surroundings.policy,
             ),
             converters=factory,
             pools=self.pools,
@@ -154,7 +165,20 @@ def _client_key(entry: config_model.ClientKey, pepper: bytes) -> ClientKey:
     )
 
 
-def _pools(config: Config, before: Runtime | None) -> dict[str, AccountPool]:
+def policy(config: Config) -> Policy:
+    """The constants of health, retries and selection."""
+    given = config.policy
+    return Policy(
+        health=HealthPolicy(**msgspec.structs.asdict(given.health)),
+        retries=RetryPolicy(attempts=given.attempts, **msgspec.structs.asdict(given.retries)),
+        throttle=ThrottlePolicy(**msgspec.structs.asdict(given.throttle)),
+        concurrency=ConcurrencyPolicy(**msgspec.structs.asdict(given.concurrency)),
+        affinity=given.affinity,
+        affinity_load=given.affinity_load,
+    )
+
+
+def _pools(config: Config, surroundings: Surroundings, before: Runtime | None) -> dict[str, AccountPool]:
     kept = {a.name: a for pool in (before.pools if before else {}).values() for a in pool.accounts}
     pools: dict[str, AccountPool] = {}
     for name, members in config.pools.items():
@@ -166,8 +190,10 @@ def _pools(config: Config, before: Runtime | None) -> dict[str, AccountPool]:
                 and before
                 and before.config.accounts[account.name] == config.accounts[account.name]
             ):
-                account.state = old.state  # a reload does not heal anybody
-        pools[name] = AccountPool(name, accounts, now=time.monotonic, random=random.random)
+                account.take_over(old)
+        pools[name] = AccountPool(
+            name, accounts, now=time.monotonic, random=random.random, surroundings=surroundings
+        )
     return pools
 
 

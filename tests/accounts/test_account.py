@@ -15,8 +15,8 @@ def busy(one: Account, inflight: int) -> Account:
     return one
 
 
-def ill(one: Account, state: AccountState, *, probing: bool = False) -> Account:
-    one.state, one.probing = state, probing
+def ill(one: Account, state: AccountState) -> Account:
+    one.state = state
     return one
 
 
@@ -35,8 +35,13 @@ def ill(one: Account, state: AccountState, *, probing: bool = False) -> Account:
             ill(account("a"), AccountState(status=Status.COOLING, until=NOW)), None, id="due for its probe"
         ),
         pytest.param(
-            ill(account("a"), AccountState(status=Status.EJECTED, until=NOW), probing=True),
-            "being probed",
+            ill(
+                account("a"),
+                AccountState(
+                    status=Status.HALF_OPEN, before=Status.EJECTED, until=NOW + 9, reason="upstream_timeout"
+                ),
+            ),
+            "being probed after upstream_timeout",
             id="being probed",
         ),
         pytest.param(

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from aiclient2api.accounts.health import (
     HEALTHY,
     AccountState,
+    Circumstances,
+    HealthRules,
     Status,
-    after_failure,
-    after_success,
 )
+from aiclient2api.accounts.policy import HealthPolicy
 from aiclient2api.errors import (
     ContentBlocked,
     ContextTooLong,
@@ -24,12 +25,12 @@ from aiclient2api.errors import (
     Rejected,
     TimedOut,
     Truncated,
-    Unreachable,
     UpstreamError,
     UpstreamFailed,
 )
 
 NOW = 1000.0
+RULES = HealthRules(HealthPolicy())
 LIMITED = AccountState(status=Status.COOLING, until=1030.0, reason="rate_limit_exceeded", step=1)
 EJECTED = AccountState(status=Status.EJECTED, until=1005.0, reason="upstream_error", step=1)
 
@@ -42,7 +43,7 @@ def after(
     *,
     is_probe: bool = False,
 ) -> AccountState:
-    return after_failure(state, error, now, jitter, is_probe=is_probe)
+    return RULES.failed(state, error, now, jitter, Circumstances(is_probe=is_probe))
 
 
 @pytest.mark.parametrize(
@@ -83,13 +84,12 @@ def after(
         pytest.param(
             Overloaded(retry_after=600.0), Status.COOLING, 1030.0, "overloaded", id="overloaded for long"
         ),
-        pytest.param(Unreachable(), Status.EJECTED, 1002.5, "upstream_error", id="unreachable"),
     ],
 )
 def test_one_such_failure_puts_an_account_out(
     error: UpstreamError, status: Status, until: float, reason: str
 ) -> None:
-    assert after(HEALTHY, error) == AccountState(status=status, until=until, reason=reason, step=1)
+    assert after(HEALTHY, error) == AccountState(status=status, until=until, reason=reason, step=1, since=NOW)
 
 
 @pytest.mark.parametrize("error", [Rejected(), ContextTooLong(), ContentBlocked(), ModelMissing()])
@@ -114,12 +114,14 @@ def test_the_third_strike_in_a_row_ejects(error: UpstreamError) -> None:
 def test_a_success_forgives_earlier_strikes() -> None:
     struck = after(after(HEALTHY, TimedOut()), TimedOut())
 
-    assert after_success(struck, is_probe=False) == HEALTHY
+    assert RULES.succeeded(struck, NOW, is_probe=False) == HEALTHY
 
 
 def test_a_successful_probe_ends_any_outage() -> None:
-    assert after_success(LIMITED, is_probe=True) == HEALTHY
-    assert after_success(EJECTED, is_probe=True) == HEALTHY
+    for state in (LIMITED, EJECTED):
+        assert RULES.succeeded(state, NOW, is_probe=True) == AccountState(
+            status=Status.RAMP, until=1030.0, step=1, since=NOW
+        )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_a_successful_probe_ends_any_outage() -> None:
     [
         pytest.param(UpstreamFailed(), [2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 150.0, 150.0], id="ejected"),
         pytest.param(RateLimited(), [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0, 60.0], id="too fast"),
-        pytest.param(Overloaded(), [5.0, 10.0, 20.0, 30.0, 30.0, 30.0, 30.0, 30.0], id="overloaded"),
+        pytest.param(Overloaded(), [5.0] * 8, id="overloaded"),
         pytest.param(QuotaExhausted(), [576.0] * 8, id="quota"),
         pytest.param(
             CredentialsRejected(),
@@ -137,7 +139,9 @@ def test_a_successful_probe_ends_any_outage() -> None:
     ],
 )
 def test_failing_probes_wait_longer_and_longer(error: UpstreamError, waits: list[float]) -> None:
-    state = after(HEALTHY, Unreachable() if isinstance(error, UpstreamFailed) else error)
+    state = HEALTHY
+    while not state.needs_probe:
+        state = after(state, error)
     found = [state.until - NOW]
     for _ in waits[1:]:
         now = state.until
@@ -150,13 +154,12 @@ def test_failing_probes_wait_longer_and_longer(error: UpstreamError, waits: list
 @pytest.mark.parametrize(
     ("error", "low", "high"),
     [
-        (Unreachable(), 2.5, 5.0),
         (RateLimited(retry_after=10.0), 10.0, 11.0),
         (RateLimited(), 5.0, 5.5),
         (QuotaExhausted(), 576.0, 864.0),
         (CredentialsRejected(), 480.0, 720.0),
     ],
-    ids=["unreachable", "retry after", "too fast", "quota", "credentials"],
+    ids=["retry after", "too fast", "quota", "credentials"],
 )
 def test_waits_are_spread_and_never_shorter_than_asked(error: UpstreamError, low: float, high: float) -> None:
     assert after(HEALTHY, error, jitter=0.0).until - NOW == pytest.approx(low)
@@ -194,11 +197,7 @@ def test_a_late_strike_does_not_turn_cooling_into_an_ejection() -> None:
 
 
 def test_a_late_success_does_not_end_the_cooling() -> None:
-    assert after_success(LIMITED, is_probe=False) == LIMITED
-
-
-def test_a_try_in_panic_is_not_another_outage() -> None:
-    assert after(EJECTED, TimedOut(), 1001.0, is_probe=True) == EJECTED
+    assert RULES.succeeded(LIMITED, NOW, is_probe=False) == LIMITED
 
 
 @pytest.mark.parametrize("error", [CredentialsRejected(), RateLimited(), Overloaded(), UpstreamFailed()])
@@ -217,7 +216,6 @@ ERRORS = st.sampled_from(
         RateLimited(retry_after=120.0),
         Overloaded(),
         UpstreamFailed(),
-        Unreachable(),
         Truncated(),
     ]
 )
@@ -225,13 +223,60 @@ ERRORS = st.sampled_from(
 
 @given(st.lists(st.tuples(ERRORS, st.floats(0, 100), st.floats(0, 1, exclude_max=True), st.booleans())))
 @settings(max_examples=100)
-def test_every_bad_state_has_a_scheduled_exit(
+def test_every_bad_state_ends_by_itself(
     failures: list[tuple[UpstreamError, float, float, bool]],
 ) -> None:
     state, now = HEALTHY, NOW
     for error, passed, jitter, is_probe in failures:
         now += passed
-        state = after_failure(state, error, now, jitter, is_probe=is_probe)
+        state = RULES.failed(state, error, now, jitter, Circumstances(is_probe=is_probe))
 
         assert state.is_open(now + 86_400.0 * 1.2)
-        assert state.needs_probe == (state.status is not Status.HEALTHY)
+
+
+def test_half_of_the_last_minutes_attempts_eject_and_a_fifth_degrade() -> None:
+    def failing(share: float) -> AccountState:
+        return RULES.failed(HEALTHY, TimedOut(), NOW, 1.0, Circumstances(failing=share))
+
+    assert (failing(0.5).status, failing(0.5).until) == (Status.EJECTED, 1005.0)
+    assert (failing(0.2).status, failing(0.2).until) == (Status.DEGRADED, 1060.0)
+    assert failing(0.19).status is Status.HEALTHY
+
+
+def test_the_last_account_is_degraded_where_others_are_ejected() -> None:
+    state = HEALTHY
+    for _ in range(4):
+        state = RULES.failed(state, TimedOut(), NOW, 0.0, Circumstances(is_last=True))
+
+    assert state.status is Status.DEGRADED
+    limited = RULES.failed(state, QuotaExhausted(), NOW, 0.0, Circumstances(is_last=True))
+    assert limited.status is Status.COOLING
+
+
+def test_a_minute_in_health_forgives_one_outage() -> None:
+    back = AccountState(status=Status.RAMP, until=1030.0, step=3, since=NOW)
+
+    assert [RULES.step(back, NOW + seconds) for seconds in (0, 59, 60, 120, 180, 999)] == [3, 3, 2, 1, 0, 0]
+    healthy = RULES.advanced(back, 1030.0)
+    assert (healthy.status, RULES.step(healthy, NOW + 60)) == (Status.HEALTHY, 2)
+
+
+def test_a_probe_without_a_verdict_leaves_the_outage_as_it_was_but_due() -> None:
+    probing = RULES.probing(EJECTED, 1005.0)
+
+    assert (probing.status, probing.cause, probing.is_open(1005.0)) == (
+        Status.HALF_OPEN,
+        Status.EJECTED,
+        False,
+    )
+    given_up = RULES.given_up(probing, 1006.0)
+    assert (given_up.status, given_up.until, given_up.step) == (Status.EJECTED, 1006.0, 1)
+    assert RULES.advanced(probing, 1605.0).status is Status.EJECTED, "patience is over"
+
+
+def test_weights_rise_along_the_ramp() -> None:
+    ramp = AccountState(status=Status.RAMP, until=1030.0, since=NOW)
+
+    assert [round(RULES.weight(ramp, NOW + seconds), 2) for seconds in (0, 15, 30)] == [0.1, 0.55, 1.0]
+    assert RULES.weight(AccountState(status=Status.DEGRADED), NOW) == 0.25
+    assert RULES.weight(EJECTED, NOW) == 0.0

@@ -1,45 +1,24 @@
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 
 import pytest
 
-from aiclient2api.accounts import pool as pool_module
 from aiclient2api.accounts.account import Account, AccountSettings
 from aiclient2api.accounts.health import AccountState, Status
-from aiclient2api.accounts.pool import AccountPool
-from aiclient2api.errors import CredentialsRejected, RateLimited, Rejected, TimedOut, Unreachable
-from tests.fakes.accounts import Clock, account, anyone, pool
+from aiclient2api.errors import (
+    CredentialsRejected,
+    RateLimited,
+    Rejected,
+    TimedOut,
+)
+from tests.fakes.accounts import Clock, account, anyone, fairness, out, pool, takes
 
 ONE = AccountSettings(concurrency=1)
 
 
-def takes(chosen: AccountPool, count: int, model: str = "m") -> Counter[str]:
-    """Who served how many of `count` requests, each over before the next."""
-    served: Counter[str] = Counter()
-    for _ in range(count):
-        lease = chosen.take(anyone, model, set())
-        assert lease is not None
-        served[lease.account.name] += 1
-        lease.abandoned()
-    return served
-
-
-def fairness(shares: list[int]) -> float:
-    """Jain's index: 1 when all shares are equal."""
-    return sum(shares) ** 2 / (len(shares) * sum(share**2 for share in shares))
-
-
-def out(one: Account, status: Status, until: float) -> Account:
-    one.state = AccountState(status=status, until=until, reason="x", step=1)
-    return one
-
-
-async def settle() -> None:
-    """Let every task that can run do so."""
-    for _ in range(5):
-        await asyncio.sleep(0)
+def only_a(one: Account) -> bool:
+    return one.name == "a"
 
 
 def test_equal_accounts_get_equal_shares() -> None:
@@ -155,22 +134,22 @@ def test_exactly_one_request_probes() -> None:
     assert probe.is_probe
     assert chosen.take(anyone, "m", set()) is None
     probe.succeeded()
-    assert chosen.accounts[0].state.status is Status.HEALTHY
+    assert chosen.accounts[0].state.status is Status.RAMP
     assert chosen.take(anyone, "m", set()) is not None
     assert chosen.take(anyone, "m", set()) is not None
 
 
 def test_a_failing_probe_waits_longer() -> None:
     clock = Clock()
-    chosen = pool(clock, out(account("a"), Status.EJECTED, 1000.0))
-    probe = chosen.take(anyone, "m", set())
+    chosen = pool(clock, out(account("a"), Status.EJECTED, 1000.0), account("b"))
+    probe = chosen.take(only_a, "m", set())
     assert probe is not None
 
     probe.failed(TimedOut("silent"))
 
-    assert chosen.take(anyone, "m", set()) is None
+    assert chosen.take(only_a, "m", set()) is None
     assert chosen.accounts[0].state == AccountState(
-        status=Status.EJECTED, until=1007.5, reason="upstream_timeout", step=2
+        status=Status.EJECTED, until=1007.5, reason="upstream_timeout", step=2, since=1000.0
     )
 
 
@@ -194,7 +173,7 @@ def test_a_probe_that_is_refused_for_the_clients_mistake_proves_that_the_account
 
     probe.failed(Rejected("the client's mistake"))
 
-    assert chosen.accounts[0].state.status is Status.HEALTHY
+    assert chosen.accounts[0].state.status is Status.RAMP
 
 
 def test_a_probe_whose_answer_has_begun_lets_others_in() -> None:
@@ -216,8 +195,8 @@ def test_an_older_request_that_ends_does_not_let_a_second_probe_in() -> None:
     older, failing = chosen.take(anyone, "m", set()), chosen.take(anyone, "m", set())
     assert older is not None
     assert failing is not None
-    failing.failed(Unreachable("refused"))
-    clock.now += 5.0
+    failing.failed(CredentialsRejected("revoked"))
+    clock.now += 1000.0
     probe = chosen.take(anyone, "m", set())
     assert probe is not None
 
@@ -236,7 +215,7 @@ def test_an_older_request_that_succeeds_does_not_cut_the_cooling_short() -> None
 
     older.succeeded()
 
-    assert chosen.accounts[0].state.status is Status.COOLING
+    assert chosen.accounts[0].overlays["m"].status is Status.COOLING
     assert chosen.take(anyone, "m", set()) is None
 
 
@@ -249,17 +228,20 @@ def test_in_panic_an_ejected_account_is_tried_all_the_same() -> None:
     assert first is not None
     assert second is not None
     assert {first.account.name, second.account.name} == {"a", "b"}
-    assert chosen.take_in_panic(anyone, "m", set()) is None
     first.succeeded()
-    assert first.account.state.status is Status.HEALTHY
+    assert first.account.state.status is Status.RAMP
+    second.failed(TimedOut("silent"))
+    assert second.account.state == AccountState(status=Status.EJECTED, until=9e9, reason="x", step=1)
 
 
 @pytest.mark.parametrize("status", [Status.HEALTHY, Status.COOLING, Status.DISABLED])
-def test_there_is_no_panic_while_another_account_is_not_ejected(status: Status) -> None:
+def test_panic_never_falls_on_an_account_that_cools_or_is_disabled(status: Status) -> None:
     chosen = pool(Clock(), out(account("a"), Status.EJECTED, 9e9), out(account("b"), status, 9e9))
 
-    assert chosen.take_in_panic(anyone, "m", set()) is None
-    assert chosen.take_in_panic(anyone, "m", {"b"}) is not None
+    taken = [chosen.take_in_panic(anyone, "m", set()) for _ in range(4)]
+
+    assert {lease.account.name for lease in taken if lease} == {"a"}
+    assert chosen.take_in_panic(anyone, "m", {"a"}) is None
 
 
 def test_there_is_no_panic_without_accounts() -> None:
@@ -267,107 +249,3 @@ def test_there_is_no_panic_without_accounts() -> None:
 
     assert chosen.take_in_panic(anyone, "m", {"a"}) is None
     assert chosen.take_in_panic(lambda one: False, "m", set()) is None
-
-
-@pytest.mark.parametrize(
-    ("accounts", "seconds"),
-    [
-        pytest.param([account("a")], None, id="healthy"),
-        pytest.param([out(account("a"), Status.DISABLED, 1600.0)], None, id="disabled"),
-        pytest.param(
-            [out(account("a"), Status.COOLING, 1030.0), out(account("b"), Status.EJECTED, 1010.0)],
-            10.0,
-            id="the first to come back",
-        ),
-        pytest.param([out(account("a"), Status.COOLING, 990.0)], 0.0, id="due"),
-        pytest.param(
-            [
-                out(account("a", AccountSettings(models=("x",))), Status.COOLING, 1001.0),
-                out(account("b"), Status.COOLING, 1020.0),
-            ],
-            20.0,
-            id="another model's account",
-        ),
-    ],
-)
-def test_the_earliest_return_is_known(accounts: list[Account], seconds: float | None) -> None:
-    assert pool(Clock(), *accounts).earliest(anyone, "m") == seconds
-
-
-async def test_waiters_are_served_in_their_order() -> None:
-    chosen = pool(Clock(), account("a", ONE))
-    leases = [chosen.take(anyone, "m", set())]
-    served: list[int] = []
-
-    async def wait(number: int) -> None:
-        while (lease := chosen.take(anyone, "m", set())) is None:
-            assert await chosen.wait()
-        served.append(number)
-        leases.append(lease)
-
-    async with asyncio.TaskGroup() as tasks:
-        for number in range(3):
-            tasks.create_task(wait(number))
-        await settle()
-        for expected in ([0], [0, 1], [0, 1, 2]):
-            lease = leases[-1]
-            assert lease is not None
-            lease.succeeded()
-            await settle()
-            assert served == expected
-
-
-async def test_a_waiter_that_leaves_is_passed_over() -> None:
-    chosen = pool(Clock(), account("a", ONE))
-    first, second = asyncio.ensure_future(chosen.wait()), asyncio.ensure_future(chosen.wait())
-    await settle()
-
-    first.cancel()
-    await settle()
-    chosen.wake()
-
-    assert await second is True
-    assert first.cancelled()
-
-
-async def test_a_waiter_that_leaves_with_its_place_passes_it_on() -> None:
-    chosen = pool(Clock(), account("a", ONE))
-    first, second = asyncio.ensure_future(chosen.wait()), asyncio.ensure_future(chosen.wait())
-    await settle()
-
-    chosen.wake()
-    first.cancel()
-
-    assert await second is True
-    assert first.cancelled()
-
-
-async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "WAIT_SECONDS", 0.01)
-    chosen = pool(Clock(), account("a", ONE))
-
-    assert await chosen.wait() is False
-    chosen.wake()
-
-
-async def test_a_place_that_comes_with_the_time_out_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "WAIT_SECONDS", 0.0)
-    chosen = pool(Clock(), account("a", ONE))
-    waiting = asyncio.ensure_future(chosen.wait())
-    await asyncio.sleep(0)
-
-    chosen.wake()
-
-    assert await waiting is True
-
-
-async def test_the_queue_is_bounded() -> None:
-    chosen = pool(Clock(), account("a", ONE))
-    waiting = [asyncio.ensure_future(chosen.wait()) for _ in range(pool_module.MAX_WAITERS)]
-    await settle()
-
-    assert await chosen.wait() is False
-    for one in waiting:
-        one.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-    assert chosen.wake() is None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from aiclient2api.accounts.account import AccountSettings
-from aiclient2api.accounts.selection import ring, walk
+from aiclient2api.accounts.selection import rendezvous, ring, walk
 from tests.fakes.accounts import account
 
 
@@ -11,7 +11,7 @@ def names(*weights: int) -> list[str]:
     accounts = [
         account("abcdefgh"[index], AccountSettings(weight=weight)) for index, weight in enumerate(weights)
     ]
-    return [one.name for one in ring(accounts)]
+    return [one.name for one in ring(accounts, weights)]
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ def names(*weights: int) -> list[str]:
         ((), ""),
         ((1,), "a"),
         ((1, 1, 1), "abc"),
-        ((2, 1), "aba"),
-        ((3, 1), "aaba"),
-        ((5, 1, 1), "aabacaa"),
-        ((2, 2), "abab"),
+        ((2, 1), "baa"),
+        ((3, 1), "baaa"),
+        ((5, 1, 1), "abaaaca"),
+        ((2, 2), "ab"),
     ],
 )
 def test_slots_follow_the_weights_smoothly(weights: tuple[int, ...], slots: str) -> None:
@@ -47,7 +47,8 @@ def test_every_account_has_a_slot_however_small_its_weight() -> None:
 def test_many_accounts_have_a_slot_each() -> None:
     accounts = [account(str(index)) for index in range(300)]
 
-    assert len(set(ring(accounts))) == 300
+    assert len(set(ring(accounts, [1] * 300))) == 300
+    assert len(ring(accounts, [1] * 299 + [0.1])) <= 600
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,14 @@ def test_a_walk_begins_at_its_ticket_and_goes_on_elsewhere_each_round(ticket: in
 def test_a_walk_visits_everyone_once(slots: str) -> None:
     for ticket in range(50):
         assert sorted(walk(slots, ticket)) == sorted(set(slots))
+
+
+def test_when_a_name_goes_only_its_keys_move() -> None:
+    keys = [str(number).encode() for number in range(300)]
+    names = ["a", "b", "c", "d"]
+    before = [names[rendezvous(names, key)[0]] for key in keys]
+
+    after = [names[:3][rendezvous(names[:3], key)[0]] for key in keys]
+
+    assert all(new == old for new, old in zip(after, before, strict=True) if old != "d")
+    assert min(before.count(name) for name in names) > 45

@@ -95,7 +95,6 @@ def test_rules_between_sections(data: dict[str, object], problems: list[str]) ->
                 "secrets": {"previous": [LONG]},
             },
             [
-                "policy.affinity: has no effect in this version",
                 "log.prompts: has no effect in this version",
             ],
         ),

@@ -65,7 +65,6 @@ def test_the_documented_example_is_a_configuration(example: Path) -> None:
     assert config.store.url == "memory"
     assert config.warnings == (
         "store.url: the embedded store is not available in this version; memory forgets all state at stop",
-        "policy.affinity: has no effect in this version",
     )
 
 

@@ -96,9 +96,11 @@ def shown(field: FieldInfo) -> str | None:
         case bool() as value:
             return str(value).lower()
         case Duration() as value:
-            return f"`{value:g}s`"
+            return f"`{value:g}s`" if value >= 1 or not value else f"`{value * 1000:g}ms`"
         case Size() as value:
-            return f"`{value // 1024**2}MiB`"
+            return f"`{value // 1024**2}MiB`" if value >= 1024**2 else f"`{value // 1024}KiB`"
+        case bool() | float() as value:
+            return f"`{value}`"
         case int() | str() as value if value != "":
             return f"`{value}`"
         case _:
@@ -117,7 +119,6 @@ WITHOUT_EFFECT: dict[str, Any] = {
     "keys[0].rpm": {"keys": [{"name": "k", "key": "k" * 16, "rpm": 1}]},
     "keys[0].tpm": {"keys": [{"name": "k", "key": "k" * 16, "tpm": 1}]},
     "keys[0].concurrency": {"keys": [{"name": "k", "key": "k" * 16, "concurrency": 1}]},
-    "policy.affinity": {"policy": {"affinity": "prompt_cache"}},
     "log.prompts": {"log": {"prompts": True}},
 }
 

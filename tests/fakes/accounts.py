@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from aiclient2api.accounts.account import Account, AccountSettings
+from aiclient2api.accounts.health import AccountState, Status
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.protocols.profile import DEFAULT_PROFILE, ModelProfile
 from aiclient2api.providers.api_key import ApiKeyProvider
@@ -50,3 +52,25 @@ def pool(clock: Clock, *accounts: Account) -> AccountPool:
 def anyone(_account: Account) -> bool:
     """Every account will do."""
     return True
+
+
+def takes(chosen: AccountPool, count: int, model: str = "m") -> Counter[str]:
+    """Who served how many of `count` requests, each over before the next."""
+    served: Counter[str] = Counter()
+    for _ in range(count):
+        lease = chosen.take(anyone, model, set())
+        assert lease is not None
+        served[lease.account.name] += 1
+        lease.abandoned()
+    return served
+
+
+def fairness(shares: list[int]) -> float:
+    """Jain's index: 1 when all shares are equal."""
+    return sum(shares) ** 2 / (len(shares) * sum(share**2 for share in shares))
+
+
+def out(one: Account, status: Status, until: float) -> Account:
+    """The account, taken out."""
+    one.state = AccountState(status=status, until=until, reason="x", step=1)
+    return one

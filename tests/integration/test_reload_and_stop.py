@@ -81,7 +81,7 @@ def test_what_only_a_restart_changes_is_told(tmp_path: Path) -> None:
         event = reload(program, data, "reloaded")
 
         assert event["needs_restart"] == ["server.port", "server.drain"]
-        assert event["warnings"] == ["policy.affinity: has no effect in this version"]
+        assert event["warnings"] == []
         assert post(program).status_code == 200
 
 

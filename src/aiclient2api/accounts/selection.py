@@ -1,31 +1,36 @@
-"""Round robin as arithmetic: a ring of slots by weight, walked from a ticket. Pure, no lock, no I/O."""
+"""Round robin as arithmetic: a ring of slots by weight, entered at a ticket. Pure, no lock, no I/O."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
-
-from aiclient2api.accounts.account import Account
+from typing import Final, TypeVar
 
 T = TypeVar("T")
-MAX_SLOTS = 128
+MAX_SLOTS: Final = 128
+GOLDEN: Final = 0.6180339887498949
+"""Multiples of it spread evenly over a circle, so that the turns of many rare members do not fall together."""
 
 
-def ring(accounts: Sequence[Account]) -> tuple[Account, ...]:
-    """Slots in smooth weighted order: an account of weight 2 stands twice, never side by side if avoidable."""
-    total = sum(account.weight for account in accounts)
-    slots = min(total, max(MAX_SLOTS, len(accounts)))
-    credit = [0.0] * len(accounts)
-    order: list[Account] = []
-    for _ in range(slots):
-        for index, account in enumerate(accounts):
-            credit[index] += account.weight
-        best = max(range(len(accounts)), key=lambda index: (credit[index], -index))
-        credit[best] -= total
-        order.append(accounts[best])
-    # a weight too small for the ring still stands in once for the others
-    present = {id(account) for account in order}
-    return (*order, *(account for account in accounts if id(account) not in present))
+def ring(members: Sequence[T], weights: Sequence[float]) -> tuple[T, ...]:
+    """Slots in smooth weighted order: a member of weight 2 stands twice, never side by side if avoidable.
+
+    At most MAX_SLOTS slots, or two per member where there are more members; each stands in at least once.
+    """
+    if not members:
+        return ()
+    if max(weights) == min(weights):
+        return tuple(members)
+    total, limit = sum(weights), max(MAX_SLOTS, 2 * len(members))
+    is_whole = total <= limit and all(float(weight).is_integer() for weight in weights)
+    scale = 1.0 if is_whole else limit / total
+    counts = [max(1, round(weight * scale)) for weight in weights]
+    turns = [
+        ((turn + (0.5 + index * GOLDEN) % 1) / count, index)
+        for index, count in enumerate(counts)
+        for turn in range(count)
+    ]
+    return tuple(members[index] for _, index in sorted(turns))
 
 
 def walk(slots: Sequence[T], ticket: int) -> Iterator[T]:
@@ -42,3 +47,12 @@ def walk(slots: Sequence[T], ticket: int) -> Iterator[T]:
         if id(slot) not in seen:
             seen.add(id(slot))
             yield slot
+
+
+def rendezvous(names: Sequence[str], key: bytes) -> list[int]:
+    """Indexes of the names, the one that this key belongs to first. When a name goes, only its keys move."""
+    scored = [
+        (hashlib.blake2b(key, key=name.encode()[:64], digest_size=8).digest(), index)
+        for index, name in enumerate(names)
+    ]
+    return [index for _, index in sorted(scored, reverse=True)]

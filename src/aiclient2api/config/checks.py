@@ -15,7 +15,6 @@ SHORT_KEY: Final = 16
 """Characters under which a secret can be guessed."""
 
 _WITHOUT_EFFECT: Final[Sequence[tuple[str, str, object]]] = [
-    ("policy", "affinity", "off"),
     ("log", "prompts", False),
 ]
 """Section, key, and the value that is what this version does anyway."""

@@ -166,12 +166,90 @@ class ModelEntry(Section, frozen=True, kw_only=True):
     context_fallback: str | None = None
 
 
+Share = Annotated[float, Meta(ge=0, le=1)]
+Amount = Annotated[float, Meta(ge=0)]
+
+
+class Health(Section, frozen=True, kw_only=True):
+    """When accounts are taken out, and for how long; see accounts/policy.py."""
+
+    strikes: Positive = 3
+    window: Duration = Duration(60)
+    samples: Positive = 10
+    eject_share: Share = 0.5
+    degrade_share: Share = 0.2
+    degraded_weight: Annotated[float, Meta(gt=0, le=1)] = 0.25
+    slow_first_token: Duration = Duration(2)
+    slow_factor: Annotated[float, Meta(ge=1)] = 3.0
+    eject: Duration = Duration(5)
+    eject_max: Duration = Duration(300)
+    cool: Duration = Duration(5)
+    cool_max: Duration = Duration(60)
+    retry_after_min: Duration = Duration(1)
+    retry_after_max: Duration = Duration(900)
+    quota_probe: Duration = Duration(720)
+    disabled_probe: Duration = Duration(600)
+    disabled_max: Duration = Duration(86_400)
+    probe_patience: Duration = Duration(600)
+    probe_body: Size = Size(32 * 1024)
+    ramp: Duration = Duration(30)
+    ramp_start: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    forgive: Duration = Duration(60)
+    host_failures: Positive = 2
+    host: Duration = Duration(1)
+    host_max: Duration = Duration(5)
+    overload_failures: Positive = 3
+    overload: Duration = Duration(5)
+    overload_max: Duration = Duration(30)
+
+
+class Retries(Section, frozen=True, kw_only=True):
+    """What may be tried again."""
+
+    first_hop: Positive = 3
+    unsafe: Annotated[int, Meta(ge=0, le=5)] = 1
+    budget_share: Share = 0.2
+    budget_cap: Amount = 100.0
+    budget_floor: Amount = 10.0
+    cost_unsafe: Amount = 1.0
+    cost_safe: Amount = 0.2
+    backoff: Duration = Duration(0.05)
+    backoff_max: Duration = Duration(1)
+    deadline: Duration = Duration(600)
+    least: Duration = Duration(2)
+    margin: Duration = Duration(1)
+
+
+class Throttle(Section, frozen=True, kw_only=True):
+    """How far a failing provider is asked."""
+
+    factor: Annotated[float, Meta(ge=1)] = 2.0
+    window: Duration = Duration(120)
+    samples: Positive = 20
+    trickle: Duration = Duration(1)
+
+
+class Concurrency(Section, frozen=True, kw_only=True):
+    """How an account's limit moves, and who waits for a place."""
+
+    decrease: Annotated[float, Meta(gt=0, lt=1)] = 0.7
+    busy: Share = 0.8
+    pause: Duration = Duration(1)
+    waiters: Annotated[int, Meta(ge=0)] = 64
+    wait: Duration = Duration(2)
+
+
 class Policy(Section, frozen=True, kw_only=True):
     """How requests are placed."""
 
     attempts: Annotated[int, Meta(ge=1, le=10)] = 5
     strict: bool = False
     affinity: Affinity = "conversation"
+    affinity_load: Annotated[float, Meta(ge=1)] = 1.25
+    health: Health = Health()
+    retries: Retries = Retries()
+    throttle: Throttle = Throttle()
+    concurrency: Concurrency = Concurrency()
 
 
 class Limits(Section, frozen=True, kw_only=True):

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-from msgspec import Struct
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from aiclient2api.accounts.account import Account
-from aiclient2api.accounts.pool import WAIT_SECONDS, AccountPool, Lease
+from aiclient2api.accounts.lease import Lease
+from aiclient2api.accounts.policy import DEFAULTS, Policy
+from aiclient2api.accounts.pool import AccountPool, Usable
 from aiclient2api.errors import (
     BadRequest,
-    Busy,
     ClientError,
     ContextTooLong,
-    ErrorInfo,
-    Failover,
     GatewayError,
     MalformedMessage,
-    NoCapacity,
     StatefulAccountUnavailable,
+    TimedOut,
     Unrepresentable,
     UpstreamError,
 )
+from aiclient2api.gateway.affinity import wish_of
 from aiclient2api.gateway.attempt import Attempts, as_client_error
+from aiclient2api.gateway.deadline import is_retry, patience
+from aiclient2api.gateway.effects import has_effects
 from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.exhaustion import Facts, after_failures, all_out
+from aiclient2api.gateway.failover import Journey, Request, any_account
 from aiclient2api.gateway.pins import Pins
 from aiclient2api.gateway.upstream import Live, Whole
 from aiclient2api.protocols.conversion import Conversion, Inbound
@@ -32,26 +37,14 @@ from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.routing.table import RouteTable
 from aiclient2api.routing.targets import Target
 
-FIRST_HOP_ATTEMPTS = 3
-"""More would spend the budget on one pool while a fallback waits (reliability 3.6)."""
-MAX_RETRY_AFTER = 30.0
-LONG_WAIT = 60.0
-"""Seconds from which on waiting is not worth a client's retry."""
-STATEFUL_PROTOCOL = "openai_responses"
+STATEFUL_PROTOCOL: Final = "openai_responses"
 """The one protocol whose upstreams keep conversations."""
-
-
-Usable = Callable[[Account], bool]
-
-
-class Policy(Struct, frozen=True, kw_only=True):
-    """How hard to try."""
-
-    attempts: int = 5
+SHORT_PATIENCE: Final = 300.0
+"""A client that is more patient than this (seconds) is served by the time-outs of the attempts."""
 
 
 class Dispatcher:
-    """Opens an answer for a request."""
+    """Opens an answer for a request. `wall` is Unix time; `sleep` waits for seconds."""
 
     def __init__(
         self,
@@ -60,7 +53,7 @@ class Dispatcher:
         converters: ConverterFactory,
         attempts: Attempts,
         pins: Pins,
-        policy: Policy,
+        policy: Policy = DEFAULTS,
     ) -> None:
         self._routes = routes
         self._pools = pools
@@ -68,53 +61,59 @@ class Dispatcher:
         self._attempts = attempts
         self._pins = pins
         self._policy = policy
+        self.wall: Callable[[], float] = time.time
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def open(self, inbound: Inbound, exchange: Exchange, pool: str | None = None) -> Whole | Live:
         """The first answer along the route. Raises GatewayError when there is none."""
         route = self._routes.resolve(inbound.peek.model, pool)
-        usable = await self._usable(inbound, route.targets)
+        request = await self._request(inbound, route.targets)
         try:
-            return await self._along(route.targets, inbound, exchange, usable)
+            return await self._along(route.targets, inbound, exchange, request)
         except ContextTooLong:
             if not route.context_fallback:
                 raise
-            return await self._along(route.context_fallback, inbound, exchange, usable)
+            return await self._along(route.context_fallback, inbound, exchange, request)
+
+    async def _request(self, inbound: Inbound, targets: tuple[Target, ...]) -> Request:
+        retries, now = self._policy.retries, self._pools[targets[0].pool].now
+        return Request(
+            usable=await self._usable(inbound, targets),
+            wish=wish_of(inbound, self._policy, self._converters),
+            is_retry=is_retry(inbound.wire),
+            deadline=now() + patience(inbound.wire, retries),
+            has_effects=lambda: has_effects(inbound),
+        )
 
     async def _along(
-        self, targets: tuple[Target, ...], inbound: Inbound, exchange: Exchange, usable: Usable
+        self, targets: tuple[Target, ...], inbound: Inbound, exchange: Exchange, request: Request
     ) -> Whole | Live:
-        """The failover loop: each target in order, each account once, the error says where to go next."""
-        failures: list[UpstreamError] = []
+        """Each target in order, each account once; the journey says where to go next."""
+        journey = Journey(targets, self._pools, request, self._policy)
         refusal: ClientError | None = None
-        left = self._policy.attempts
-        for hop, target in enumerate(targets):
-            is_last = hop == len(targets) - 1
-            in_hop = left if is_last else min(left, FIRST_HOP_ATTEMPTS if hop == 0 else 1)
-            tried: set[str] = set()
-            while in_hop and (lease := await self._lease(exchange, target, usable, tried, panic=is_last)):
-                tried.add(lease.account.name)
-                try:
-                    return await self._attempt(inbound, exchange, target, lease)
-                except UpstreamError as error:
-                    lease.failed(error)
-                    failures.append(error)
-                    left, in_hop = left - 1, in_hop - 1
-                    if error.failover is Failover.NEVER:
-                        raise
-                    if error.failover is Failover.NEXT_TARGET:
-                        break
-                except Unrepresentable as error:
-                    lease.abandoned()
-                    refusal = error
-                    tried.update(self._same_protocol(inbound, target, lease.account))
-                except BaseException:
-                    lease.abandoned()
-                    raise
-        if refusal is not None and not failures:
+        while True:
+            lease = await self._lease(journey, exchange, request)
+            if lease is None:
+                if journey.onward():
+                    continue
+                break
+            try:
+                return await self._attempt(inbound, exchange, journey, lease, request)
+            except UpstreamError as error:
+                journey.failed(lease, error)
+            except Unrepresentable as error:
+                journey.refused(lease, self._alike(inbound, journey.target, lease.account))
+                refusal = error
+            except BaseException:
+                lease.abandoned()
+                raise
+        if exchange.explain:
+            exchange.passed_over.extend(journey.skipped)
+        if refusal is not None and not journey.failures:
             raise refusal
-        raise self._exhausted(targets, failures, inbound, usable)
+        raise self._exhausted(journey, inbound, request.usable)
 
-    def _same_protocol(self, inbound: Inbound, target: Target, refusing: Account) -> set[str]:
+    def _alike(self, inbound: Inbound, target: Target, refusing: Account) -> set[str]:
         """The accounts of this pool that would refuse the same content for the same reason."""
         protocol = self._protocol(inbound, refusing)
         accounts = self._pools[target.pool].accounts
@@ -124,24 +123,33 @@ class Dispatcher:
         client, operation = inbound.converter.name, inbound.peek.operation
         return self._converters.protocol_for(client, account.protocols, operation)
 
-    async def _lease(
-        self, exchange: Exchange, target: Target, usable: Usable, tried: set[str], *, panic: bool
-    ) -> Lease | None:
-        pool = self._pools[target.pool]
-        lease = pool.take(usable, target.model, tried)
-        until = pool.now() + WAIT_SECONDS
-        while lease is None and pool.now() < until and pool.is_full(usable, target.model, tried):
+    async def _lease(self, journey: Journey, exchange: Exchange, request: Request) -> Lease | None:
+        """An account for the next attempt on this target, waited for where only its limit stands in the way."""
+        if exchange.explain:
+            _explain(journey, exchange, request)
+        lease = journey.lease()
+        if lease is None and journey.is_full():
+            lease = await self._waited(journey, exchange)
+        if lease is None:
+            lease = journey.panic()
+        if lease is not None and journey.pause:
+            try:
+                await self.sleep(journey.pause)
+            except BaseException:
+                lease.abandoned()
+                raise
+        return lease
+
+    async def _waited(self, journey: Journey, exchange: Exchange) -> Lease | None:
+        pool = journey.pool
+        began = pool.now()
+        until = began + self._policy.concurrency.wait
+        lease: Lease | None = None
+        while lease is None and pool.now() < until and journey.is_full():
             if not await pool.wait():
                 break
-            lease = pool.take(usable, target.model, tried)
-        if lease is None:
-            now = pool.now()
-            exchange.passed_over.extend(
-                f"{account.name}: {account.why_not(target.model, now) or 'already tried'}"
-                for account in pool.accounts
-            )
-            if panic:
-                lease = pool.take_in_panic(usable, target.model, tried)
+            lease = journey.lease()
+        exchange.waited += pool.now() - began
         return lease
 
     async def _usable(self, inbound: Inbound, targets: tuple[Target, ...]) -> Usable:
@@ -152,7 +160,7 @@ class Dispatcher:
             holder = await self._pins.account_of(inbound.tenant, inbound.peek.previous_id)
             if holder is not None:
                 return lambda account: account.name == holder
-        return _any_account
+        return any_account
 
     def _serving(self, inbound: Inbound, targets: tuple[Target, ...]) -> Usable:
         """Where a count or an embedding is exact: accounts of the client's protocol, else those that offer it.
@@ -165,15 +173,14 @@ class Dispatcher:
             return lambda account: client in account.protocols
         offered = self._converters.offers
         if operation == "count_tokens" and not any(offered(operation, each.protocols) for each in accounts):
-            return _any_account
+            return any_account
         return lambda account: offered(operation, account.protocols)
 
     async def _attempt(
-        self, inbound: Inbound, exchange: Exchange, target: Target, lease: Lease
+        self, inbound: Inbound, exchange: Exchange, journey: Journey, lease: Lease, request: Request
     ) -> Whole | Live:
-        account = lease.account
+        account, target, now = lease.account, journey.target, journey.pool.now
         protocol = self._protocol(inbound, account)
-        now = self._pools[target.pool].now
         attempt = Attempt(
             pool=target.pool, account=account.name, model=target.model, protocol=protocol, started=now()
         )
@@ -184,10 +191,10 @@ class Dispatcher:
                 lease.abandoned()  # nobody has to be asked
                 opened = Whole(conversion.local)
             else:
-                opened = await self._attempts.run(lease, self._converters[protocol], conversion)
+                opened = await self._run(lease, protocol, conversion, request.deadline - attempt.started)
             attempt.outcome = "ok"
         except UpstreamError as error:
-            attempt.outcome = error.info.label
+            attempt.outcome, attempt.scope = error.info.label, error.scope.value
             raise
         except ClientError:
             attempt.outcome = "refused"
@@ -202,6 +209,18 @@ class Dispatcher:
         if protocol == inbound.converter.name == STATEFUL_PROTOCOL:
             await self._pin(opened, account, inbound.tenant)
         return opened
+
+    async def _run(
+        self, lease: Lease, protocol: str, conversion: Conversion, remaining: float
+    ) -> Whole | Live:
+        """The attempt; a client that gives up early is answered before it does."""
+        if remaining >= SHORT_PATIENCE:
+            return await self._attempts.run(lease, self._converters[protocol], conversion)
+        try:
+            async with asyncio.timeout(max(remaining, self._policy.retries.least)):
+                return await self._attempts.run(lease, self._converters[protocol], conversion)
+        except TimeoutError as error:
+            raise TimedOut("no answer came within the client's own time-out") from error
 
     async def _pin(self, opened: Whole | Live, account: Account, tenant: str) -> None:
         """Remember where a stored response lives, so that the next request can continue it there."""
@@ -219,7 +238,9 @@ class Dispatcher:
         self, inbound: Inbound, exchange: Exchange, target: Target, account: Account, protocol: str
     ) -> Conversion:
         profile = account.provider.profile(target.model, protocol)
-        wanted = ConversionTarget(model=target.model, profile=profile, streams=account.provider.streams)
+        wanted = ConversionTarget(
+            model=target.model, profile=profile, streams=account.provider.streams, account=account.mark
+        )
         try:
             conversion = self._converters.convert(inbound, protocol, wanted)
         except MalformedMessage as error:
@@ -231,61 +252,28 @@ class Dispatcher:
                 raise Unrepresentable(f"strict: {protocol} cannot take this request as it is ({features})")
         return conversion
 
-    def _exhausted(
-        self, targets: tuple[Target, ...], failures: list[UpstreamError], inbound: Inbound, usable: Usable
-    ) -> GatewayError:
-        if failures:
-            return NoCapacity(info=_telling(failures), failures=tuple(failures))
+    def _exhausted(self, journey: Journey, inbound: Inbound, usable: Usable) -> GatewayError:
+        facts = Facts(journey.targets, self._pools, usable, self.wall)
+        if journey.failures:
+            return after_failures(journey.failures, facts)
         if inbound.peek.previous_id is not None:
             return StatefulAccountUnavailable("the account that holds the previous response is not available")
-        accounts = (account for target in targets for account in self._pools[target.pool].accounts)
+        accounts = (a for target in journey.targets for a in self._pools[target.pool].accounts)
         if inbound.peek.operation != "generate" and not any(usable(account) for account in accounts):
             return Unrepresentable(f"{inbound.peek.operation} is not available for this model on this route")
-        return self._all_out(targets, usable)
-
-    def _all_out(self, targets: tuple[Target, ...], usable: Usable) -> GatewayError:
-        """Nobody could be asked: too busy, not yet again, or not at all."""
-        jitter = 0.8 + 0.4 * self._pools[targets[0].pool].random()
-        if any(self._pools[target.pool].is_full(usable, target.model, set()) for target in targets):
-            return Busy("all accounts for this model are busy", retry_after=2.0 * jitter)
-        waits = [
-            wait
-            for target in targets
-            if (wait := self._pools[target.pool].earliest(usable, target.model)) is not None
-        ]
-        if not waits:
-            return NoCapacity("no account is available for this model")
-        if min(waits) > LONG_WAIT:  # a client that retries soon would only be told the same
-            return NoCapacity(
-                info=ErrorInfo(
-                    kind="quota",
-                    code="insufficient_quota",
-                    message=f"all accounts for this model are out for another {min(waits):.0f} seconds",
-                )
-            )
-        return NoCapacity(
-            info=ErrorInfo(
-                kind="rate_limit",
-                code="rate_limit_exceeded",
-                message="all accounts for this model are cooling down",
-                retry_after=min(MAX_RETRY_AFTER, max(1.0, min(waits))) * jitter,
-            )
-        )
+        return all_out(facts)
 
 
-def _any_account(_account: Account) -> bool:
-    return True
-
-
-PERMANENT = ("model_not_found", "upstream_auth", "insufficient_quota")
-"""Codes of failures that a retry does not mend, the least telling first."""
-
-
-def _telling(failures: list[UpstreamError]) -> ErrorInfo:
-    """The failure a client is told of: one that passes rather than one that stays, whoever happened to be last."""
-
-    def rank(error: UpstreamError) -> int:
-        code = error.info.code
-        return -1 - PERMANENT.index(code) if code in PERMANENT else 0
-
-    return max(reversed(failures), key=rank).info
+def _explain(journey: Journey, exchange: Exchange, request: Request) -> None:
+    """Why each account of this target is not the next; what was said before of the same account is replaced."""
+    now, model = journey.pool.now(), journey.target.model
+    told = dict(entry.split(": ", 1) for entry in exchange.passed_over if ": " in entry)
+    for account in journey.pool.accounts:
+        if account.name in journey.tried:
+            reason = "already tried"
+        elif not request.usable(account):
+            reason = "cannot serve this request"
+        else:
+            reason = account.why_not(model, now) or "another one's turn"
+        told[account.name] = reason
+    exchange.passed_over[:] = [f"{name}: {reason}" for name, reason in told.items()]

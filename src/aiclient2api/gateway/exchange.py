@@ -28,6 +28,8 @@ class Attempt(Struct, kw_only=True):
     """The upstream was called; a request that could not be expressed there never is."""
     estimate: int = 0
     """Tokens of the request, roughly, for when the upstream does not say."""
+    scope: str = ""
+    """Whose trouble a failure was."""
 
 
 class Exchange(Struct, kw_only=True):
@@ -41,6 +43,10 @@ class Exchange(Struct, kw_only=True):
     model: str = ""
     is_stream: bool = False
     strict: bool = False
+    explain: bool = False
+    """The client wants to see the whole trail."""
+    waited: float = 0.0
+    """Seconds until an account had a place free."""
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     passed_over: list[str] = field(default_factory=list[str])
     """Why accounts were not tried, for `x-a2-explain`."""

@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -29,6 +30,7 @@ MAGIC = "Z3ctY2Fycnkx"
 """What every envelope begins with: base64 of `gw-carry1`."""
 
 _HEAD = b"gw-carry1"
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_=-]+")
 _MAC_BYTES = 12
 
 
@@ -43,6 +45,8 @@ class Sealed(Struct, frozen=True, omit_defaults=True):
     placement: Literal["self", "next", "prev", "value"]
     part: Reasoning | Text | None = None
     opaque: Opaque | None = None
+    account: str = ""
+    """The mark of the account that made it, which may be the only one that can continue with it."""
 
 
 class Carrier:
@@ -92,6 +96,14 @@ class Carrier:
         ).digest()
 
 
+def sealed_by(body: bytes, carrier: Carrier, tenant: str) -> str | None:
+    """The mark of the account that made the newest envelope in a request's body, None when it is not ours."""
+    start = body.rfind(MAGIC.encode())
+    found = _BASE64.match(body, start) if start >= 0 else None
+    sealed = carrier.open(found[0].decode(), tenant) if found is not None else None
+    return sealed.account or None if sealed is not None else None
+
+
 def is_envelope(opaque: Opaque | None) -> bool:
     """Whether this state is one of ours."""
     return opaque is not None and opaque.kind == "envelope"
@@ -110,8 +122,9 @@ class SealingStream:
     Renumbers parts when it has to insert one.
     """
 
-    def __init__(self, carrier: Carrier, tenant: str, slots: OpaqueSlots) -> None:
+    def __init__(self, carrier: Carrier, tenant: str, slots: OpaqueSlots, account: str = "") -> None:
         self._carrier = carrier
+        self._account = account
         self._tenant = tenant
         self._slots = slots
         self._building: dict[tuple[int, int], PartBuilder] = {}
@@ -138,6 +151,8 @@ class SealingStream:
 
     def _seal(self, sealed: Sealed) -> Opaque:
         self.losses.append(Loss("reasoning.opaque", "response", "carried"))
+        if self._account:
+            sealed = msgspec.structs.replace(sealed, account=self._account)
         return self._carrier.seal(sealed, self._tenant)
 
     def _number(self, candidate: int, number: int) -> int:

@@ -54,6 +54,7 @@ class Target(Struct, frozen=True, kw_only=True):
     profile: ModelProfile
     streams: bool = True
     """The upstream can stream, so that converted unary calls are streamed and folded."""
+    account: str = ""  # its mark, for what it seals
 
 
 class AnswerStream(Protocol):

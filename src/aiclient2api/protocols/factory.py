@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from aiclient2api.ir.request import Operation
 from aiclient2api.protocols.base import Converter, SystemPrompt
-from aiclient2api.protocols.carrier import Carrier
+from aiclient2api.protocols.carrier import Carrier, sealed_by
 from aiclient2api.protocols.conversion import Conversion, Inbound, PatchConversion, RelayConversion, Target
 from aiclient2api.protocols.operation import OperationConversion, complete_request
 from aiclient2api.protocols.pivot import PivotConversion
@@ -48,6 +48,10 @@ class ConverterFactory:
         if operation == "generate":
             return ranked[0]
         return next((protocol for protocol in ranked if self._offers(operation, protocol)), ranked[0])
+
+    def sealed_by(self, inbound: Inbound) -> str | None:
+        """The mark of the account that made the newest sealed state in a request."""
+        return sealed_by(inbound.wire.body, self._carrier, inbound.tenant)
 
     def convert(self, inbound: Inbound, upstream: str, target: Target) -> Conversion:
         """`inbound` for a target that speaks the protocol `upstream`.

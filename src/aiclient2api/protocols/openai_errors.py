@@ -15,6 +15,7 @@ from aiclient2api.errors import ErrorInfo, ErrorKind, MalformedMessage
 from aiclient2api.wire import json
 from aiclient2api.wire.http import JSON_HEADERS, WireResponse
 from aiclient2api.wire.json import Members
+from aiclient2api.wire.retry_after import number, retry_after, until
 
 
 class _Form(Struct, frozen=True):
@@ -160,11 +161,14 @@ def error_object(info: ErrorInfo) -> bytes:
         }
         if info.details is not None:
             members |= json.decode(info.details, dict[str, Raw])
+        if info.reset_at is not None:
+            members["reset_at"] = info.reset_at
         return json.encode(members)
     code = info.code if info.protocol is None and info.code else form.code
     type_ = "insufficient_quota" if code == "insufficient_quota" else form.type
     param = info.param if info.protocol is None else None
-    return json.encode({"message": info.message, "type": type_, "code": code, "param": param})
+    own: dict[str, object] = {"message": info.message, "type": type_, "code": code, "param": param}
+    return json.encode(own if info.reset_at is None else {**own, "reset_at": info.reset_at})
 
 
 def _is_family(info: ErrorInfo) -> bool:
@@ -202,9 +206,9 @@ def _decode(members: Members, response: WireResponse | None, protocol: str) -> E
     message, code = _text(members, "message"), _text(members, "code")
     type_, param = _text(members, "type"), _text(members, "param")
     status = response.status if response is not None else None
-    retry_after = _number(members.peek("resets_in_seconds"))
+    wait = _reset(members, response)
     if response is not None:
-        retry_after = _retry_after(response) or retry_after
+        wait = _retry_after(response) or wait
     rest = {key: raw for key, raw in members.rest().items() if key not in ("object", "sequence_number")}
     return ErrorInfo(
         kind=_kind(status, code, type_, message or ""),
@@ -214,7 +218,7 @@ def _decode(members: Members, response: WireResponse | None, protocol: str) -> E
         code=code,
         param=param,
         details=json.raw(rest) if rest else None,
-        retry_after=retry_after,
+        retry_after=wait,
         request_id=response.header("x-request-id") if response is not None else None,
         protocol=protocol,
     )
@@ -253,11 +257,8 @@ def _text(members: Members, key: str) -> str | None:
 
 
 def _retry_after(response: WireResponse) -> float | None:
-    """Seconds to wait, as the most exact header says. A date would need a clock, so it is not read."""
-    milliseconds = _number(response.header("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    seconds = _number(response.header("retry-after"))
+    """Seconds to wait, as the most exact header says."""
+    seconds = retry_after(response.headers)
     if seconds is not None or response.status != 429:
         return seconds
     waits = [
@@ -268,15 +269,16 @@ def _retry_after(response: WireResponse) -> float | None:
     return max((wait for wait in waits if wait is not None), default=None)
 
 
-def _number(value: str | Raw | None) -> float | None:
-    """A non-negative finite number in text form."""
-    if value is None:
-        return None
-    try:
-        number = float(value if isinstance(value, str) else bytes(value))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
+def _reset(members: Members, response: WireResponse | None) -> float | None:
+    """Seconds until a used up window begins anew: Codex says so in the body, as a span or as an instant."""
+    span = number(_bare(members.peek("resets_in_seconds")))
+    if span is not None or response is None:
+        return span
+    return until(_bare(members.peek("resets_at")), response.headers)
+
+
+def _bare(raw: Raw | None) -> str | None:
+    return None if raw is None else bytes(raw).decode("utf-8", "replace").strip('"')
 
 
 def _duration(text: str | None) -> float | None:

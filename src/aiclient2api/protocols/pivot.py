@@ -46,7 +46,7 @@ class PivotConversion:
         self.upstream = upstream
         self._client = inbound.converter
         self._tenant = inbound.tenant
-        self._carrier = carrier
+        self._carrier, self._account = carrier, target.account
         self._asked = inbound.request()
         refuse_foreign_state(self._asked)
         request, losses = open_request(join_continued(self._asked), carrier, inbound.tenant)
@@ -99,7 +99,7 @@ class PivotConversion:
         )
 
     def _sealing(self) -> SealingStream:
-        return SealingStream(self._carrier, self._tenant, self._client.slots)
+        return SealingStream(self._carrier, self._tenant, self._client.slots, self._account)
 
 
 def refuse_foreign_state(request: ModelRequest) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiclient2api.errors import BadRequest, Forbidden, MalformedMessage
 from aiclient2api.gateway.attempt import as_client_error
-from aiclient2api.gateway.exchange import Exchange
+from aiclient2api.gateway.exchange import Attempt, Exchange
 from aiclient2api.gateway.upstream import Live, Whole
 from aiclient2api.protocols.conversion import Inbound
 from aiclient2api.server.asgi import Send, send_whole
@@ -15,6 +15,8 @@ from aiclient2api.wire.http import Headers, WireRequest
 
 MAX_REPORT = 1000
 """Characters of `x-a2-conversion` and `x-a2-explain`."""
+WORTH_TELLING = 1.0
+"""Seconds from which on a wait stands in `x-a2-explain`."""
 
 
 async def answer(
@@ -22,7 +24,7 @@ async def answer(
 ) -> None:
     """Answer a request with a body. Raises GatewayError as long as nothing was sent."""
     inbound = _inbound(wire, key, exchange, services)
-    explain = is_wished(wire, "x-a2-explain")
+    explain = exchange.explain = is_wished(wire, "x-a2-explain")
     opened = await services.dispatcher.open(inbound, exchange, pool)
     match opened:
         case Whole(answer=whole):
@@ -88,9 +90,22 @@ def _conversion(exchange: Exchange) -> str:
 
 
 def _trail(exchange: Exchange) -> str:
-    """Who was tried with which outcome, then who was passed over and why."""
-    tried = [f"{attempt.pool}/{attempt.account} {attempt.outcome}" for attempt in exchange.attempts]
-    return "; ".join((*tried, *(f"passed over {entry}" for entry in exchange.passed_over)))
+    """Who was tried with which outcome in how long, what was waited for, then who was passed over and why."""
+    tried = [_told(attempt) for attempt in exchange.attempts]
+    waited = [f"waited {exchange.waited:.1f}s for a place"] if exchange.waited >= WORTH_TELLING else []
+    names = {attempt.account for attempt in exchange.attempts}
+    passed = [
+        f"passed over {entry}" for entry in exchange.passed_over if entry.partition(":")[0] not in names
+    ]
+    return "; ".join((*tried, *waited, *passed))
+
+
+def _told(attempt: Attempt) -> str:
+    """`pool/account outcome`, whose fault it was, and how long it took where that is worth telling."""
+    scope = f" ({attempt.scope})" if attempt.scope else ""
+    took = attempt.ended - attempt.started
+    lasting = f" after {took:.1f}s" if took >= WORTH_TELLING else ""
+    return f"{attempt.pool}/{attempt.account} {attempt.outcome}{scope}{lasting}"
 
 
 def _printable(text: str) -> str:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 
 from msgspec import Raw
 
@@ -14,6 +11,7 @@ from aiclient2api.protocols.anthropic.schema import NAME
 from aiclient2api.wire import json
 from aiclient2api.wire.http import Headers, WireResponse, find_header
 from aiclient2api.wire.json import Members
+from aiclient2api.wire.retry_after import retry_after, until
 from aiclient2api.wire.sse import encode_event
 
 _KINDS_OF_TYPES: dict[str, ErrorKind] = {
@@ -88,6 +86,8 @@ _IN_STREAM: dict[ErrorKind, str] = {"overloaded": "overloaded_error", "timeout":
 
 _TOO_LONG = "prompt is too long"
 _LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
+_UNIFIED = "anthropic-ratelimit-unified"
+"""The windows of a subscription: 5 hours and 7 days; resets in Unix seconds."""
 
 
 def decode_error(response: WireResponse) -> ErrorInfo:
@@ -167,28 +167,26 @@ def _kind_of_status(status: int) -> ErrorKind:
 
 def _retry_after(headers: Headers, kind: ErrorKind) -> float | None:
     """Seconds from `retry-after-ms`, `retry-after`, or the reset of the limit that is used up."""
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = find_header(headers, name)
-        if value is not None and re.fullmatch(r"\d{1,9}(\.\d+)?", value.strip()):
-            return float(value) / unit
-    date = find_header(headers, "date")
-    if kind not in ("rate_limit", "quota") or date is None:
-        return None
-    waits = [wait for limit in _LIMITS if (wait := _until_reset(headers, limit, date)) is not None]
-    return max(waits, default=None)
+    told = retry_after(headers)
+    if told is not None or kind not in ("rate_limit", "quota"):
+        return told
+    waits = [_until_reset(headers, limit) for limit in _LIMITS]
+    if find_header(headers, f"{_UNIFIED}-status") == "rejected":
+        waits.append(until(find_header(headers, f"{_UNIFIED}-reset"), headers))
+        waits += [
+            until(find_header(headers, f"{_UNIFIED}-{window}-reset"), headers)
+            for window in ("5h", "7d")
+            if find_header(headers, f"{_UNIFIED}-{window}-status") == "rejected"
+        ]
+    return max((wait for wait in waits if wait is not None), default=None)
 
 
-def _until_reset(headers: Headers, limit: str, date: str) -> float | None:
+def _until_reset(headers: Headers, limit: str) -> float | None:
     """Both instants are the provider's own, so its clock does not matter."""
     name = f"anthropic-ratelimit-{limit}"
-    reset = find_header(headers, f"{name}-reset")
-    if reset is None or find_header(headers, f"{name}-remaining") != "0":
+    if find_header(headers, f"{name}-remaining") != "0":
         return None
-    try:
-        wait = (datetime.fromisoformat(reset) - parsedate_to_datetime(date)).total_seconds()
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, wait)
+    return until(find_header(headers, f"{name}-reset"), headers)
 
 
 def encode_error(error: ErrorInfo) -> WireResponse:
@@ -196,9 +194,10 @@ def encode_error(error: ErrorInfo) -> WireResponse:
     status, kind_name = _OWN_BUDGET if error.kind == "quota" and error.protocol is None else _OWN[error.kind]
     if error.protocol == NAME:
         status, kind_name = error.status or status, error.type or kind_name
+    retryable = error.kind in _RETRYABLE if error.should_retry is None else error.should_retry
     headers: list[tuple[str, str]] = [
         ("content-type", "application/json"),
-        ("x-should-retry", "true" if error.kind in _RETRYABLE else "false"),
+        ("x-should-retry", "true" if retryable else "false"),
     ]
     if error.retry_after is not None:
         headers.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
@@ -221,4 +220,6 @@ def _body(error: ErrorInfo, kind_name: str) -> bytes:
     inner: dict[str, object] = {"type": kind_name, "message": message}
     if error.protocol == NAME and error.details is not None:
         inner["details"] = error.details
+    if error.reset_at is not None:
+        inner["reset_at"] = error.reset_at
     return json.encode({"type": "error", "error": inner, "request_id": error.request_id})

@@ -13,6 +13,7 @@ from aiclient2api.protocols.gemini.encode_parts import Wire
 from aiclient2api.protocols.gemini.schema import NAME
 from aiclient2api.wire import json
 from aiclient2api.wire.http import Headers, WireResponse, find_header
+from aiclient2api.wire.retry_after import number, retry_after
 
 _TYPE: Final = "type.googleapis.com/google.rpc."
 _DOMAIN: Final = "aiclient2api"
@@ -216,23 +217,11 @@ def _text(value: object) -> str | None:
 
 def _seconds(delay: str | None) -> float | None:
     """A protobuf duration: `34.4s`."""
-    return _number(delay.removesuffix("s")) if delay is not None else None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text is not None else None
-    except ValueError:
-        return None
-    return number if number is not None and math.isfinite(number) and number >= 0 else None
+    return number(delay.removesuffix("s")) if delay is not None else None
 
 
 def _retry_after(headers: Headers, details: _Details) -> float | None:
-    """Of a date in `retry-after` nothing is made: there is no clock here."""
-    milliseconds = _number(find_header(headers, "retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    seconds = _number(find_header(headers, "retry-after"))
+    seconds = retry_after(headers)
     return seconds if seconds is not None else details.retry_after
 
 
@@ -271,6 +260,8 @@ def _address(error: ErrorInfo) -> tuple[int, str]:
 
 
 def _is_retryable(error: ErrorInfo) -> bool:
+    if error.should_retry is not None:
+        return error.should_retry
     return error.kind in _RETRYABLE and error.code != _SPENT
 
 
@@ -279,6 +270,8 @@ def _details(error: ErrorInfo) -> list[Wire]:
     if error.code is not None:
         reason = re.sub(r"[^A-Z0-9_]", "_", error.code.upper())
         details.append({"@type": f"{_TYPE}ErrorInfo", "reason": reason, "domain": error.protocol or _DOMAIN})
+        if error.reset_at is not None:
+            details[-1]["metadata"] = {"reset_at": error.reset_at}
     if error.kind == "quota" or error.code == _SPENT:
         details.append({"@type": f"{_TYPE}QuotaFailure", "violations": [{"description": error.message}]})
     if error.retry_after is not None:

@@ -1,0 +1,234 @@
+"""An account taken for one attempt, and what the attempt's outcome does, each scope on its own.
+
+A failure changes health only in the scope of its verdict: the account, the account for one model, the model at its
+provider, or the host. Whatever else the attempt was a probe of is left without a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from aiclient2api.accounts.account import Account
+from aiclient2api.accounts.circuit import CLOSED
+from aiclient2api.accounts.health import HEALTHY, AccountState, Circumstances, HealthRules, Status
+from aiclient2api.accounts.policy import Policy
+from aiclient2api.accounts.surroundings import Surroundings
+from aiclient2api.accounts.waiting import Waiting
+from aiclient2api.errors import RateLimited, UpstreamError
+from aiclient2api.verdicts import Penalty, Scope
+
+ACCOUNT: Final = 1
+MODEL: Final = 2
+HOST: Final = 4
+OVERLOAD: Final = 8
+"""What an attempt is a probe of."""
+
+
+class Lender(Protocol):
+    """The pool, as its leases see it."""
+
+    policy: Policy
+    rules: HealthRules
+    surroundings: Surroundings
+    waiting: Waiting
+    now: Callable[[], float]
+    random: Callable[[], float]
+
+    def is_last(self, account: Account) -> bool:
+        """Whether all others are disabled."""
+        ...
+
+
+class Lease:
+    """The first of `succeeded`, `failed`, `abandoned` ends it; more are ignored."""
+
+    __slots__ = (
+        "_begun_at",
+        "_pool",
+        "_probes",
+        "_shared",
+        "account",
+        "is_over",
+        "is_panic",
+        "model",
+        "started",
+    )
+
+    def __init__(self, pool: Lender, account: Account, model: str, now: float) -> None:
+        self._pool = pool
+        self.account = account
+        self.model = model
+        self.started = now
+        self.is_over = False
+        self._probes = 0
+        self.is_panic = False
+        """Sent although the account is out, for want of any other."""
+        self._begun_at = 0.0
+        self._shared = shared = account.shared(model)
+        account.inflight += 1
+        shared.throttle.started(now)
+        if not (account.is_plain and pool.surroundings.is_calm):
+            self._begin_probes(now)
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it is to find out if the account, its model, its host or its provider is back."""
+        return self._probes != 0
+
+    def _begin_probes(self, now: float) -> None:
+        account, rules = self.account, self._pool.rules
+        patience = now + self._pool.policy.health.probe_patience
+        if account.state.needs_probe and account.state.is_open(now):
+            account.adopt(rules.probing(account.state, now))
+            self._probes |= ACCOUNT
+        overlay = account.overlays.get(self.model)
+        if overlay is not None and overlay.needs_probe and overlay.is_open(now):
+            account.adopt(rules.probing(overlay, now), self.model)
+            self._probes |= MODEL
+        for circuit, bit in ((account.host, HOST), (self._shared.overload, OVERLOAD)):
+            if circuit.state.is_open and not circuit.blocks(now):
+                circuit.probed(patience)
+                self._probes |= bit
+
+    def begun(self) -> None:
+        """Content arrives: what the account was out for is over, others may come while this answer goes on."""
+        if self.is_over or self._begun_at:
+            return
+        self._begun_at = now = self._pool.now()
+        self.account.evidence.took(now - self.started)
+        self._serves(now)
+
+    def _serves(self, now: float) -> None:
+        self._shared.served_by, self._shared.served_at = self.account, now
+        self._lives()
+
+    def _lives(self) -> None:
+        """A sign of life in every scope."""
+        account, shared = self.account, self._shared
+        if shared.throttle.has_failures:
+            shared.throttle.healed()
+        if account.host.state is not CLOSED:
+            account.host.succeeded()
+        if shared.overload.state is not CLOSED:
+            shared.overload.succeeded()
+        if not account.is_plain or account.state.strikes:
+            self._heal()
+        if self._probes:
+            self._release()
+
+    def _heal(self) -> None:
+        account, rules, state = self.account, self._pool.rules, self.account.state
+        is_probe = bool(self._probes & ACCOUNT) or self.is_panic
+        healed = rules.succeeded(state, self._pool.now(), is_probe=is_probe)
+        if healed is not state:
+            account.adopt(healed)
+        if self._probes & MODEL:
+            account.adopt(HEALTHY, self.model)
+
+    def succeeded(self) -> None:
+        """Content was received and the terminal was seen."""
+        if self.is_over:
+            return
+        if not self._begun_at:
+            self._begun_at = self._pool.now()
+            self._serves(self._begun_at)
+        account = self.account
+        account.evidence.good(self._begun_at)
+        if account.limit < account.concurrency:
+            self._grow()
+        self._end()
+
+    def _grow(self) -> None:
+        account, busy = self.account, self._pool.policy.concurrency.busy
+        if account.inflight >= busy * account.limit:
+            account.limit = min(float(account.concurrency), account.limit + 1.0 / account.limit)
+
+    def failed(self, error: UpstreamError) -> None:
+        """The attempt failed; the verdict falls on its scope alone. An error without one is a sign of life."""
+        if self.is_over:
+            return
+        now = self._pool.now()
+        if error.penalty is Penalty.NONE:
+            if error.scope is not Scope.GATEWAY:
+                self._lives()
+        else:
+            self._judge(error, now)
+        self._release()
+        self._end()
+
+    def _judge(self, error: UpstreamError, now: float) -> None:
+        account, jitter = self.account, self._pool.random()
+        if (error.is_safe and error.sent) and account.host.state is not CLOSED:
+            account.host.succeeded()
+        match error.scope:
+            case Scope.HOST:
+                account.host.failed(now, jitter, reason=error.info.label)
+                self._shared.throttle.failed(self.started)
+            case Scope.PROVIDER_MODEL:
+                self._shared.overload.failed(now, jitter, error.info.retry_after, error.info.label)
+                self._shared.throttle.failed(self.started)
+                self._fail_model(error, now, jitter)
+            case Scope.ACCOUNT_MODEL:
+                self._fail_model(error, now, jitter)
+            case _:
+                self._fail_account(error, now, jitter)
+        if isinstance(error, RateLimited):
+            self._slow_down(now)
+
+    def _fail_account(self, error: UpstreamError, now: float, jitter: float) -> None:
+        account, health = self.account, self._pool.policy.health
+        if error.penalty is Penalty.STRIKE:
+            account.evidence.bad(now)
+            self._shared.throttle.failed(self.started)
+        circumstances = Circumstances(
+            is_probe=bool(self._probes & ACCOUNT) and account.state.status is Status.HALF_OPEN,
+            is_last=self._pool.is_last(account),
+            failing=account.evidence.failing(now, health.samples),
+        )
+        state = self._pool.rules.failed(account.state, error, now, jitter, circumstances)
+        if state is not account.state:
+            account.adopt(state)
+
+    def _fail_model(self, error: UpstreamError, now: float, jitter: float) -> None:
+        overlay = self.account.overlays.get(self.model, HEALTHY)
+        is_probe = bool(self._probes & MODEL) and overlay.status is Status.HALF_OPEN
+        circumstances = Circumstances(is_probe=is_probe)
+        state = self._pool.rules.failed(overlay, error, now, jitter, circumstances)
+        if state is not overlay:
+            self.account.adopt(state, self.model)
+
+    def _slow_down(self, now: float) -> None:
+        """Multiplicative decrease, at most once a second: refusals come in bursts."""
+        account, policy = self.account, self._pool.policy.concurrency
+        if now - account.slowed >= policy.pause:
+            account.slowed = now
+            account.limit = max(1.0, float(int(policy.decrease * account.inflight)))
+
+    def abandoned(self) -> None:
+        """The client left: no verdict about the account."""
+        if not self.is_over:
+            self._release()
+            self._end()
+
+    def _release(self) -> None:
+        """Probes that had no verdict: the next request may find out."""
+        probes, self._probes = self._probes, 0
+        if not probes:
+            return
+        now, account, rules = self._pool.now(), self.account, self._pool.rules
+        if probes & HOST:
+            account.host.release()
+        if probes & OVERLOAD:
+            self._shared.overload.release()
+        if probes & ACCOUNT and account.state.status is Status.HALF_OPEN:
+            account.adopt(rules.given_up(account.state, now))
+        overlay: AccountState | None = account.overlays.get(self.model)
+        if probes & MODEL and overlay is not None and overlay.status is Status.HALF_OPEN:
+            account.adopt(rules.given_up(overlay, now), self.model)
+
+    def _end(self) -> None:
+        self.is_over = True
+        self.account.inflight -= 1
+        if self._pool.waiting.queue:
+            self._pool.waiting.wake()

@@ -1,0 +1,197 @@
+"""Where a request goes next: along the chain, over each pool's accounts, within what retries may cost.
+
+No I/O and no waiting: the dispatcher drives it with real attempts, the availability simulation with imagined ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from aiclient2api.accounts.account import Account
+from aiclient2api.accounts.lease import Lease
+from aiclient2api.accounts.policy import Policy
+from aiclient2api.accounts.pool import ANYTHING, AccountPool, Usable, Wish
+from aiclient2api.errors import Overloaded, Unexplained, UpstreamError, UpstreamFailed
+from aiclient2api.routing.targets import Target
+from aiclient2api.verdicts import Failover
+
+OVERLOADS_PER_HOP: Final = 2
+"""An overloaded provider is tried once more elsewhere, then the chain goes on."""
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What failover has to know of a request."""
+
+    usable: Usable
+    wish: Wish = ANYTHING
+    is_retry: bool = False
+    """The client's SDK tries again: nothing is tried twice while the pool is not well."""
+    deadline: float = float("inf")
+    """On the pool's clock."""
+    has_effects: Callable[[], bool] = lambda: False
+    """Whether the upstream may do more than answer, so that only what was refused may be sent again."""
+
+
+class Journey:
+    """One request's way along its targets."""
+
+    def __init__(
+        self, targets: Sequence[Target], pools: Mapping[str, AccountPool], request: Request, policy: Policy
+    ) -> None:
+        self.targets = targets
+        self.failures: list[UpstreamError] = []
+        self.attempts = 0
+        self.pause = 0.0
+        """Seconds to wait before the attempt that was just granted."""
+        self.tried: set[str] = set()
+        self.skipped: list[str] = []
+        """Why attempts were not made although there was an account, in words."""
+        self._pools = pools
+        self._request = request
+        self._policy = policy
+        self._hop = 0
+        self._overloads = 0
+        self._unsafe = 0
+        self._is_over = False
+        self._is_hop_over = False
+        self._in_panic = False
+        self._is_retry = request.is_retry and self.pool.is_unhealthy(self.target.model)
+
+    @property
+    def target(self) -> Target:
+        """The target whose turn it is."""
+        return self.targets[self._hop]
+
+    @property
+    def pool(self) -> AccountPool:
+        """Its pool."""
+        return self._pools[self.targets[self._hop].pool]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no target comes after this one."""
+        return self._hop == len(self.targets) - 1
+
+    def allowed(self) -> int:
+        """Attempts up to and with this target; one is kept for each target to come."""
+        retries = self._policy.retries
+        if self._is_retry:
+            return 1
+        kept = len(self.targets) - 1 - self._hop
+        return max(
+            min(retries.first_hop + self._hop, retries.attempts - kept), min(self._hop + 1, retries.attempts)
+        )
+
+    def onward(self) -> bool:
+        """Go to the next target; False when there is none."""
+        if self._is_over or self.is_last:
+            return False
+        self._hop += 1
+        self._overloads = 0
+        self._is_hop_over = False
+        self.tried = set()
+        return True
+
+    def lease(self) -> Lease | None:
+        """An account of this target for the next attempt; None when there is none or no attempt left for it."""
+        if not self._may_try():
+            return None
+        request, pool, target = self._request, self.pool, self.target
+        lease = pool.take(request.usable, target.model, self.tried, request.wish)
+        if lease is None:
+            return None
+        return lease if self._is_granted(lease) else None
+
+    def panic(self) -> Lease | None:
+        """Nothing is left: one account that is out for failures, all the same, as the last attempt."""
+        if not self._may_try() or not self.is_last or self._in_panic:
+            return None
+        request, target = self._request, self.target
+        lease = self.pool.take_in_panic(request.usable, target.model, self.tried)
+        if lease is None or not self._is_granted(lease):
+            return None
+        self._in_panic = True
+        return lease
+
+    def _may_try(self) -> bool:
+        """Whether anything is left of attempts and time."""
+        if self._is_over or self._is_hop_over or self.attempts >= self.allowed():
+            return False
+        if self.attempts and self.pool.now() + self._policy.retries.least > self._request.deadline:
+            self._is_over = True
+            self.skipped.append("no time left before the deadline")
+            return False
+        return True
+
+    def _is_granted(self, lease: Lease) -> bool:
+        """Throttle, where another target can take over, and budget, for retries."""
+        now, pool = self.pool.now(), self.pool
+        throttle = lease.account.shared(self.target.model).throttle
+        if not self.is_last and throttle.has_failures and throttle.rejects(now, pool.random):
+            lease.abandoned()
+            self.skipped.append(f"{self.target}: throttled")
+            return False
+        if not self.failures:
+            if not self.attempts:
+                pool.budget.first()
+            self.attempts += 1
+            self.pause = 0.0
+            return True
+        if not pool.budget.spend(now, safe=self.failures[-1].is_safe):
+            lease.abandoned()
+            self.skipped.append(f"{self.target}: its retry budget is spent")
+            return False
+        self.pause = self._backoff()
+        self.attempts += 1
+        return True
+
+    def _backoff(self) -> float:
+        """Nothing before the first retry, then a random share of a growing span."""
+        retries, earlier = self._policy.retries, len(self.failures) - 1
+        if earlier < 1:
+            return 0.0
+        return self.pool.random() * min(retries.backoff_max, retries.backoff * 2**earlier)
+
+    def failed(self, lease: Lease, error: UpstreamError) -> None:
+        """An attempt failed. Raises the error when it is the client's own."""
+        pool = self.pool
+        self.tried.add(lease.account.name)
+        if isinstance(error, Unexplained) and pool.others_serve(lease.account, self.target.model):
+            error = UpstreamFailed("the upstream refused what others accept")
+        lease.failed(error)
+        self.failures.append(error)
+        if error.failover is Failover.NEVER:
+            raise error
+        if error.failover is Failover.NEXT_TARGET:
+            self._is_hop_over = True
+        if isinstance(error, Overloaded):
+            self._overloads += 1
+            self._is_hop_over = self._overloads >= OVERLOADS_PER_HOP
+        if not error.is_safe:
+            self._unsafe += 1
+            if self._unsafe > self._policy.retries.unsafe or self._request.has_effects():
+                self._is_over = True
+                self.skipped.append("the request may have taken effect: it is not sent again")
+        if self._in_panic:
+            self._is_over = True
+
+    def refused(self, lease: Lease, alike: set[str]) -> None:
+        """The request cannot be expressed for this account, nor for those that are `alike`; nothing was sent."""
+        lease.abandoned()
+        self.attempts -= 1
+        self.tried.add(lease.account.name)
+        self.tried.update(alike)
+
+    def is_full(self) -> bool:
+        """Whether only the concurrency limits stand in the way of another attempt."""
+        if self._is_over or self._is_hop_over or self.attempts >= self.allowed():
+            return False
+        return self.pool.is_full(self._request.usable, self.target.model, self.tried)
+
+
+def any_account(_account: Account) -> bool:
+    """Every account will do."""
+    return True

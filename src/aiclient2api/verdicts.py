@@ -1,0 +1,33 @@
+"""What an upstream's failure means: where the request goes next, what happens, and to whom."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Failover(Enum):
+    """Where a failed attempt goes next."""
+
+    NEVER = "never"
+    NEXT_ACCOUNT = "next account"
+    NEXT_TARGET = "next target"
+
+
+class Penalty(Enum):
+    """What a failed attempt does to the account it ran on."""
+
+    NONE = "none"
+    STRIKE = "strike"
+    COOL = "cool"
+    DISABLE = "disable"
+
+
+class Scope(Enum):
+    """Whose trouble a failure is. It changes health there and nowhere else."""
+
+    REQUEST = "request"
+    ACCOUNT = "account"
+    ACCOUNT_MODEL = "account+model"
+    PROVIDER_MODEL = "provider+model"
+    HOST = "host"
+    GATEWAY = "gateway"
