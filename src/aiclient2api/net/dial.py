@@ -18,8 +18,18 @@ from aiclient2api.net.trust import Trust
 
 _SECOND_ADDRESS = 0.25
 """Seconds until the next address is tried beside the first (RFC 8305)."""
+AT_ONCE = 32
+"""Connections of one route that are being opened at the same time."""
 _MAX_TUNNEL_HEAD = 16 * 1024
 _ACCEPTED = re.compile(rb"HTTP/1\.[01] 2\d\d[ \r]")
+
+
+class _Turns:
+    """Who opens connections along one route."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Semaphore(AT_ONCE)
+        self.timed_out_at = 0.0
 
 
 class Dialler:
@@ -28,11 +38,34 @@ class Dialler:
     def __init__(self, resolver: Resolver, trust: Trust) -> None:
         self._resolver = resolver
         self._trust = trust
+        self._turns: dict[Route, _Turns] = {}
 
     async def dial(
         self, route: Route, protocol: asyncio.Protocol, timeouts: Timeouts
     ) -> asyncio.BaseTransport:
-        """A connection on which `protocol` can speak HTTP. Raises Unreachable."""
+        """A connection on which `protocol` can speak HTTP. Raises Unreachable.
+
+        Many at once take turns, so that a burst is not slow enough for its own time-outs. When one of them has
+        timed out, those that were waiting behind it have waited long enough too.
+        """
+        turns = self._turns.get(route)
+        if turns is None:
+            turns = self._turns[route] = _Turns()
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        async with turns.turn:
+            if turns.timed_out_at > asked_at:
+                raise Unreachable("no connection to the upstream in time")
+            try:
+                return await self._open(route, protocol, timeouts)
+            except Unreachable as error:
+                if isinstance(error.__cause__, TimeoutError):
+                    turns.timed_out_at = loop.time()
+                raise
+
+    async def _open(
+        self, route: Route, protocol: asyncio.Protocol, timeouts: Timeouts
+    ) -> asyncio.BaseTransport:
         proxy = route.proxy
         trust = self._trust.context(route.ca) if route.tls else None
         first = proxy or route
