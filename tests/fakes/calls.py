@@ -17,6 +17,7 @@ def call(
     headers: Headers = (),
     body: bytes = b'{"model":"m"}',
     ca: str | None = None,
+    proxy: str | None = None,
 ) -> Call:
     """A request to an upstream."""
     return Call(
@@ -27,6 +28,7 @@ def call(
         pool="openai",
         timeouts=timeouts or Timeouts(connect=1.0, headers=PATIENCE, idle=PATIENCE),
         ca=ca,
+        proxy=proxy,
     )
 
 

@@ -53,6 +53,13 @@ class Connection:
         self._server.requests.append(request)
         return request
 
+    async def read_slowly(self, size: int, pauses: int, seconds: float) -> None:
+        """Read `size` bytes with pauses in between."""
+        step = size // pauses
+        for _ in range(pauses):
+            await self._reader.readexactly(step)
+            await asyncio.sleep(seconds)
+
     async def send(self, data: bytes) -> None:
         """Write bytes."""
         self._writer.write(data)
@@ -87,9 +94,10 @@ Script = Callable[[Connection], Awaitable[None]]
 
 
 class RawServer:
-    """Runs `script` for every connection, on the loopback address."""
+    """Runs `script` for every connection, on a loopback address."""
 
-    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        self._host = host
         self.requests: list[Request] = []
         self.connections = 0
         self._script = script
@@ -100,10 +108,11 @@ class RawServer:
     def url(self) -> str:
         """Where it listens."""
         port: int = self._server.sockets[0].getsockname()[1]
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._tls else 'http'}://{host}:{port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls)
         return self
 
     async def __aexit__(

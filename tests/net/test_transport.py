@@ -1,16 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
-import ssl
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from aiclient2api.errors import Unreachable, UpstreamError, UpstreamFailed
 from aiclient2api.net.transport import Call, Transport
@@ -241,49 +234,6 @@ async def test_a_closed_transport_closes_its_connections(transport: Transport) -
         await transport.close()
 
         await closed.wait()
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A self-signed certificate for the loopback address, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "loopback.pem"
-    path.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return path
-
-
-async def test_only_a_trusted_certificate_is_accepted(transport: Transport, certificate: Path) -> None:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
-    async with RawServer(always(whole(b"secret")), tls) as server:
-        with pytest.raises(Unreachable):
-            await transport.send(call(server.url))
-        stream = await transport.send(call(server.url, ca=str(certificate)))
-
-        assert await stream.read(100) == b"secret"
-        await stream.release(1.0)
-        assert len(server.requests) == 1
 
 
 async def test_errors_of_the_transport_do_not_show_the_upstreams_address(transport: Transport) -> None:

@@ -94,6 +94,8 @@ class Connection(asyncio.Protocol):
             transport.write(head + body)
         else:
             transport.writelines((head, body))
+        if transport.is_closing():  # broken off while it was written
+            self._is_writing = True
         if self._is_writing:
             self._unwritten = transport.get_write_buffer_size()
             self._set_deadline(timeouts.write)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 from yarl import URL
 
 from aiclient2api.errors import Malformed, Saturated, TimedOut, Truncated, Unreachable, UpstreamFailed
@@ -23,6 +23,9 @@ from aiclient2api.net.response import MAX_FIELDS, MAX_HEAD
 from aiclient2api.net.transport import DEFAULT_CONNECTIONS, KEEP_ALIVE, Call, HttpStream
 from aiclient2api.net.trust import Trust
 from aiclient2api.wire.http import Headers
+
+MIN_STATUS = 200
+"""Below are interim responses, and one that switches protocols."""
 
 
 class PooledTransport:
@@ -42,7 +45,7 @@ class PooledTransport:
             tracing = aiohttp.TraceConfig()
             tracing.on_connection_reuseconn.append(_note_reuse)
             tracing.on_connection_create_start.append(_note_dialling)
-            tracing.on_request_chunk_sent.append(_note_sent)
+            tracing.on_connection_create_end.append(_note_dialled)
             session = self._sessions[call.pool] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._connections.get(call.pool, DEFAULT_CONNECTIONS),
@@ -65,7 +68,7 @@ class PooledTransport:
         """See Transport. A connection that the upstream closed while it was idle is replaced once."""
         self._heads.head(target(call), call)  # refuses what must not be sent
         for last_try in (False, True):
-            seen = SimpleNamespace(reused=False, dialling=False, sent=not call.body)
+            seen = SimpleNamespace(reused=False, dialling=False, dialled=False, sent=not call.body)
             try:
                 return await self._send(call, seen)
             except aiohttp.ClientConnectionError as error:
@@ -88,7 +91,7 @@ class PooledTransport:
                 response = await self._session(call).request(
                     call.method,
                     URL(call.url, encoded=True),
-                    data=call.body or None,
+                    data=_Body(call.body, seen) if call.body else None,
                     headers=[("accept-encoding", "identity"), *call.headers],
                     allow_redirects=False,
                     timeout=limits,
@@ -100,15 +103,20 @@ class PooledTransport:
             if isinstance(error, aiohttp.ConnectionTimeoutError) and not seen.dialling:
                 raise Saturated("all connections to the provider are in use") from error
             raise Unreachable("no connection to the upstream") from error
-        except aiohttp.ClientHttpProxyError as error:
-            raise Unreachable("the proxy refused the connection") from error
         except TimeoutError as error:
             raise TimedOut("the upstream did not answer in time", sent=seen.sent) from error
-        except aiohttp.ClientConnectionError:
-            raise
-        except (aiohttp.ClientError, ValueError) as error:
+        except aiohttp.ClientError as error:
+            if seen.dialling and not seen.dialled:
+                raise Unreachable("the proxy refused the connection") from error
+            if isinstance(error, aiohttp.ClientConnectionError):
+                raise
             raise UpstreamFailed("the upstream's answer is not valid HTTP") from error
-        return AiohttpStream(response, self._draining)
+        except ValueError as error:
+            raise UpstreamFailed("the upstream's answer is not valid HTTP") from error
+        if response.status < MIN_STATUS:
+            response.close()
+            raise UpstreamFailed("the upstream's answer is not valid HTTP")
+        return AiohttpStream(response, timeouts.idle, self._draining)
 
     @property
     def draining(self) -> int:
@@ -119,9 +127,27 @@ class PooledTransport:
         """See Transport."""
         for task in tuple(self._draining):
             task.cancel()
+        await asyncio.gather(*self._draining, return_exceptions=True)
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
+
+
+class _Body(aiohttp.Payload):
+    """A request's body that notes when all of it is written."""
+
+    def __init__(self, body: bytes, seen: SimpleNamespace) -> None:
+        super().__init__(body)
+        self._size = len(body)
+        self._seen = seen
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._value.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await writer.write(self._value)
+        transport: asyncio.Transport | None = getattr(writer, "transport", None)
+        self._seen.sent = transport is not None and not transport.is_closing()
 
 
 class _BoundedResolver(AbstractResolver):
@@ -157,15 +183,18 @@ async def _note_reuse(_session: object, context: SimpleNamespace, _params: objec
     context.trace_request_ctx.reused = True
 
 
-async def _note_sent(_session: object, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.sent = True
+async def _note_dialled(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.dialled = True
 
 
 class AiohttpStream:
-    """See HttpStream."""
+    """See HttpStream. `idle` in seconds."""
 
-    def __init__(self, response: aiohttp.ClientResponse, draining: set[asyncio.Task[None]]) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, idle: float, draining: set[asyncio.Task[None]]
+    ) -> None:
         self._response = response
+        self._idle = idle
         self._draining = draining
         self._inflater: Inflater | None = None
         self._is_looked_at = False
@@ -192,7 +221,8 @@ class AiohttpStream:
 
     async def _receive(self) -> bytes:
         try:
-            return await self._response.content.readany()
+            async with asyncio.timeout(self._idle):  # aiohttp's own is off after a chunk that it cannot parse
+                return await self._response.content.readany()
         except TimeoutError as error:
             raise TimedOut("the upstream stopped sending") from error
         except (aiohttp.ClientError, OSError) as error:

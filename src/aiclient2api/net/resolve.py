@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiclient2api.errors import Unreachable
@@ -16,10 +17,14 @@ Addresses = list[tuple[int, int, int, str, tuple[Any, ...]]]
 """As `getaddrinfo` gives them."""
 
 
-class Resolver:
-    """Asks the system."""
+Ask = Callable[[str, int], Coroutine[None, None, Addresses]]
 
-    def __init__(self) -> None:
+
+class Resolver:
+    """Asks the system, or who it is told to."""
+
+    def __init__(self, ask: Ask | None = None) -> None:
+        self._ask = ask or _ask
         self._known: dict[tuple[str, int], tuple[float, Addresses]] = {}
         self._asking: dict[tuple[str, int], asyncio.Future[Addresses]] = {}
 
@@ -32,7 +37,7 @@ class Resolver:
             return known[1]
         asking = self._asking.get(key)
         if asking is None:
-            asking = asyncio.ensure_future(_ask(host, port))
+            asking = asyncio.ensure_future(self._ask(host, port))
             self._asking[key] = asking
             asking.add_done_callback(lambda done: self._answered(key, done))
         try:
