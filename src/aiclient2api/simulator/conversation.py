@@ -59,6 +59,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     digest: str
     wishes: Wishes
+    prefix: str = ""
+    """What a thought of the answer is bound to."""
     system: str = ""
     user_text: str = ""
     turn: int = 1
@@ -125,7 +127,7 @@ class Transcript:
             self._user, self._media, self._answers = [], [], []
         self._speaker = speaker
 
-    def finish(self, model: str, digest: str, wishes: Wishes) -> Conversation:
+    def finish(self, model: str, digest: str, wishes: Wishes, prefix: str = "") -> Conversation:
         """The conversation as it stands."""
         order = {call: index for index, call in enumerate(self.calls)}
         answers = sorted(self._answers, key=lambda answer: order.get(answer.call, len(order)))
@@ -138,6 +140,7 @@ class Transcript:
             model=model,
             digest=digest,
             wishes=wishes,
+            prefix=prefix,
             system="\n".join(self._system),
             user_text="\n".join(self._user),
             turn=max(self._turn, 1),

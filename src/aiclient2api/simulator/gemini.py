@@ -126,7 +126,8 @@ class GeminiExchange(Exchange):
     def _signature(self, answer: Answer, covered: str) -> dict[str, Json]:
         if not answer.thought and not self._is_third:
             return {}
-        return {"thoughtSignature": self._signer.sign(self.conversation.model, covered)}
+        conversation = self.conversation
+        return {"thoughtSignature": self._signer.sign(conversation.model, covered, conversation.prefix)}
 
     def _calls(self, answer: Answer) -> list[dict[str, Json]]:
         """Only the first of parallel calls is signed; ids came with the third generation."""

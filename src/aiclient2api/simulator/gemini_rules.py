@@ -18,8 +18,9 @@ from aiclient2api.simulator.conversation import (
 )
 from aiclient2api.simulator.gemini_request import VOICE, GenerateRequest
 from aiclient2api.simulator.jsontext import by_value, dump, write
+from aiclient2api.simulator.samples import as_list, as_object
 from aiclient2api.simulator.settings import SimulatorSettings
-from aiclient2api.simulator.signatures import Signer, Verdict, plain_model
+from aiclient2api.simulator.signatures import Signer, Verdict, plain_model, prefix_of
 from aiclient2api.simulator.voices import Refused
 
 _SENTINEL = "skip_thought_signature_validator"
@@ -58,11 +59,16 @@ def call_identity(name: str, arguments: object) -> str:
 def _meaning(
     model: str, request: GenerateRequest, tree: dict[str, object], settings: SimulatorSettings
 ) -> Conversation:
-    reader = _Reader(model, Signer(settings.secret, "google"))
+    regular = as_object(wire.camel_cased(tree)) or {}
+    reader = _Reader(model, regular, Signer(settings.secret, "google"))
     transcript = reader.read(request)
-    return transcript.finish(
-        model, digest_of(tree, settings.seed, "gemini", plain_model(model)), _wishes(request)
-    )
+    digest = digest_of(tree, settings.seed, "gemini", plain_model(model))
+    return transcript.finish(model, digest, _wishes(request), _prefix(regular))
+
+
+def _prefix(tree: dict[str, object], end: int | None = None) -> str:
+    """What stands before content number `end`."""
+    return prefix_of(tree, ("systemInstruction", "tools"), as_list(tree.get("contents"))[:end])
 
 
 def _check_limits(request: GenerateRequest) -> None:
@@ -101,8 +107,10 @@ class _Call:
 class _Reader:
     """Reads the contents run by run: a client may send every chunk of an answer as a content of its own."""
 
-    def __init__(self, model: str, signer: Signer) -> None:
+    def __init__(self, model: str, tree: dict[str, object], signer: Signer) -> None:
         self._model = model
+        self._tree = tree
+        self._before = ""
         self._signer = signer
         self._transcript = Transcript()
         self._open: list[_Call] = []
@@ -116,8 +124,10 @@ class _Reader:
         current = max(
             (index for index, (role, parts) in enumerate(runs) if _opens_turn(role, parts)), default=0
         )
+        starts = _starts(request.contents or [])
         for index, (role, parts) in enumerate(runs):
             if role == "model":
+                self._before = _prefix(self._tree, starts[index])
                 self._expect_all_answered()
                 self._model_run(parts, is_current=index > current)
             else:
@@ -154,7 +164,7 @@ class _Reader:
             return
         call = part.functionCall
         covered = said if call is None else call_identity(call.name, call.args or {})
-        verdict = self._signer.verify(self._model, covered, signature)
+        verdict = self._signer.verify(self._model, covered, signature, self._before)
         if verdict is Verdict.ALTERED:
             raise Refused("Corrupted thought signature.")
         if verdict is Verdict.KEPT:
@@ -216,6 +226,12 @@ def _runs(contents: list[wire.Content]) -> list[tuple[str, list[wire.Part]]]:
     if runs[:1] and runs[0][0] == "model":
         raise Refused("Please ensure that multiturn requests start with a user turn.")
     return runs
+
+
+def _starts(contents: list[wire.Content]) -> list[int]:
+    """The number of the content that each run begins with."""
+    roles = [content.role or "user" for content in contents]
+    return [index for index, role in enumerate(roles) if not index or role != roles[index - 1]]
 
 
 def _check_part(part: wire.Part, at: str) -> None:

@@ -86,7 +86,7 @@ class MessagesExchange(Exchange):
         blocks: list[dict[str, Json]] = []
         if answer.thought:
             thinking = "" if self._is_omitted else answer.thinking
-            signature = self._signer.sign(self.conversation.model, thinking)
+            signature = self._signer.sign(self.conversation.model, thinking, self.conversation.prefix)
             blocks.append({"type": "thinking", "thinking": thinking, "signature": signature})
         if answer.deltas:
             blocks.append({"type": "text", "text": answer.text})

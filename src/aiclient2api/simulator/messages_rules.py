@@ -11,7 +11,7 @@ from aiclient2api.simulator.jsontext import dump, write
 from aiclient2api.simulator.messages_request import VOICE, CountRequest, MessagesRequest
 from aiclient2api.simulator.samples import as_list, as_object
 from aiclient2api.simulator.settings import SimulatorSettings
-from aiclient2api.simulator.signatures import Signer, Verdict
+from aiclient2api.simulator.signatures import Signer, Verdict, prefix_of
 from aiclient2api.simulator.voices import Refused
 
 _VERSIONS = ("2023-06-01", "2026-10-21")
@@ -83,8 +83,14 @@ def _check_limits(request: MessagesRequest) -> None:
 
 def _meaning(request: CountRequest, tree: dict[str, object], settings: SimulatorSettings) -> Conversation:
     _check_tools(request)
-    transcript = _Reader(request, Signer(settings.secret, "anthropic")).read()
-    return transcript.finish(request.model, digest_of(tree, settings.seed, "messages"), _wishes(request))
+    transcript = _Reader(request, tree, Signer(settings.secret, "anthropic")).read()
+    digest = digest_of(tree, settings.seed, "messages")
+    return transcript.finish(request.model, digest, _wishes(request), _prefix(tree))
+
+
+def _prefix(tree: dict[str, object], end: int | None = None) -> str:
+    """What stands before message number `end`."""
+    return prefix_of(tree, ("system", "tools"), as_list(tree["messages"])[:end])
 
 
 def _check_tools(request: CountRequest) -> None:
@@ -108,8 +114,9 @@ def _check_tools(request: CountRequest) -> None:
 class _Reader:
     """Reads the messages in order and checks that uses and results belong together."""
 
-    def __init__(self, request: CountRequest, signer: Signer) -> None:
+    def __init__(self, request: CountRequest, tree: dict[str, object], signer: Signer) -> None:
         self._request = request
+        self._tree = tree
         self._signer = signer
         self._transcript = Transcript()
         self._open: dict[str, None] = {}
@@ -237,9 +244,13 @@ class _Reader:
             raise Refused(f"{at}: `thinking` blocks can only be in `assistant` messages")
         if isinstance(block, wire.RedactedThinking):
             raise Refused(f"{at}: Invalid `data` in `redacted_thinking` block")
-        verdict = self._signer.verify(self._request.model, block.thinking, block.signature)
+        prefix = _prefix(self._tree, self._caller)
+        verdict = self._signer.verify(self._request.model, block.thinking, block.signature, prefix)
         if verdict is Verdict.ALTERED:
             raise Refused(f"{at}: Invalid `signature` in `thinking` block")
+        if verdict is Verdict.OTHER_CONVERSATION:
+            text = "The block is bound to a different conversation."
+            raise Refused(f"{at}: Invalid `signature` in `thinking` block. {text}")
         self._transcript.assistant()
         if verdict is Verdict.KEPT:
             self._transcript.thoughts += 1

@@ -146,7 +146,9 @@ class ResponsesExchange(Exchange):
             "summary": [{"type": "summary_text", "text": thought}],
         }
         if self._encrypts:
-            item["encrypted_content"] = self._signer.sign(self.conversation.model, thought)
+            item["encrypted_content"] = self._signer.sign(
+                self.conversation.model, thought, self.conversation.prefix
+            )
         return item
 
 

@@ -9,7 +9,7 @@ from aiclient2api.simulator.jsontext import dump
 from aiclient2api.simulator.responses_request import VOICE, ResponsesRequest
 from aiclient2api.simulator.samples import as_list, as_object
 from aiclient2api.simulator.settings import SimulatorSettings
-from aiclient2api.simulator.signatures import Signer, Verdict
+from aiclient2api.simulator.signatures import Signer, Verdict, prefix_of
 from aiclient2api.simulator.voices import Refused
 
 
@@ -20,9 +20,16 @@ def parse(
     tree = read_tree(body, VOICE)
     request = read_as(dump(_regular(tree)), ResponsesRequest, VOICE)
     _check_limits(request)
-    transcript = _Reader(request, Signer(settings.secret, "openai")).read()
+    transcript = _Reader(request, tree, Signer(settings.secret, "openai")).read()
     digest = digest_of(tree, settings.seed, "responses")
-    return request, transcript.finish(request.model, digest, _wishes(request)), tree
+    return request, transcript.finish(request.model, digest, _wishes(request), _prefix(tree)), tree
+
+
+def _prefix(tree: dict[str, object], end: int | None = None) -> str:
+    """What stands before item number `end`; a text is one message."""
+    text = tree.get("input")
+    items = [{"role": "user", "content": text}] if isinstance(text, str) else as_list(text)
+    return prefix_of(tree, ("instructions", "tools"), items[:end])
 
 
 def _regular(tree: dict[str, object]) -> dict[str, object]:
@@ -65,8 +72,9 @@ def _check_limits(request: ResponsesRequest) -> None:
 class _Reader:
     """Reads the items in order and checks what belongs together."""
 
-    def __init__(self, request: ResponsesRequest, signer: Signer) -> None:
+    def __init__(self, request: ResponsesRequest, tree: dict[str, object], signer: Signer) -> None:
         self._request = request
+        self._tree = tree
         self._signer = signer
         self._transcript = Transcript()
         self._open: dict[str, None] = {}
@@ -88,7 +96,7 @@ class _Reader:
                 case wire.FunctionCallOutput() | wire.CustomCallOutput():
                     self._output(item, at)
                 case wire.ReasoningItem():
-                    self._reasoning(item, at)
+                    self._reasoning(item, at, _prefix(self._tree, index))
                 case wire.ItemReference():
                     raise _not_found(item.id)
         self._expect_no_lonely_thought()
@@ -136,14 +144,14 @@ class _Reader:
         media = [_media(part, f"{at}.output") for part in item.output if not isinstance(part, wire.InputText)]
         self._transcript.tool_answer(ToolAnswer(call=item.call_id, text=text), media)
 
-    def _reasoning(self, item: wire.ReasoningItem, at: str) -> None:
+    def _reasoning(self, item: wire.ReasoningItem, at: str, prefix: str) -> None:
         self._lonely_thought = item.id or "rs"
         if item.encrypted_content is None:
             if self._request.store is False and item.id is not None:
                 raise _not_found(item.id)
             return
         thought = "".join(part.text for part in item.summary)
-        verdict = self._signer.verify(self._request.model, thought, item.encrypted_content)
+        verdict = self._signer.verify(self._request.model, thought, item.encrypted_content, prefix)
         if verdict is Verdict.ALTERED:
             text = (
                 f"The encrypted content {item.encrypted_content[:4]}... could not be verified. "
