@@ -51,6 +51,7 @@ from aiclient2api.server.models import ModelLists
 from aiclient2api.server.services import Services
 from aiclient2api.store.base import Store
 from aiclient2api.store.memory import MemoryStore
+from aiclient2api.store.opening import StoreSettings
 from aiclient2api.telemetry.log import JsonLog, RequestLog
 from aiclient2api.telemetry.metrics import Metrics
 
@@ -58,15 +59,25 @@ from aiclient2api.telemetry.metrics import Metrics
 class Runtime:
     """Everything built from one configuration. `generated_key` is a client key that was made just now."""
 
-    def __init__(self, config: Config, *, ephemeral: bool = False, before: Runtime | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        ephemeral: bool = False,
+        before: Runtime | None = None,
+        store: Store | None = None,
+        log: JsonLog | None = None,
+    ) -> None:
         """`ephemeral`: keep nothing on disk (demo). `before`: the runtime this one replaces.
+
+        `store` is the caller's, who closes it; without one there is a memory of our own.
 
         Raises ConfigError when the data directory cannot be used.
         """
         self.config = config
-        self.log = before.log if before else JsonLog(time.time, level=config.log.level)
+        self.log = before.log if before else log or JsonLog(time.time, level=config.log.level)
         self.metrics = before.metrics if before else Metrics()
-        self.store: Store = before.store if before else MemoryStore(time.monotonic)
+        self.store: Store = before.store if before else store or MemoryStore(time.monotonic)
         self.secrets, self.client_keys, self.generated_key = _keys(config, ephemeral, before)
         self._transport = _transport(config)
         self.surroundings = Surroundings(policy(config))
@@ -123,6 +134,17 @@ def _transport(config: Config) -> Transport:
             return LeanTransport(connections)
         case "aiohttp":
             return PooledTransport(connections)
+
+
+def store_settings(config: Config) -> StoreSettings:
+    """What opens the configured store."""
+    store = config.store
+    return StoreSettings(
+        url=str(store.url),
+        data_dir=store.data_dir,
+        connections=store.connections,
+        timeout=float(store.timeout),
+    )
 
 
 def _carrier(current: Keys, config: Config) -> Carrier:

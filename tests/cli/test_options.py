@@ -9,11 +9,9 @@ from aiclient2api.cli.options import load_config
 
 def test_warnings_go_to_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text("store: {url: embedded}\naccounts: {a: {provider: openai, api_key: k}}\n")
+    path.write_text("log: {prompts: true}\naccounts: {a: {provider: openai, api_key: k}}\n")
 
     config = load_config(path, {"server": {"port": 7}})
 
     assert config.server.port == 7
-    assert capfd.readouterr().err == (
-        "warning: store.url: the embedded store is not available in this version; memory forgets all state at stop\n"
-    )
+    assert capfd.readouterr().err == ("warning: log.prompts: has no effect in this version\n")

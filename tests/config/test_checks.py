@@ -41,11 +41,23 @@ def _document(data: dict[str, object]) -> Document:
             ["server.tls.cert: no such file: /nowhere/c", "server.tls.key: no such file: /nowhere/k"],
         ),
         ({"store": {"url": "embedded"}}, []),
+        ({"store": {"url": "redis://127.0.0.1"}, "secrets": {"key": LONG}}, []),
         (
-            {"store": {"url": "redis://127.0.0.1"}},
-            ["store.url: redis:// is not available in this version, use memory"],
+            {"store": {"url": "redis+sentinel://a,b/main"}},
+            ["secrets.key: is required with a store that other nodes can share, the same for all of them"],
         ),
-        ({"store": {"url": "mysql://x"}}, ["store.url: must be memory or embedded"]),
+        (
+            {"store": {"url": "redis://u:p/w@host"}},
+            [
+                "store.url: the port must be a number (and '@', ':' or '/' in a password written as %40, %3A, %2F)"
+            ],
+        ),
+        (
+            {"store": {"url": "mysql://x"}},
+            [
+                "store.url: must be embedded, memory, or begin with one of redis://, rediss://, unix://, redis+sentinel://, redis+cluster://"
+            ],
+        ),
         (
             {"keys": [{"name": "me", "key": LONG}, {"name": "me", "key": LONG}]},
             [
@@ -83,12 +95,6 @@ def test_rules_between_sections(data: dict[str, object], problems: list[str]) ->
         ({}, []),
         ({"policy": {"affinity": "off", "attempts": 2}, "log": {"prompts": False}}, []),
         (
-            {"store": {"url": "embedded"}},
-            [
-                "store.url: the embedded store is not available in this version; memory forgets all state at stop"
-            ],
-        ),
-        (
             {
                 "policy": {"affinity": "prompt_cache"},
                 "log": {"prompts": True},
@@ -120,7 +126,7 @@ def test_rules_between_sections(data: dict[str, object], problems: list[str]) ->
             ],
         ),
     ],
-    ids=["nothing", "harmless", "embedded", "sections", "keys"],
+    ids=["nothing", "harmless", "sections", "keys"],
 )
 def test_what_has_no_effect_is_said(data: dict[str, object], warnings: list[str]) -> None:
     assert list(checks.warnings(_document(data), data)) == warnings

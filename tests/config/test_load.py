@@ -62,10 +62,8 @@ def test_the_documented_example_is_a_configuration(example: Path) -> None:
     assert config.accounts["openai-b"].concurrency == 32
     assert sorted(config.providers) == ["anthropic", "gemini", "openai", "openai_compatible"]
     assert config.system_prompt.prompt() is None
-    assert config.store.url == "memory"
-    assert config.warnings == (
-        "store.url: the embedded store is not available in this version; memory forgets all state at stop",
-    )
+    assert config.store.url == "embedded"
+    assert config.warnings == ()
 
 
 def test_no_secret_shows_in_a_configuration(example: Path) -> None:

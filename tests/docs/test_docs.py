@@ -115,7 +115,6 @@ def test_nothing_on_the_page_is_unknown() -> None:
 
 
 WITHOUT_EFFECT: dict[str, Any] = {
-    "store.url": {"store": {"url": "embedded"}},
     "keys[0].rpm": {"keys": [{"name": "k", "key": "k" * 16, "rpm": 1}]},
     "keys[0].tpm": {"keys": [{"name": "k", "key": "k" * 16, "tpm": 1}]},
     "keys[0].concurrency": {"keys": [{"name": "k", "key": "k" * 16, "concurrency": 1}]},

@@ -41,11 +41,12 @@ def test_a_generated_key_is_printed_once_and_stays_valid(tmp_path: Path) -> None
             assert status(second.url, key) == 200
 
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
-    files = sorted(data.iterdir())
+    assert stat.S_IMODE((data / "store").stat().st_mode) == 0o700
+    files = sorted(path for path in data.rglob("*") if path.is_file())
     assert files
     for file in files:
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert key not in file.read_text()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600 or "store" in file.parts
+        assert key.encode() not in file.read_bytes()
 
 
 def test_a_configured_key_makes_no_other(tmp_path: Path) -> None:

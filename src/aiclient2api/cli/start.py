@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
@@ -18,7 +19,7 @@ from aiclient2api.cli.watch import FileWatch
 from aiclient2api.config.demo import with_simulator
 from aiclient2api.config.model import Config
 from aiclient2api.errors import ConfigError
-from aiclient2api.runtime import Runtime
+from aiclient2api.runtime import Runtime, store_settings
 from aiclient2api.server.app import App
 from aiclient2api.server.http.listener import LeanListener
 from aiclient2api.server.http.settings import RESERVED, ClientTimeouts, HttpSettings
@@ -27,7 +28,8 @@ from aiclient2api.server.listen import Listener, ListenSettings
 from aiclient2api.simulator.app import Simulator
 from aiclient2api.simulator.serve import running
 from aiclient2api.simulator.settings import SimulatorSettings
-from aiclient2api.telemetry.log import LibraryLog
+from aiclient2api.store.opening import open_store
+from aiclient2api.telemetry.log import JsonLog, LibraryLog
 
 _AT_START: Final = ("host", "port", "workers", "http", "drain", "drain_notice", "tls", "timeouts")
 """What a reload cannot change: the listener keeps what it was started with."""
@@ -51,7 +53,12 @@ async def _serve(config: Config, *, demo: bool, reload: Callable[[], Config] | N
             config = with_simulator(
                 config, await stack.enter_async_context(running(Simulator(SimulatorSettings())))
             )
-        gateway = Gateway(Runtime(config, ephemeral=demo), reload)
+        log = JsonLog(time.time, level=config.log.level)
+        opened = await open_store(store_settings(config), log.tell)
+        stack.push_async_callback(opened.close)
+        for warning in opened.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        gateway = Gateway(Runtime(config, ephemeral=demo, store=opened.store, log=log), reload)
         stack.push_async_callback(gateway.close)
         libraries = LibraryLog(gateway.runtime.log)
         logging.getLogger().addHandler(libraries)

@@ -10,6 +10,7 @@ from aiclient2api.config.model import ClientKey, Document, Server, Store, Tls
 from aiclient2api.providers.base_url import is_loopback_host
 from aiclient2api.providers.registry import ProviderRegistry
 from aiclient2api.routing.targets import Entry, expand
+from aiclient2api.store.address import parse
 
 SHORT_KEY: Final = 16
 """Characters under which a secret can be guessed."""
@@ -24,7 +25,7 @@ _KEYS_WITHOUT_EFFECT: Final = ("rpm", "tpm", "concurrency")
 def problems(document: Document, registry: ProviderRegistry, *, has_keys: bool) -> Iterator[str]:
     """Every rule that is broken, as one sentence with its key path; `has_keys`: some are written, good or bad."""
     yield from _server(document.server, has_keys)
-    yield from _store(document.store)
+    yield from _store(document.store, has_secret=document.secrets.key is not None)
     yield from _keys(document.keys)
     yield from _secrets(document)
     for name in document.providers:
@@ -70,12 +71,14 @@ def _tls(tls: Tls) -> Iterator[str]:
         yield f"server.tls: this certificate and this key cannot be used: {reason}"
 
 
-def _store(store: Store) -> Iterator[str]:
-    scheme = store.url.partition(":")[0]
-    if scheme in ("redis", "rediss", "redis+sentinel", "redis+cluster"):
-        yield f"store.url: {scheme}:// is not available in this version, use memory"
-    elif store.url not in ("memory", "embedded"):
-        yield "store.url: must be memory or embedded"
+def _store(store: Store, *, has_secret: bool) -> Iterator[str]:
+    try:
+        kind = parse(store.url).kind
+    except ValueError as error:
+        yield f"store.url: {error}"
+        return
+    if kind not in ("memory", "embedded") and not has_secret:
+        yield "secrets.key: is required with a store that other nodes can share, the same for all of them"
 
 
 def _keys(keys: tuple[ClientKey, ...]) -> Iterator[str]:
@@ -98,8 +101,6 @@ def _secrets(document: Document) -> Iterator[str]:
 
 def warnings(document: Document, data: Mapping[str, object]) -> Iterator[str]:
     """What is accepted but has no effect, or not the one that was meant; `data` is what was written."""
-    if document.store.url == "embedded":
-        yield "store.url: the embedded store is not available in this version; memory forgets all state at stop"
     for section, key, harmless in _WITHOUT_EFFECT:
         written = data.get(section)
         has_key = isinstance(written, Mapping) and key in cast(Mapping[object, object], written)

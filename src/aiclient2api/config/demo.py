@@ -38,7 +38,7 @@ def demo_config(
     overrides: Mapping[str, object] | None = None,
 ) -> Config:
     """Every model name leads to the simulator at `url`. Raises ConfigError for what the caller adds."""
-    data: dict[str, object] = {}
+    data: dict[str, object] = {"store": {"url": "memory"}}
     overlay(data, environ or {})
     merge(data, overrides or {})
     data["accounts"] = {SIMULATOR: {"provider": SIMULATOR, "base_url": url, "pool": SIMULATOR}}

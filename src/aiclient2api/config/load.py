@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiclient2api.config import checks
 from aiclient2api.config.accounts import AccountReader
-from aiclient2api.config.model import AccountConfig, Config, Document, ProviderOptions, Store
+from aiclient2api.config.model import AccountConfig, Config, Document, ProviderOptions
 from aiclient2api.config.reading import Reader
 from aiclient2api.config.secrets import SecretSource
 from aiclient2api.config.sources import find_file, merge, overlay, read_file
@@ -59,7 +59,7 @@ def build(
     return Config(
         accounts=accounts,
         server=document.server,
-        store=Store(url="memory", data_dir=document.store.data_dir),
+        store=document.store,
         keys=document.keys,
         providers={
             account.provider: document.providers.get(account.provider, ProviderOptions())

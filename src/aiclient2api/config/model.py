@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from aiclient2api.config.units import Duration, Size
+from aiclient2api.config.units import Duration, Size, StoreUrl
 from aiclient2api.protocols.base import SystemPrompt
 from aiclient2api.providers.base import ProviderSpec
 from aiclient2api.providers.credentials import Secret
@@ -59,8 +59,10 @@ class Server(Section, frozen=True, kw_only=True):
 class Store(Section, frozen=True, kw_only=True):
     """Where shared state lives."""
 
-    url: str = "memory"
+    url: StoreUrl = StoreUrl("embedded")
     data_dir: Path = Path("~/.local/share/aiclient2api").expanduser()
+    connections: Positive = 16
+    timeout: Duration = Duration(0.1)
 
 
 class ClientKey(Section, frozen=True, kw_only=True):

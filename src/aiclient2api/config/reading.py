@@ -13,7 +13,7 @@ from msgspec import NODEFAULT, Struct, UnsetType
 from msgspec.structs import FieldInfo
 
 from aiclient2api.config.secrets import SecretSource
-from aiclient2api.config.units import Duration, Size
+from aiclient2api.config.units import Duration, Size, StoreUrl
 from aiclient2api.providers.credentials import Secret
 
 S = TypeVar("S", bound=Struct)
@@ -117,6 +117,8 @@ class Reader:
             return Duration.parse(data)
         if type_ is Size:
             return Size.parse(data)
+        if type_ is StoreUrl:
+            return StoreUrl(self._secrets.resolve(data).reveal())  # it may hold a password
         if type_ is object:
             return data
         if type_ is Path and isinstance(data, str):

@@ -1,4 +1,4 @@
-"""Durations (`250ms`, `30s`, `5m`, `1h`) and sizes (`256KiB`, `32MiB`)."""
+"""Durations (`250ms`, `30s`, `5m`, `1h`), sizes (`256KiB`, `32MiB`), and the URL of the store."""
 
 from __future__ import annotations
 
@@ -26,6 +26,16 @@ class Size(int):
     def parse(cls, text: object) -> Size:
         """`text` must be a number with a unit; ValueError otherwise."""
         return cls(_parse(text, _BYTES, "a size like 256KiB or 32MiB"))
+
+
+class StoreUrl(str):
+    """Where shared state lives; its `repr` shows neither user nor password."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        login, at, _ = self.partition("@")
+        return repr(str(self) if not at else f"{login.partition(':')[0]}://***@{self.rpartition('@')[2]}")
 
 
 def _parse(text: object, units: dict[str, float] | dict[str, int], expected: str) -> float:

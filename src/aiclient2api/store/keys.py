@@ -37,7 +37,7 @@ def accounts_admin() -> str:
 
 
 def account_settings(account: str) -> str:
-    """Configuration of an account, as sealed bytes or plain JSON without secrets."""
+    """What is known of an account's configuration, without secrets."""
     return f"a2:v1:{{accounts}}:settings:{account}"
 
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import BinaryIO, Literal
 
@@ -56,6 +56,10 @@ class JsonLog:
             self._is_scheduled = True
         except RuntimeError:
             self.flush()
+
+    def tell(self, level: Level, name: str, fields: Mapping[str, object]) -> None:
+        """The same for those that know nothing of logs."""
+        self.event(level, name, **fields)
 
     def flush(self) -> None:
         """Write what is queued and wait for it. The writer ends; the next line starts another."""

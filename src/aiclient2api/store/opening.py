@@ -1,0 +1,128 @@
+"""A configured store, ready to use: memory, the embedded server, or a Redis somewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from msgspec import Struct
+
+from aiclient2api.errors import ConfigError
+from aiclient2api.store.address import parse
+from aiclient2api.store.base import Store, StoreUnavailable, StoreUnusable
+from aiclient2api.store.memory import MemoryStore
+
+if TYPE_CHECKING:  # what is not used is not loaded
+    from aiclient2api.store.redis import RedisStore
+
+Tell = Callable[[Literal["info", "warning", "error"], str, dict[str, object]], None]
+"""Level, event and fields of a log line."""
+
+NO_PROGRAM: Final = (
+    "no valkey-server or redis-server was found for the embedded store: all state is kept in memory and "
+    "FORGOTTEN when the program stops"
+)
+
+
+class StoreSettings(Struct, frozen=True, kw_only=True):
+    """What the configuration says. `timeout` in seconds of one command, `connections` to one server."""
+
+    url: str
+    data_dir: Path
+    connections: int = 16
+    timeout: float = 0.1
+
+
+class Server(Protocol):
+    """A server that was started for the store."""
+
+    async def close(self) -> None:
+        """Stop it."""
+        ...
+
+
+class OpenStore:
+    """A store with the server behind it, if that is ours."""
+
+    def __init__(self, store: Store, server: Server | None = None, warnings: tuple[str, ...] = ()) -> None:
+        self.store = store
+        self.warnings = warnings
+        """For whoever started the program."""
+        self._server = server
+
+    async def close(self) -> None:
+        """Disconnect, and stop the server if it is ours."""
+        await self.store.close()
+        if self._server is not None:
+            await self._server.close()
+
+
+async def open_store(settings: StoreSettings, tell: Tell, *, joins: bool = False) -> OpenStore:
+    """The store. `joins`: a running owner of the embedded store is joined instead of being an error.
+
+    A Redis that does not answer is used all the same, once it does. Raises ConfigError for one that must not be
+    used.
+    """
+    if settings.url == "memory":
+        return OpenStore(MemoryStore(time.monotonic))
+    if settings.url != "embedded":
+        return await _connected(settings, tell)
+    if sys.platform == "win32":
+        return OpenStore(MemoryStore(time.monotonic), warnings=(NO_PROGRAM,))
+    from aiclient2api.store import embedded
+
+    binary = embedded.program()
+    if binary is None:
+        return OpenStore(MemoryStore(time.monotonic), warnings=(NO_PROGRAM,))
+    server = embedded.Embedded(settings.data_dir, binary, tell)
+    owned: embedded.Embedded | None = server
+    try:
+        await server.start()
+    except embedded.InUse as error:
+        if not joins:
+            raise ConfigError([str(error)]) from None
+        owned = None
+    except StoreUnusable as error:
+        raise ConfigError([str(error)]) from None
+    from aiclient2api.store.redis import RedisStore
+
+    store = RedisStore(server.address, size=settings.connections, timeout=settings.timeout)
+    opened = OpenStore(store, owned)
+    try:
+        await _check(store)
+    except BaseException:
+        await opened.close()
+        raise
+    _report(store, tell)
+    return opened
+
+
+async def _connected(settings: StoreSettings, tell: Tell) -> OpenStore:
+    from aiclient2api.store.redis import RedisStore
+
+    store = RedisStore(parse(settings.url), size=settings.connections, timeout=settings.timeout)
+    try:
+        warning = await _check(store)
+    except BaseException:
+        await store.close()
+        raise
+    _report(store, tell)
+    return OpenStore(store, warnings=() if warning is None else (warning,))
+
+
+async def _check(store: RedisStore) -> str | None:
+    try:
+        await store.check()
+    except StoreUnusable as error:
+        raise ConfigError([f"store.url: {error}"]) from None
+    except StoreUnavailable:
+        return f"store.url: {store.address.shown} does not answer; going on without it until it does"
+    return None
+
+
+def _report(store: RedisStore, tell: Tell) -> None:
+    store.on_outage.append(lambda reason: tell("error", "store_lost", {"reason": reason}))
+    store.on_return.append(lambda: tell("info", "store_back", {"store": store.address.shown}))
