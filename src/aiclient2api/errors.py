@@ -12,6 +12,7 @@
     │   ├── ContextTooLong            never            none       a `context_fallback` may reroute it
     │   ├── ContentBlocked            never            none       safety filter
     │   ├── ModelMissing              next account     none       this account does not have the model
+    │   ├── TooLargeHere              next account     none       larger than this account's tokens a minute
     │   ├── CredentialsRejected       next account     disable    401
     │   ├── PermissionRefused         next account     cool       403 that is not about the request
     │   ├── QuotaExhausted            next account     cool       402, spent quota
@@ -251,6 +252,15 @@ class ModelMissing(UpstreamError):
 
     kind = "not_found"
     code = "model_not_found"
+    penalty = Penalty.NONE
+    scope = Scope.REQUEST
+
+
+class TooLargeHere(UpstreamError):
+    """One request is more than this account may send in a minute: another one may."""
+
+    kind = "too_large"
+    code = "request_too_large"
     penalty = Penalty.NONE
     scope = Scope.REQUEST
 

@@ -16,6 +16,7 @@ from aiclient2api.errors import (
     RateLimited,
     Rejected,
     TimedOut,
+    Unexplained,
     UpstreamError,
     UpstreamFailed,
 )
@@ -37,7 +38,7 @@ def _error(
     [
         (_error("invalid", 400), Rejected),
         (_error("invalid", 422), Rejected),
-        (_error("invalid", 418), Rejected),
+        (_error("invalid", 418), Unexplained),
         (_error("too_large", 413), Rejected),
         (_error("conflict", 409), Rejected),
         (_error("method", 405), Rejected),

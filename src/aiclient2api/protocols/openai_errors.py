@@ -208,7 +208,8 @@ def _decode(members: Members, response: WireResponse | None, protocol: str) -> E
     status = response.status if response is not None else None
     wait = _reset(members, response)
     if response is not None:
-        wait = _retry_after(response) or wait
+        told = _retry_after(response)
+        wait = wait if told is None else told
     rest = {key: raw for key, raw in members.rest().items() if key not in ("object", "sequence_number")}
     return ErrorInfo(
         kind=_kind(status, code, type_, message or ""),

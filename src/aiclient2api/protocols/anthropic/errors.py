@@ -99,6 +99,8 @@ def error_of(body: bytes, status: int | None = None, headers: Headers = ()) -> E
     """The error in a body or in a stream's `error` event."""
     kind_name, message, details, request_id = _read(body)
     kind = _kind(kind_name, message, details, status)
+    if kind == "rate_limit" and find_header(headers, f"{_UNIFIED}-status") == "rejected":
+        kind = "quota"  # a subscription's window is used up
     return ErrorInfo(
         kind=kind,
         message=message or _nameless(status),
