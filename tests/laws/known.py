@@ -6,7 +6,6 @@ from typing import Final
 
 SILENT_LOSSES: Final[dict[str, tuple[frozenset[str], str]]] = {
     "control.effort": (frozenset({"or>oc"}), "named tool.hosted"),
-    "refusal": (frozenset({"am>oc", "am>or"}), "the text arrives, that it was a refusal is not said"),
     "tool_call.id": (
         frozenset({"or>oc", "am>oc", "am>or", "am>gg", "gg>oc"}),
         "an id that the target does not take is replaced",

@@ -82,7 +82,7 @@ def l11_usage(words: Words, client: str, upstream: str) -> None:
 
 
 def l12_totality(words: Words, client: str, upstream: str) -> None:
-    """Whatever arrives is decoded, or refused with a path; never another exception. (Feeding returns only then.)"""
+    """Whatever arrives is decoded, or refused with a path; never another exception."""
     kind = words.pick(KINDS)
     if kind in ("request", "splice"):
         doc, _ = composed(client, client, words)

@@ -71,6 +71,7 @@ def _block(part: Part, path: str, report: LossReport) -> Block | None:
         case Text():
             return _text(part, path, report)
         case Refusal():
+            report.approximated("refusal", path, "sent as text")
             return {"type": "text", "text": part.text} if part.text else None
         case Reasoning():
             return _reasoning(part, path, report)

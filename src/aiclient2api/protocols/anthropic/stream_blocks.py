@@ -79,6 +79,8 @@ class _TextWriter:
 
     def open(self) -> bytes:
         part = self._part
+        if isinstance(part, Refusal):
+            self._report.approximated("refusal", "response", "sent as text")
         if isinstance(part, Text):
             self._report.phase(part, "response")
             for citation in part.citations:
