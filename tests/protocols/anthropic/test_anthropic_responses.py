@@ -135,7 +135,7 @@ def test_foreign_ids_are_derived_not_random() -> None:
 
 BLOCKS: dict[str, tuple[Part, Any, list[str]]] = {
     "empty text": (Text(text=""), None, []),
-    "refusal": (Refusal(text="no"), {"type": "text", "text": "no"}, []),
+    "refusal": (Refusal(text="no"), {"type": "text", "text": "no"}, ["refusal"]),
     "enveloped summaries": (
         Reasoning(summary=["A", "B"], opaque=Opaque("envelope", "Z3ct")),
         {"type": "thinking", "thinking": "A\n\nB", "signature": "Z3ct"},
