@@ -32,16 +32,17 @@ def account(
     name: str,
     settings: AccountSettings | None = None,
     protocols: Sequence[str] = ("openai_chat", "openai_responses"),
+    provider: str = "openai",
 ) -> Account:
     """An account at an upstream that is never called."""
-    provider = ApiKeyProvider(
+    adapter = ApiKeyProvider(
         protocols=protocols,
         base_url="http://127.0.0.1:9/v1",
         credentials=Credentials(Secret("upstream-key")),
         auth="authorization",
         profiles=_profile,
     )
-    return Account(name, "openai", provider, settings or AccountSettings())
+    return Account(name, provider, adapter, settings or AccountSettings())
 
 
 def pool(clock: Clock, *accounts: Account) -> AccountPool:

@@ -47,11 +47,11 @@ class Lease:
         "_begun_at",
         "_pool",
         "_probes",
-        "_shared",
         "account",
         "is_over",
         "is_panic",
         "model",
+        "shared",
         "started",
     )
 
@@ -65,9 +65,8 @@ class Lease:
         self.is_panic = False
         """Sent although the account is out, for want of any other."""
         self._begun_at = 0.0
-        self._shared = shared = account.shared(model)
+        self.shared = account.shared(model)
         account.inflight += 1
-        shared.throttle.started(now)
         if not (account.is_plain and pool.surroundings.is_calm):
             self._begin_probes(now)
 
@@ -75,6 +74,16 @@ class Lease:
     def is_probe(self) -> bool:
         """Whether it is to find out if the account, its model, its host or its provider is back."""
         return self._probes != 0
+
+    @property
+    def probes_account(self) -> bool:
+        """Whether the account's state waits for its verdict."""
+        return bool(self._probes & ACCOUNT)
+
+    @property
+    def probes_model(self) -> bool:
+        """Whether the model's state on this account waits for its verdict."""
+        return bool(self._probes & MODEL)
 
     def _begin_probes(self, now: float) -> None:
         account, rules = self.account, self._pool.rules
@@ -86,7 +95,7 @@ class Lease:
         if overlay is not None and overlay.needs_probe and overlay.is_open(now):
             account.adopt(rules.probing(overlay, now), self.model)
             self._probes |= MODEL
-        for circuit, bit in ((account.host, HOST), (self._shared.overload, OVERLOAD)):
+        for circuit, bit in ((account.host, HOST), (self.shared.overload, OVERLOAD)):
             if circuit.state.is_open and not circuit.blocks(now):
                 circuit.probed(patience)
                 self._probes |= bit
@@ -100,12 +109,12 @@ class Lease:
         self._serves(now)
 
     def _serves(self, now: float) -> None:
-        self._shared.served_by, self._shared.served_at = self.account, now
+        self.shared.served_by, self.shared.served_at = self.account, now
         self._lives()
 
     def _lives(self) -> None:
         """A sign of life in every scope."""
-        account, shared = self.account, self._shared
+        account, shared = self.account, self.shared
         if shared.throttle.has_failures:
             shared.throttle.healed()
         if account.host.state is not CLOSED:
@@ -164,10 +173,10 @@ class Lease:
         match error.scope:
             case Scope.HOST:
                 account.host.failed(now, jitter, reason=error.info.label)
-                self._shared.throttle.failed(self.started)
+                self.shared.throttle.failed(self.started)
             case Scope.PROVIDER_MODEL:
-                self._shared.overload.failed(now, jitter, error.info.retry_after, error.info.label)
-                self._shared.throttle.failed(self.started)
+                self.shared.overload.failed(now, jitter, error.info.retry_after, error.info.label)
+                self.shared.throttle.failed(self.started)
                 self._fail_model(error, now, jitter)
             case Scope.ACCOUNT_MODEL:
                 self._fail_model(error, now, jitter)
@@ -180,7 +189,7 @@ class Lease:
         account, health = self.account, self._pool.policy.health
         if error.penalty is Penalty.STRIKE:
             account.evidence.bad(now)
-            self._shared.throttle.failed(self.started)
+            self.shared.throttle.failed(self.started)
         circumstances = Circumstances(
             is_probe=bool(self._probes & ACCOUNT) and account.state.status is Status.HALF_OPEN,
             is_last=self._pool.is_last(account),
@@ -220,7 +229,7 @@ class Lease:
         if probes & HOST:
             account.host.release()
         if probes & OVERLOAD:
-            self._shared.overload.release()
+            self.shared.overload.release()
         if probes & ACCOUNT and account.state.status is Status.HALF_OPEN:
             account.adopt(rules.given_up(account.state, now))
         overlay: AccountState | None = account.overlays.get(self.model)

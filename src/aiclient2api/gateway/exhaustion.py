@@ -26,7 +26,7 @@ from aiclient2api.routing.targets import Target
 LONGEST_WAIT: Final = 30.0
 """Seconds a client may be told to wait; SDKs sleep as long as they are told."""
 PERMANENT: Final = ("model_not_found", "upstream_auth", "insufficient_quota")
-"""Codes of failures that a retry does not mend, the least telling first."""
+"""Codes of failures that a retry does not mend; the earlier one is told."""
 
 
 class Facts(Struct, frozen=True):

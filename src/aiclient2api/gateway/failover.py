@@ -129,7 +129,7 @@ class Journey:
     def _is_granted(self, lease: Lease) -> bool:
         """Throttle, where another target can take over, and budget, for retries."""
         now, pool = self.pool.now(), self.pool
-        throttle = lease.account.shared(self.target.model).throttle
+        throttle = lease.shared.throttle
         if not self.is_last and throttle.has_failures and throttle.rejects(now, pool.random):
             lease.abandoned()
             self.skipped.append(f"{self.target}: throttled")
@@ -139,6 +139,7 @@ class Journey:
                 pool.budget.first()
             self.attempts += 1
             self.pause = 0.0
+            throttle.started(now)
             return True
         if not pool.budget.spend(now, safe=self.failures[-1].is_safe):
             lease.abandoned()
@@ -146,6 +147,7 @@ class Journey:
             return False
         self.pause = self._backoff()
         self.attempts += 1
+        throttle.started(now)
         return True
 
     def _backoff(self) -> float:

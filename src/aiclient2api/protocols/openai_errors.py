@@ -139,10 +139,8 @@ def encode_openai_error(error: ErrorInfo) -> WireResponse:
     own = _is_family(error)
     status = error.status if own and error.status is not None and error.status >= 400 else form.status
     quota = "insufficient_quota" in (error.code, error.type)
-    headers = [
-        *JSON_HEADERS,
-        ("x-should-retry", "true" if error.kind in _RETRYABLE and not quota else "false"),
-    ]
+    retryable = error.kind in _RETRYABLE and not quota if error.should_retry is None else error.should_retry
+    headers = [*JSON_HEADERS, ("x-should-retry", "true" if retryable else "false")]
     if error.retry_after is not None:
         headers.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
         headers.append(("retry-after-ms", str(max(0, math.ceil(round(error.retry_after * 1000, 3))))))
