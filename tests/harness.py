@@ -14,10 +14,10 @@ from aiclient2api.runtime import Runtime
 from aiclient2api.simulator.app import Simulator
 from aiclient2api.simulator.serve import running
 from aiclient2api.simulator.settings import SimulatorSettings
+from tests.program import SERVER
 
 KEY = "client-key-of-the-tests"
 START_SECONDS = 20
-SERVER: dict[str, Any] = {"port": 0, "drain": "2s", "drain_notice": "0ms"}
 
 Sections = Mapping[str, Any]
 
@@ -37,6 +37,11 @@ class Stack:
     def runtime(self) -> Runtime:
         """The gateway's runtime."""
         return self.gateway.runtime
+
+    def drain(self) -> None:
+        """Stop serving; a second call is not a second signal."""
+        if not self.gateway.app.is_draining:
+            self.gateway.listener.drain()
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Run a function on the gateway's event loop."""
@@ -67,7 +72,7 @@ def serving(
             stack.gateway = Gateway(Runtime(config, ephemeral=True))
             listener = stack.gateway.listener
             listener.on_ready = ready.set
-            stack.stop = lambda: stack.loop.call_soon_threadsafe(listener.drain)  # pyright: ignore
+            stack.stop = lambda: stack.loop.call_soon_threadsafe(stack.drain)  # pyright: ignore
             served = asyncio.ensure_future(listener.serve())
             while not ready.is_set() and not served.done():
                 await asyncio.sleep(0.005)

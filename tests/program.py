@@ -19,6 +19,8 @@ from aiclient2api.simulator.app import Simulator
 from aiclient2api.simulator.serve import running
 from aiclient2api.simulator.settings import SimulatorSettings
 
+SERVER: dict[str, Any] = {"port": 0, "drain": "2s", "drain_notice": "0ms"}
+"""The section that tests begin with; the fixture `each_server` says which HTTP server it is."""
 DEADLINE = 20.0
 """Seconds until a test gives up; nothing here takes a tenth of it."""
 
@@ -99,7 +101,7 @@ def run(
 
 def write_config(folder: Path, sections: Mapping[str, Any]) -> Path:
     """A configuration file with a free port and a data directory inside the folder."""
-    server = {"port": 0, "drain": "2s", "drain_notice": "0ms", **sections.get("server", {})}
+    server = {**SERVER, **sections.get("server", {})}
     data = {"store": {"data_dir": str(folder / "data")}, **sections, "server": server}
     path = folder / "gateway.yaml"
     path.write_text(json.dumps(data), "utf-8")

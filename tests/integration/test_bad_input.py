@@ -27,9 +27,9 @@ PROTOCOLS = list(PATHS)
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack(server_name: str) -> Iterator[Stack]:
     def sections(url: str) -> dict[str, Any]:
-        return {**four_pools(url), "limits": {"body": "64KiB"}}
+        return {**four_pools(url), "limits": {"body": "64KiB"}, "server": {"http": server_name}}
 
     with simulated(sections) as (running, _):
         yield running

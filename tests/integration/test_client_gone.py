@@ -15,9 +15,12 @@ from tests.program import until
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[Stack, Simulator]]:
+def pair(server_name: str) -> Iterator[tuple[Stack, Simulator]]:
     settings = SimulatorSettings(events=2000, interval=0.01)
-    with simulated(four_pools, settings) as (stack, simulator):
+    with simulated(lambda url: {**four_pools(url), "server": {"http": server_name}}, settings) as (
+        stack,
+        simulator,
+    ):
         simulator.scenario.add(Rule(fault=Fault(delay=30), match=Match(prompt="wait for the head")))
         yield stack, simulator
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.harness import KEY, four_pools, simulated
+
+pytestmark = pytest.mark.usefixtures("each_server")
 
 HOME = "https://chat.example"
 ASK = {

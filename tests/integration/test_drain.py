@@ -13,6 +13,8 @@ import pytest
 from aiclient2api.simulator.settings import SimulatorSettings
 from tests.harness import Stack, four_pools, simulated
 
+pytestmark = pytest.mark.usefixtures("each_server")
+
 
 def stream_text(stack: Stack, model: str) -> str:
     messages: list[Any] = [{"role": "user", "content": "Hello"}]

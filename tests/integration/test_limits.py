@@ -153,7 +153,7 @@ OVERLOADED = {
 }
 
 
-def test_a_full_worker_says_overloaded_in_each_protocols_form() -> None:
+def test_a_full_worker_says_overloaded_in_each_protocols_form(each_server: str) -> None:
     with gated(limits={"streams_per_worker": 2}) as (stack, gate, threads):
         held = [threads.submit(post, stack) for _ in range(2)]
         until(lambda: gate.held == 2)

@@ -122,9 +122,9 @@ def test_a_stream_outlives_the_reload_and_the_signal_to_stop(tmp_path: Path) -> 
     assert all(json.loads(line) for line in program.stderr.splitlines())
 
 
-def test_tls_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
+def test_tls_with_a_certificate_of_ones_own(tmp_path: Path, each_server: str) -> None:
     cert, key = self_signed(tmp_path)
-    tls = {"server": {"port": 0, "drain": "1s", "tls": {"cert": str(cert), "key": str(key)}}}
+    tls = {"server": {"drain": "1s", "tls": {"cert": str(cert), "key": str(key)}}}
     with simulating() as (_, url), serving_program(tmp_path, {**sections(url), **tls}) as program:
         assert program.url.startswith("https://127.0.0.1:")
         host, port = program.url.removeprefix("https://").split(":")
@@ -139,3 +139,73 @@ def test_tls_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
 
     assert all(json.loads(line) for line in program.stderr.splitlines())
     assert OLD_KEY not in program.stderr
+
+
+def test_a_file_that_changes_is_read_without_a_signal(tmp_path: Path) -> None:
+    with simulating() as (_, url), serving_program(tmp_path, sections(url)) as program:
+        assert post(program).status_code == 200
+        write_config(tmp_path, sections(url, NEW_KEY))
+        until(lambda: program.events("reloaded"))
+
+        assert (post(program).status_code, post(program, NEW_KEY).status_code) == (401, 200)
+
+        program.config.write_text("accounts: {}")
+        until(lambda: program.events("reload_refused"))
+        assert post(program, NEW_KEY).status_code == 200
+        assert len(program.events("reloaded")) == 1
+
+
+def test_a_second_signal_leaves_a_second(tmp_path: Path) -> None:
+    answers: list[str] = []
+    patient = {"server": {"drain": "60s"}}
+    paced = SimulatorSettings(events=4000, interval=0.02)
+    with (
+        simulating(paced) as (simulator, url),
+        serving_program(tmp_path, sections(url, **patient)) as program,
+    ):
+        runner = threading.Thread(target=lambda: answers.append(told(program)))
+        runner.start()
+        until(lambda: simulator.open_streams)
+        program.process.send_signal(signal.SIGTERM)
+        until(lambda: refuses(program))
+        assert simulator.open_streams == 1, "the first signal cuts nothing"
+
+        assert program.stop() == 0
+        runner.join(DEADLINE)
+
+    assert "shutting down" in answers[0]
+
+
+def told(program: Program) -> str:
+    """A stream as far as it comes."""
+    body = {"model": "claude/x", "max_tokens": 9999, "messages": HELLO, "stream": True}
+    text = ""
+    try:
+        with httpx.stream(
+            "POST", f"{program.url}/v1/messages", json=body, headers={"x-api-key": OLD_KEY}, timeout=DEADLINE
+        ) as answer:
+            for part in answer.iter_text():
+                text += part
+    except httpx.RemoteProtocolError:
+        return text
+    return f"a normal end: {text}"
+
+
+def refuses(program: Program) -> bool:
+    try:
+        httpx.get(f"{program.url}/healthz")
+    except httpx.ConnectError:
+        return True
+    return False
+
+
+def test_the_notice_keeps_the_listener_open(tmp_path: Path) -> None:
+    noticed = {"server": {"drain": "20s", "drain_notice": "15s"}}
+    with simulating() as (_, url), serving_program(tmp_path, sections(url, **noticed)) as program:
+        assert httpx.get(f"{program.url}/readyz").status_code == 200
+        program.process.send_signal(signal.SIGTERM)
+        until(lambda: httpx.get(f"{program.url}/readyz").status_code == 503)
+        answer = post(program)
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+        assert program.stop() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Protocol
 
 import httptools
@@ -12,6 +13,9 @@ from aiclient2api.server.http.settings import MAX_HEAD
 
 OVERHEAD: Final = 8
 """Bytes on the wire per byte of a chunked body, beyond what a head may have."""
+
+_LINE: Final = re.compile(rb"(?:\r\n)?[A-Z]+ [^ ]+ HTTP/1\.[01]\r\n")
+"""llhttp also takes RTSP and ICE for a protocol, several spaces for one, and a bare LF before a request."""
 
 
 class Reads(Protocol):
@@ -40,6 +44,8 @@ class RequestReader:
     __slots__ = (
         "_body_bytes",
         "_in_body",
+        "_is_odd",
+        "_line",
         "_owner",
         "_parser",
         "_wire_bytes",
@@ -55,6 +61,9 @@ class RequestReader:
         self._wire_bytes = 0
         self._body_bytes = 0
         self._in_body = False
+        self._line: bytes | None = b""
+        """What was read of a request line; None once it was looked at."""
+        self._is_odd = False
         self.target = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.in_head = False
@@ -63,17 +72,32 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Read what arrived."""
+        if self._line is not None:
+            self._look_at_line(data)
         self._wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._stop(BadRequest(f"not a valid HTTP request: {error}"[:200]))
+        if not self.in_head and not self._in_body:
+            self._line = b""
         if self._wire_bytes <= MAX_HEAD:
             return
         if self.in_head:
             self._stop(TooLarge(f"the request head is larger than {MAX_HEAD} bytes"))
         elif self._in_body and self._wire_bytes > MAX_HEAD + OVERHEAD * self._body_bytes:
             self._stop(BadRequest("too much around the chunks of the body"))
+
+    def _look_at_line(self, data: bytes) -> None:
+        """A request that begins a read (all but pipelined ones) must begin in one way."""
+        line = (self._line or b"") + data
+        if _LINE.match(line) is not None:
+            self._line = None
+        elif b"\n" in line[2:] or len(line) > MAX_HEAD:
+            self._line = None
+            self._is_odd = True
+        else:
+            self._line = line
 
     def _stop(self, error: GatewayError) -> None:
         if not self.is_deaf:
@@ -106,6 +130,8 @@ class RequestReader:
         parser = self._parser
         head = Head(parser.get_method().decode("ascii"), self.target, parser.get_http_version(), self.headers)
         try:
+            if self._is_odd:
+                raise BadRequest("not a valid request line")
             verdict = judge(head)
         except GatewayError as error:
             self._stop(error)
