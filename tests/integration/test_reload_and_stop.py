@@ -157,7 +157,7 @@ def test_a_file_that_changes_is_read_without_a_signal(tmp_path: Path) -> None:
 
 def test_a_second_signal_leaves_a_second(tmp_path: Path) -> None:
     answers: list[str] = []
-    patient = {"server": {"drain": "60s"}}
+    patient: dict[str, Any] = {"server": {"drain": "60s"}}
     paced = SimulatorSettings(events=4000, interval=0.02)
     with (
         simulating(paced) as (simulator, url),
@@ -200,7 +200,7 @@ def refuses(program: Program) -> bool:
 
 
 def test_the_notice_keeps_the_listener_open(tmp_path: Path) -> None:
-    noticed = {"server": {"drain": "20s", "drain_notice": "15s"}}
+    noticed: dict[str, Any] = {"server": {"drain": "20s", "drain_notice": "15s"}}
     with simulating() as (_, url), serving_program(tmp_path, sections(url, **noticed)) as program:
         assert httpx.get(f"{program.url}/readyz").status_code == 200
         program.process.send_signal(signal.SIGTERM)
