@@ -61,7 +61,13 @@ async def serve(kind: str) -> None:
         import uvicorn
 
         config = uvicorn.Config(
-            app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
         )
         await uvicorn.Server(config).serve(sockets)
         return
@@ -82,7 +88,9 @@ async def serve(kind: str) -> None:
 @contextmanager
 def server(kind: str) -> Iterator[tuple[str, int]]:
     """A server in a process of its own; its URL and process id."""
-    process = subprocess.Popen([sys.executable, "-m", "bench.edge", "serve", kind], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.edge", "serve", kind], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     try:
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}", process.pid

@@ -44,6 +44,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, edge: Edge, *, is_reserved: bool = False) -> None:
         self._edge = edge
+        self.date = edge.date
         self._timer = LazyTimer(edge.loop, self._expired)
         self._phase = Phase.HEAD
         self._is_reserved = is_reserved
@@ -75,8 +76,14 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
-        if not self._reader.is_deaf:
-            self._reader.feed(data)
+        if self._reader.is_deaf:
+            return
+        self._reader.feed(data)
+        current = self._current
+        if current is not None and current.is_received and not self.is_full and not self.is_closing:
+            self._phase = Phase.ANSWER  # as nearly always: the whole request in one read
+            self._timer.at = math.inf
+        else:
             self._settle()
 
     def eof_received(self) -> None:
@@ -252,10 +259,6 @@ class Connection(asyncio.Protocol):
             self._room = self._edge.loop.create_future()
             await self._room
 
-    def encode_head(self, status: int, headers: list[tuple[bytes, bytes]], *more: bytes) -> bytes:
-        """See Line."""
-        return self._edge.encode_head(status, headers, *more)
-
     def wants_close(self) -> bool:
         """See Line."""
         return self._is_reserved or self._edge.wants_close()
@@ -320,6 +323,8 @@ class Connection(asyncio.Protocol):
         now = self._edge.loop.time()
         timeouts = self._edge.settings.timeouts
         match phase:
+            case Phase.IDLE:
+                self._timer.set(now + timeouts.keep_alive)
             case Phase.ANSWER:
                 self._timer.at = math.inf
             case Phase.HEAD:
@@ -327,8 +332,6 @@ class Connection(asyncio.Protocol):
             case Phase.BODY:
                 until = self._current.body_until if self._current is not None else math.inf
                 self._timer.set(min(now + timeouts.body_idle, until))
-            case Phase.IDLE:
-                self._timer.set(now + timeouts.keep_alive)
             case Phase.READER | Phase.CLOSE:
                 self._timer.set(now + timeouts.write)
             case Phase.LINGER:

@@ -48,7 +48,7 @@ class Edge:
         self.connections: set[Connection] = set()
         self.is_draining = False
         self.on_left: Callable[[], None] | None = None
-        self._clock = Clock()
+        self.date = Clock(loop.time).line
 
     def left(self) -> None:
         """A connection is gone."""
@@ -59,14 +59,11 @@ class Edge:
         """Whether connections end behind their answer."""
         return self.is_draining or self.pressure.is_high
 
-    def encode_head(self, status: int, headers: list[tuple[bytes, bytes]], *more: bytes) -> bytes:
-        """The head of an answer."""
-        return encode_head(status, headers, (self._clock.line(), *more))
-
     def refusal(self, target: bytes, headers: list[tuple[bytes, bytes]], error: GatewayError) -> bytes:
         """The whole answer to a request that is not passed on; the connection closes behind it."""
         path, _, query = target.decode("latin-1").partition("?")
         head = WireRequest(path=path, query=query, headers=text_headers(headers))
         response = self.app.refusal(head, error)
         length = b"content-length: %d\r\n" % len(response.body)
-        return self.encode_head(response.status, raw_headers(response.headers), length, CLOSE) + response.body
+        lines = raw_headers(response.headers)
+        return encode_head(response.status, lines, (self.date(), length, CLOSE)) + response.body

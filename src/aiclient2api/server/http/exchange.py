@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from aiclient2api.errors import GatewayError
 from aiclient2api.server.asgi import Message, Scope
-from aiclient2api.server.http.head import BODILESS, CHUNKED, CLOSE, CONTINUE
+from aiclient2api.server.http.head import BODILESS, CHUNKED, CLOSE, CONTINUE, encode_head
 
 _LARGE: Final = 16 * 1024
 """Bytes from which a body is handed over beside its head instead of copied behind it."""
@@ -30,8 +30,8 @@ class Line(Protocol):
         """Wait until the transport's buffer is below its mark, or the client gone."""
         ...
 
-    def encode_head(self, status: int, headers: list[tuple[bytes, bytes]], *more: bytes) -> bytes:
-        """The head of a response with the lines that every answer has."""
+    def date(self) -> bytes:
+        """The line that every answer has."""
         ...
 
     def wants_close(self) -> bool:
@@ -179,7 +179,7 @@ class HttpExchange:
         self._head = None
         self.has_begun = True
         self._is_bodiless = self._is_bodiless or status in BODILESS
-        if not self._is_bodiless and not any(name == _LENGTH for name, _ in headers):
+        if not self._is_bodiless and not _has_length(headers):
             if self.is_complete:
                 more.append(b"content-length: %d\r\n" % len(body))
             elif self.scope["http_version"] == "1.1":
@@ -191,7 +191,7 @@ class HttpExchange:
             self.keep_alive = False
         if not self.keep_alive:
             more.append(CLOSE)
-        head = self._line.encode_head(status, headers, *more)
+        head = encode_head(status, headers, (self._line.date(), *more))
         if self._is_bodiless:
             self._line.write(head)
         elif self._is_chunked:
@@ -210,3 +210,10 @@ class HttpExchange:
             self._line.write(b"%b%x\r\n%b\r\n" % (head, len(body), body))
         elif head:
             self._line.write(head)
+
+
+def _has_length(headers: list[tuple[bytes, bytes]]) -> bool:
+    for name, _ in headers:  # noqa: SIM110  # once per answer: a generator costs as much as the search
+        if name == _LENGTH:
+            return True
+    return False

@@ -35,13 +35,22 @@ class Verdict(Struct, frozen=True, kw_only=True):
     expects_continue: bool = False
 
 
+_STAYS: Final = (None, b"keep-alive", b"Keep-Alive")
+_PLAIN: Final = Verdict(keep_alive=True)
+_LAST: Final = Verdict(keep_alive=False)
+
+
 class Head(Struct, frozen=True):
-    """Request line and headers as the parser found them. `version` is `1.1` or another."""
+    """Request line and headers as the parser found them. `version` is `1.1` or another.
+
+    `size`: so many bytes arrived for it at most; it is measured when it may be too large.
+    """
 
     method: str
     target: bytes
     version: str
     headers: RawHeaders
+    size: int = MAX_HEAD + 1
 
 
 def judge(head: Head) -> Verdict:
@@ -50,11 +59,12 @@ def judge(head: Head) -> Verdict:
         raise BadRequest("this HTTP version is not spoken here")
     if head.method not in _METHODS:
         raise MethodNotAllowed("this method is not allowed here")
-    if len(head.target) > MAX_LINE:
-        raise TooLarge("the request line is too long")
+    if len(head.headers) > MAX_FIELDS:
+        raise TooLarge(f"more than {MAX_FIELDS} header fields")
+    if head.size > MAX_LINE:
+        _check_size(head)
     if _TARGET.fullmatch(head.target) is None:
         raise BadRequest("the request target must be an absolute path")
-    _check_size(head)
     found = _watched(head.headers)
     if _HOST.fullmatch(found.get(b"host", b"")) is None and (b"host" in found or head.version == "1.1"):
         raise BadRequest("the Host header must be one host and port")
@@ -62,9 +72,9 @@ def judge(head: Head) -> Verdict:
 
 
 def _check_size(head: Head) -> None:
-    if len(head.headers) > MAX_FIELDS:
-        raise TooLarge(f"more than {MAX_FIELDS} header fields")
     size = len(head.target)
+    if size > MAX_LINE:
+        raise TooLarge("the request line is too long")
     for name, value in head.headers:
         length = len(name) + len(value)
         if length > MAX_LINE:
@@ -91,10 +101,12 @@ def _framing(version: str, found: dict[bytes, bytes]) -> Verdict:
         raise BadRequest("Content-Length must be one number, and alone")
     if encoding is not None and (encoding != b"chunked" or version == "1.0"):
         raise BadRequest("Transfer-Encoding must be chunked")
-    options = [option.strip() for option in found.get(b"connection", b"").lower().split(b",")]
+    connection, expectation = found.get(b"connection"), found.get(b"expect")
+    if connection in _STAYS and expectation is None and b"upgrade" not in found:
+        return _PLAIN if version == "1.1" else _LAST
+    options = [option.strip() for option in (connection or b"").lower().split(b",")]
     if b"upgrade" in found or b"upgrade" in options:
         raise BadRequest("no other protocol is spoken here")
-    expectation = found.get(b"expect")
     if expectation is not None and expectation.lower() != b"100-continue":
         raise BadRequest("this expectation cannot be met")
     return Verdict(

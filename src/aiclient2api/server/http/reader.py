@@ -43,11 +43,13 @@ class RequestReader:
 
     __slots__ = (
         "_body_bytes",
+        "_first_read",
         "_in_body",
         "_is_odd",
         "_line",
         "_owner",
         "_parser",
+        "_reading",
         "_wire_bytes",
         "headers",
         "in_head",
@@ -58,7 +60,11 @@ class RequestReader:
     def __init__(self, owner: Reads) -> None:
         self._owner = owner
         self._parser = httptools.HttpRequestParser(self)
+        self._reading = 0
+        self._first_read = 0
+        """Bytes of the read in which the request began."""
         self._wire_bytes = 0
+        """Bytes of the reads behind that one."""
         self._body_bytes = 0
         self._in_body = False
         self._line: bytes | None = b""
@@ -74,6 +80,7 @@ class RequestReader:
         """Read what arrived."""
         if self._line is not None:
             self._look_at_line(data)
+        self._reading = len(data)
         self._wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -90,7 +97,7 @@ class RequestReader:
 
     def _look_at_line(self, data: bytes) -> None:
         """A request that begins a read (all but pipelined ones) must begin in one way."""
-        line = (self._line or b"") + data
+        line = self._line + data if self._line else data
         if _LINE.match(line) is not None:
             self._line = None
         elif b"\n" in line[2:] or len(line) > MAX_HEAD:
@@ -112,15 +119,15 @@ class RequestReader:
         self.target = b""
         self.headers = []
         self._wire_bytes = self._body_bytes = 0
+        self._first_read = self._reading
 
     def on_url(self, url: bytes) -> None:
         """A part of the request target."""
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; those behind a body are dropped."""
-        if self.in_head:
-            self.headers.append((name.lower(), value))
+        """A header; those behind a body go into a list that nobody reads."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -128,7 +135,10 @@ class RequestReader:
         if self.is_deaf:
             return
         parser = self._parser
-        head = Head(parser.get_method().decode("ascii"), self.target, parser.get_http_version(), self.headers)
+        size = self._first_read + self._wire_bytes
+        head = Head(
+            parser.get_method().decode("ascii"), self.target, parser.get_http_version(), self.headers, size
+        )
         try:
             if self._is_odd:
                 raise BadRequest("not a valid request line")
@@ -137,6 +147,7 @@ class RequestReader:
             self._stop(error)
             return
         self.target = b""
+        self.headers = []
         self._in_body = True
         self._owner.begin(head, verdict)
 
