@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Any
 
 from aiclient2api.cli.start import Gateway
@@ -37,6 +37,11 @@ class Stack:
     def runtime(self) -> Runtime:
         """The gateway's runtime."""
         return self.gateway.runtime
+
+    def stop_from_outside(self) -> None:
+        """`drain`, from another thread; the gateway may have ended by itself."""
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self.drain)
 
     def drain(self) -> None:
         """Stop serving; a second call is not a second signal."""
@@ -72,7 +77,7 @@ def serving(
             stack.gateway = Gateway(Runtime(config, ephemeral=True))
             listener = stack.gateway.listener
             listener.on_ready = ready.set
-            stack.stop = lambda: stack.loop.call_soon_threadsafe(stack.drain)  # pyright: ignore
+            stack.stop = stack.stop_from_outside
             served = asyncio.ensure_future(listener.serve())
             while not ready.is_set() and not served.done():
                 await asyncio.sleep(0.005)
