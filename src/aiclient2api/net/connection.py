@@ -35,12 +35,12 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
-class StaleConnection(Exception):
-    """A reused connection ended before a single byte of the response: it had been closed while it was idle."""
-
-
 class Connection(asyncio.Protocol):
-    """`on_idle` is called when it can serve the next request, `on_close` once when it never will again."""
+    """`on_idle` is called when it can serve the next request, `on_close` once when it never will again.
+
+    Closed without a head and without `failure`, it was stale: a reused connection that ended before a single byte of
+    the response, because it had been closed while it was idle.
+    """
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
         on_close: Callable[[Connection], None],
     ) -> None:
         self.reader = ResponseReader()
-        self.failure: UpstreamError | StaleConnection | None = None
+        self.failure: UpstreamError | None = None
         self.phase = Phase.IDLE
         self.is_reused = False
         self._loop = loop
@@ -234,15 +234,15 @@ class Connection(asyncio.Protocol):
         else:
             self.close()
 
-    def _unanswered(self) -> UpstreamError | StaleConnection:
+    def _unanswered(self) -> UpstreamError | None:
         if self.is_reused and self.reader.untouched:
-            return StaleConnection()
+            return None
         return UpstreamFailed(
             "the upstream closed the connection without an answer",
             sent=not self._is_writing or not self.reader.untouched,
         )
 
-    def _fail(self, failure: UpstreamError | StaleConnection) -> None:
+    def _fail(self, failure: UpstreamError | None) -> None:
         self.failure = failure
         self.close()
 

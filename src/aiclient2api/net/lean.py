@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 
 from aiclient2api.errors import Malformed, Truncated, UpstreamFailed
-from aiclient2api.net.connection import Connection, Phase, StaleConnection
+from aiclient2api.net.connection import Connection, Phase
 from aiclient2api.net.dial import Dialler
 from aiclient2api.net.inflate import Inflater, inflater
 from aiclient2api.net.pool import ConnectionPool
@@ -38,16 +38,13 @@ class LeanTransport:
         head = self._heads.head(where, call)
         pool = self._pools.get(call.pool) or self._pool(call.pool)
         connection = pool.take(where.route) or await pool.connect(where.route, call.timeouts)
-        try:
-            return await _exchange(connection, head, call)
-        except StaleConnection:
-            connection = await pool.connect(where.route, call.timeouts, fresh=True)
-        try:
-            return await _exchange(connection, head, call)
-        except StaleConnection as error:  # closed between opening and writing
-            raise UpstreamFailed(
-                "the upstream closed the connection without an answer", sent=False
-            ) from error
+        if stream := await _exchange(connection, head, call):
+            return stream
+        connection = await pool.connect(where.route, call.timeouts, fresh=True)
+        if stream := await _exchange(connection, head, call):
+            return stream
+        # closed between opening and writing
+        raise UpstreamFailed("the upstream closed the connection without an answer", sent=False)
 
     def _target(self, call: Call) -> Target:
         key = (call.url, call.method, call.proxy, call.ca)
@@ -79,17 +76,20 @@ class LeanTransport:
             await asyncio.sleep(0)
 
 
-async def _exchange(connection: Connection, head: bytes, call: Call) -> HttpStream:
+async def _exchange(connection: Connection, head: bytes, call: Call) -> HttpStream | None:
+    """The response's head; None when the connection had been closed before a byte of it."""
     if connection.phase is Phase.CLOSED:
-        raise StaleConnection
+        return None
     try:
         await connection.request(head, call.body, call.timeouts, head_only=call.method == "HEAD")
     except BaseException:
         connection.close()
         raise
-    if not connection.reader.has_head:
-        raise connection.failure or StaleConnection
-    return LeanStream(connection, call.timeouts.idle)
+    if connection.reader.has_head:
+        return LeanStream(connection, call.timeouts.idle)
+    if connection.failure is not None:
+        raise connection.failure
+    return None
 
 
 class LeanStream:
@@ -102,19 +102,19 @@ class LeanStream:
         self._reader = reader
         self._connection: Connection | None = connection
         self._idle = idle
+        self._is_encoded = reader.is_encoded
         self._inflater: Inflater | None = None
-        self._is_looked_at = False
 
     async def receive(self) -> bytes:
         """See HttpStream."""
         connection = self._connection
         if connection is None:
             return b""
-        if not self._is_looked_at:
-            self._is_looked_at = True
-            self._inflater = inflater(self.headers)
-        if self._inflater is not None:
-            return await self._inflated(connection, self._inflater)
+        if self._is_encoded:
+            if self._inflater is None:
+                self._inflater = inflater(self.headers)
+            if self._inflater is not None:
+                return await self._inflated(connection, self._inflater)
         reader = self._reader
         while not reader.chunks:
             if reader.done:
@@ -152,7 +152,7 @@ class LeanStream:
     async def read(self, limit: int) -> bytes:
         """See HttpStream."""
         data = await self.receive()
-        if len(data) <= limit and self._reader.done and not self._reader.chunks and self._inflater is None:
+        if len(data) <= limit and self._reader.done and not self._reader.chunks and not self._is_encoded:
             return data
         parts: list[bytes] = []
         size = 0

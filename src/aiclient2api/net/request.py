@@ -52,6 +52,8 @@ class Target(NamedTuple):
 
     route: Route
     start: str
+    ends: int
+    """How many lines `start` has."""
 
 
 def target(call: Call) -> Target:
@@ -71,7 +73,8 @@ def target(call: Call) -> Target:
         path = f"http://{host}{path}"
         if proxy.authorization:
             start = f"{start}proxy-authorization: {proxy.authorization}\r\n"
-    return Target(route, f"{call.method} {path} HTTP/1.1\r\n{start}")
+    start = f"{call.method} {path} HTTP/1.1\r\n{start}"
+    return Target(route, start, start.count("\r\n"))
 
 
 def _split(url: str) -> SplitResult:
@@ -121,9 +124,8 @@ class HeadWriter:
         lines.append("\r\n")
         text = "".join(lines)
         # each line has exactly the one end that was put there: counting is cheaper than looking at every value
-        expected = text.count("\r\n")
-        ends = len(lines) - 1 + target.start.count("\r\n")
-        if expected != ends or text.count("\r") != ends or text.count("\n") != ends or "\0" in text:
+        ends = len(lines) - 1 + target.ends
+        if text.count("\r") != ends or text.count("\n") != ends or "\0" in text:
             raise Rejected("the request holds a header that is not valid", sent=False)
         try:
             return text.encode("latin-1")

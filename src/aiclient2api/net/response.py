@@ -14,6 +14,7 @@ MAX_HEAD = 64 * 1024
 """Bytes of a head, interim responses and trailers included."""
 MAX_FIELDS = 200
 _NAMES_LIMIT = 1024
+_BODY_HEADERS = frozenset(("content-encoding", "content-length", "transfer-encoding"))
 
 _names: dict[bytes, str] = {}
 """Header names as they are written by upstreams, to lower-case text: the same few over and over."""
@@ -27,7 +28,8 @@ class ResponseReader:
     """One response after the other on one connection; `begin` before each.
 
     `chunks` holds what has come of the body. `done` says that its end has come, `keeps_alive` that another
-    request may follow. `ends_by_close` says that only the connection's end can end it.
+    request may follow. `ends_by_close` says that only the connection's end can end it, `is_encoded` that `chunks`
+    are not what was meant.
     """
 
     def __init__(self) -> None:
@@ -44,6 +46,7 @@ class ResponseReader:
         self.done = False
         self.keeps_alive = False
         self.ends_by_close = False
+        self.is_encoded = False
         self.untouched = True
         self._head_only = head_only
         self._interim = False
@@ -116,12 +119,14 @@ class ResponseReader:
     def _check_framing(self) -> None:
         sized = False
         for name, value in self.headers:
-            if name == "transfer-encoding":
-                if value.lower() != "chunked":
-                    raise InvalidResponse("a transfer encoding that we did not ask for")
-                sized = True
-            elif name == "content-length":
-                sized = True
+            if name not in _BODY_HEADERS:
+                continue
+            if name == "content-encoding":
+                self.is_encoded = True
+                continue
+            if name == "transfer-encoding" and value.lower() != "chunked":
+                raise InvalidResponse("a transfer encoding that we did not ask for")
+            sized = True
         self.ends_by_close = not sized
 
     def on_message_complete(self) -> None:
