@@ -32,6 +32,9 @@ from aiclient2api.gateway.dispatch import Dispatcher
 from aiclient2api.gateway.limits import Admission
 from aiclient2api.gateway.listing import Listing
 from aiclient2api.gateway.pins import Pins
+from aiclient2api.ledger.bookkeeper import Bookkeeper
+from aiclient2api.ledger.gauges import gauges
+from aiclient2api.ledger.ledger import Ledger
 from aiclient2api.net.lean import LeanTransport
 from aiclient2api.net.pooled import PooledTransport
 from aiclient2api.net.transport import Timeouts, Transport
@@ -79,6 +82,7 @@ class Runtime:
         self.metrics = before.metrics if before else Metrics()
         self.store: Store = before.store if before else store or MemoryStore(time.monotonic)
         self.secrets, self.client_keys, self.generated_key = _keys(config, ephemeral, before)
+        self.ledger = before.ledger if before else _ledger(config, ephemeral=ephemeral)
         self._transport = _transport(config)
         self.surroundings = Surroundings(policy(config))
         if before is not None:
@@ -86,6 +90,7 @@ class Runtime:
         self.pools = _pools(config, self.surroundings, before)
         self.services = self._services()
         self.metrics.pools = self.pools
+        self.metrics.sources = [lambda: gauges(self.ledger)]
 
     def _services(self) -> Services:
         config = self.config
@@ -96,22 +101,25 @@ class Runtime:
         )
         timeouts = {name: _timeouts(account) for name, account in config.accounts.items()}
         routes = route_table(config)
+        observers = (self.metrics, Bookkeeper(self.ledger, time.time), RequestLog(self.log))
+        dispatcher = Dispatcher(
+            routes,
+            self.pools,
+            factory,
+            Attempts(self._transport, timeouts, config.limits.answer),
+            Pins(self.store),
+            self.surroundings.policy,
+        )
+        dispatcher.observers = observers
         listing = Listing(self._transport, factory, timeouts)
         return Services(
-            dispatcher=Dispatcher(
-                routes,
-                self.pools,
-                factory,
-                Attempts(self._transport, timeouts, config.limits.answer),
-                Pins(self.store),
-                self.surroundings.policy,
-            ),
+            dispatcher=dispatcher,
             converters=factory,
             pools=self.pools,
             keys=ClientKeys(self.secrets.pepper, self.client_keys),
             admission=Admission(config.limits.streams_per_worker),
             models=ModelLists(routes.names(), self.pools, listing, time.monotonic),
-            observers=(self.metrics, RequestLog(self.log)),
+            observers=observers,
             log=self.log,
             now=time.monotonic,
             new_id=_request_id,
@@ -119,12 +127,18 @@ class Runtime:
             body_limit=config.limits.body,
             cors=config.server.cors,
             strict=config.policy.strict,
+            trouble=lambda: self.ledger.problem,
+            must_refuse=lambda: self.ledger.is_degraded and config.ledger.on_full == "deny",
         )
 
     async def close(self) -> None:
         """Close every upstream connection and write what is left of the log."""
         await self._transport.close()
         await asyncio.to_thread(self.log.flush)
+
+
+def _ledger(config: Config, *, ephemeral: bool) -> Ledger:
+    return Ledger(None if ephemeral else config.store.data_dir / "ledger", time.monotonic)
 
 
 def _transport(config: Config) -> Transport:

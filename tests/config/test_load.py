@@ -168,7 +168,7 @@ nonsense: 1
         load(path, environ={})
 
     assert caught.value.problems == [
-        "nonsense: unknown key (known: accounts, keys, limits, log, models, net, policy, providers, secrets, server, "
+        "nonsense: unknown key (known: accounts, keys, ledger, limits, log, models, net, policy, providers, secrets, server, "
         "store, system_prompt)",
         "server.prot: unknown key, did you mean 'port'?",
         "server.drain: must be a duration like 250ms, 30s or 5m, not 5",

@@ -97,6 +97,38 @@ async def test_a_dead_process_s_rows_are_booked_by_another(tmp_path: Path) -> No
     assert not list(tmp_path.glob("*.segment"))
 
 
+async def test_a_store_that_forgot_its_last_moments_is_told_again(tmp_path: Path) -> None:
+    store = Unreliable()
+    ledger = Ledger(tmp_path, Clock())
+    books = booking(ledger, store)
+    for tokens in (1, 2, 4):
+        ledger.ended(row(f"r{tokens}", tokens=tokens))
+        await books.book()
+    await store.close()  # everything is forgotten
+
+    ledger.ended(row("r8", tokens=8))
+    await books.book()
+
+    assert await booked(store, "input") == 15
+    ledger.close()
+
+
+async def test_a_closed_segment_is_booked_again_when_the_store_forgot_it(tmp_path: Path) -> None:
+    store = Unreliable()
+    dead = Ledger(tmp_path, Clock())
+    dead.ended(row("r1", tokens=7))
+    dead.close()
+    books = booking(Ledger(tmp_path, Clock()), store)
+    await books.recover()
+    await store.close()
+
+    await books.recover()
+    await books.recover()
+
+    assert await booked(store, "input") == 7
+    assert not list(tmp_path.glob("*.segment"))
+
+
 async def test_a_segment_booked_from_its_file_is_not_booked_again_from_memory(tmp_path: Path) -> None:
     ledger, store = Ledger(tmp_path, Clock(), segment_bytes=512), Unreliable()
     for number in range(20):

@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "explain": "aiclient2api.cli.explain",
     "convert": "aiclient2api.cli.convert",
     "simulate": "aiclient2api.cli.simulate",
+    "usage": "aiclient2api.cli.usage",
 }
 """Each module has a click command of its own name; it is imported when it is used, so that the small ones start
 without the server."""

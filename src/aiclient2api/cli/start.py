@@ -19,6 +19,7 @@ from aiclient2api.cli.watch import FileWatch
 from aiclient2api.config.demo import with_simulator
 from aiclient2api.config.model import Config
 from aiclient2api.errors import ConfigError
+from aiclient2api.ledger.booking import booked
 from aiclient2api.runtime import Runtime, store_settings
 from aiclient2api.server.app import App
 from aiclient2api.server.http.listener import LeanListener
@@ -58,7 +59,9 @@ async def _serve(config: Config, *, demo: bool, reload: Callable[[], Config] | N
         stack.push_async_callback(opened.close)
         for warning in opened.warnings:
             click.echo(f"warning: {warning}", err=True)
-        gateway = Gateway(Runtime(config, ephemeral=demo, store=opened.store, log=log), reload)
+        runtime = Runtime(config, ephemeral=demo, store=opened.store, log=log)
+        await stack.enter_async_context(booked(runtime.ledger, opened.store, log.event))
+        gateway = Gateway(runtime, reload)
         stack.push_async_callback(gateway.close)
         libraries = LibraryLog(gateway.runtime.log)
         logging.getLogger().addHandler(libraries)

@@ -69,6 +69,7 @@ def build(
         policy=document.policy,
         limits=document.limits,
         system_prompt=document.system_prompt,
+        ledger=document.ledger,
         log=document.log,
         net=document.net,
         secrets=document.secrets,

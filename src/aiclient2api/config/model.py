@@ -278,6 +278,12 @@ class SystemPromptOptions(Section, frozen=True, kw_only=True):
         return SystemPrompt(mode=self.mode, text=self.text)
 
 
+class Ledger(Section, frozen=True, kw_only=True):
+    """How use is booked."""
+
+    on_full: Literal["allow", "deny"] = "allow"
+
+
 class Log(Section, frozen=True, kw_only=True):
     """What is logged."""
 
@@ -305,6 +311,7 @@ class Document(Section, frozen=True, kw_only=True):
     policy: Policy = Policy()
     limits: Limits = Limits()
     system_prompt: SystemPromptOptions = SystemPromptOptions()
+    ledger: Ledger = Ledger()
     log: Log = Log()
     secrets: Secrets = Secrets()
 
@@ -322,6 +329,7 @@ class Config(Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     limits: Limits = Limits()
     system_prompt: SystemPromptOptions = SystemPromptOptions()
+    ledger: Ledger = Ledger()
     log: Log = Log()
     secrets: Secrets = Secrets()
     families: Mapping[str, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from aiclient2api.accounts.account import Account
@@ -26,7 +26,7 @@ from aiclient2api.gateway.affinity import wish_of
 from aiclient2api.gateway.attempt import Attempts, as_client_error
 from aiclient2api.gateway.deadline import is_retry, patience
 from aiclient2api.gateway.effects import has_effects
-from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.exchange import Attempt, Exchange, Observer
 from aiclient2api.gateway.exhaustion import Facts, after_failures, all_out
 from aiclient2api.gateway.failover import Journey, Request, any_account
 from aiclient2api.gateway.pins import Pins
@@ -61,6 +61,7 @@ class Dispatcher:
         self._attempts = attempts
         self._pins = pins
         self._policy = policy
+        self.observers: Sequence[Observer] = ()
         self.wall: Callable[[], float] = time.time
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -191,6 +192,7 @@ class Dispatcher:
                 lease.abandoned()  # nobody has to be asked
                 opened = Whole(conversion.local)
             else:
+                self._tell(exchange, attempt, conversion)
                 opened = await self._run(lease, protocol, conversion, request.deadline - attempt.started)
             attempt.outcome = "ok"
         except UpstreamError as error:
@@ -209,6 +211,12 @@ class Dispatcher:
         if protocol == inbound.converter.name == STATEFUL_PROTOCOL:
             await self._pin(opened, account, inbound.tenant)
         return opened
+
+    def _tell(self, exchange: Exchange, attempt: Attempt, conversion: Conversion) -> None:
+        attempt.is_sent = True
+        attempt.size = len(conversion.request.body)
+        for observer in self.observers:
+            observer.attempting(exchange, attempt)
 
     async def _run(
         self, lease: Lease, protocol: str, conversion: Conversion, remaining: float

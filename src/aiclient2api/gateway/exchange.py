@@ -26,8 +26,8 @@ class Attempt(Struct, kw_only=True):
     """`ok`, an error's code, `refused` (not expressible there) or `abandoned`."""
     is_sent: bool = False
     """The upstream was called; a request that could not be expressed there never is."""
-    estimate: int = 0
-    """Tokens of the request, roughly, for when the upstream does not say."""
+    size: int = 0
+    """Bytes of the request's body."""
     scope: str = ""
     """Whose trouble a failure was."""
 

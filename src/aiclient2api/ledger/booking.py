@@ -1,17 +1,22 @@
 """From the ledger into the store, exactly once: counts and the position they reach are written together.
 
 The position of a segment in the store says which of its records are booked. A batch whose answer got lost is seen
-to be booked already by the next look at the position; a segment that is booked again changes nothing.
+to be booked already by the next look at the position; a segment that is booked again changes nothing. A store that
+forgot its last moments (a failover does that) forgot counts and position together: what is missing is read again from
+the file, and a file counts as booked only when a later look still finds its position in the store.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiclient2api.ledger import recovery
-from aiclient2api.ledger.ledger import Ledger
+from aiclient2api.ledger.ledger import Batch, Ledger
+from aiclient2api.ledger.segment import FIRST
 from aiclient2api.ledger.totals import HOUR, Totals
 from aiclient2api.store import keys
 from aiclient2api.store.base import AddFields, Put, Store, StoreUnavailable, Write
@@ -25,6 +30,20 @@ ROUNDS: Final = 5
 """Others book the same segment only after its owner died, and then once."""
 EVERY: Final = 1.0
 RECOVER_EVERY: Final = 60.0
+
+
+@asynccontextmanager
+async def booked(ledger: Ledger, store: Store, told: Callable[..., None]) -> AsyncIterator[None]:
+    """Book while the block runs, and what is left at its end."""
+    booking = Booking(ledger, store, time.time, told)
+    task = asyncio.ensure_future(booking.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await booking.book()
+        await asyncio.to_thread(ledger.close)
 
 
 class Booking:
@@ -62,7 +81,7 @@ class Booking:
         """Book what is waiting; what the store does not take stays for the next time."""
         try:
             while (batch := self._ledger.next_batch()) is not None:
-                await self._book(batch.segment, batch.end, lambda _, batch=batch: batch.totals)
+                await self._book(batch.segment, batch.end, lambda begin, batch=batch: _totals(batch, begin))
                 self._ledger.booked(batch)
         except StoreUnavailable:
             return
@@ -88,21 +107,30 @@ class Booking:
     async def _recover(self, found: recovery.Found) -> None:
         if found.is_damaged:
             self._told("error", "ledger_damaged", segment=found.path.name, sound_bytes=found.position)
-        await self._book(found.identity, found.position, lambda begin: recovery.totals_of(found.path, begin))
-        recovery.mark_booked(found)
+        if not await self._book(
+            found.identity, found.position, lambda begin: recovery.totals_of(found.path, begin)
+        ):
+            recovery.mark_booked(found)
 
-    async def _book(self, segment: str, end: int, totals: Callable[[int], Totals]) -> None:
-        """Raises StoreUnavailable."""
+    async def _book(self, segment: str, end: int, totals: Callable[[int], Totals]) -> bool:
+        """Whether there was anything to book. Raises StoreUnavailable."""
         position = keys.usage_position(segment)
         for _ in range(ROUNDS):
             stored = await self._store.get(position)
             begin = int(stored) if stored is not None else 0
             if begin >= end:
-                return
+                return False
             writes = [*_writes(totals(begin)), Put(position, str(end).encode(), POSITIONS_KEPT)]
             if await self._store.apply(writes, when={position: stored}):
-                return
+                return True
         raise StoreUnavailable("another process books the same segment")
+
+
+def _totals(batch: Batch, begin: int) -> Totals:
+    """What a batch still has to add to a store that is booked up to `begin`."""
+    if begin == batch.begin or batch.path is None or (not begin and batch.begin == FIRST):
+        return batch.totals
+    return recovery.totals_of(batch.path, begin, batch.end)
 
 
 def _writes(totals: Totals) -> list[Write]:

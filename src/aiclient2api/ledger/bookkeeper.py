@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiclient2api.gateway.exchange import Attempt, Exchange
 from aiclient2api.ir.response import Usage
-from aiclient2api.ledger.ledger import Ledger
+from aiclient2api.ledger.ledger import Ledger, estimated_tokens
 from aiclient2api.ledger.records import Begun, Mark, Row
 
 
@@ -31,7 +31,7 @@ class Bookkeeper:
                 attempt.pool,
                 attempt.account,
                 attempt.model,
-                attempt.estimate,
+                estimated_tokens(attempt.size),
             )
         )
 
@@ -74,7 +74,8 @@ def _counts(
         mark: Mark = "reported" if usage.input is not None and usage.output is not None else "derived"
         return (
             (
-                (attempt.estimate if usage.input is None else usage.input) + (usage.tool_input or 0),
+                (estimated_tokens(attempt.size) if usage.input is None else usage.input)
+                + (usage.tool_input or 0),
                 usage.cache_read or 0,
                 usage.cache_write or 0,
                 events if usage.output is None else usage.output,
@@ -83,5 +84,5 @@ def _counts(
             mark,
         )
     if events or attempt.outcome in _UNANSWERED:
-        return (attempt.estimate, 0, 0, events, 0), "estimated"
+        return (estimated_tokens(attempt.size), 0, 0, events, 0), "estimated"
     return (0, 0, 0, 0, 0), "none"

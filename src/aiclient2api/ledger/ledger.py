@@ -25,6 +25,8 @@ class Batch(Struct, frozen=True, kw_only=True):
     """Counts of one stretch of one segment. They are booked once, when the segment is booked up to `begin`."""
 
     segment: str
+    path: Path | None
+    """Where the records stand; None when they are in memory only."""
     begin: int
     end: int
     totals: Totals
@@ -56,6 +58,11 @@ class Ledger:
     def is_degraded(self) -> bool:
         """Whether a kill would lose records."""
         return self.problem is not None
+
+    @property
+    def unbooked(self) -> int:
+        """Batches that wait for the store."""
+        return len(self._waiting)
 
     def begun(self, record: Begun) -> None:
         """An attempt is about to be sent."""
@@ -111,7 +118,13 @@ class Ledger:
     def _cut(self, segment: Segment) -> None:
         if segment.position > self._begin:
             self._waiting.append(
-                Batch(segment=segment.identity, begin=self._begin, end=segment.position, totals=self._totals)
+                Batch(
+                    segment=segment.identity,
+                    path=segment.path if isinstance(segment, FileSegment) else None,
+                    begin=self._begin,
+                    end=segment.position,
+                    totals=self._totals,
+                )
             )
             self._totals = Totals()
             self._begin = segment.position

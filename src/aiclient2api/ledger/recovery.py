@@ -69,14 +69,31 @@ def finished(folder: Path) -> list[Found]:
     return found
 
 
-def totals_of(path: Path, begin: int) -> Totals:
-    """What the rows of a segment from a position on add up to. Raises OSError."""
-    content = read(path, begin)
+def totals_of(path: Path, begin: int, end: int | None = None) -> Totals:
+    """What the rows of a segment between two positions add up to, whether it is open or closed. Raises OSError."""
+    for suffix in (path.suffix, CLOSED, BOOKED):
+        if path.with_suffix(suffix).exists():
+            path = path.with_suffix(suffix)
+            break
+    content = read(path, begin, end)
     totals = Totals()
     for record in _parsed(content.payloads if content else []):
         if isinstance(record, Row):
             totals.add(record)
     return totals
+
+
+def local_totals(folder: Path, begin: int) -> list[dict[str, int]]:
+    """Counts by hour, from the segments of this folder alone; hours before `begin` are left out."""
+    hours: dict[int, dict[str, int]] = {}
+    for path in folder.glob("*"):
+        if path.suffix not in (OPEN, CLOSED, BOOKED):
+            continue
+        for hour, field, amount in totals_of(path, 0).increments():
+            if hour >= begin:
+                fields = hours.setdefault(hour, {})
+                fields[field] = fields.get(field, 0) + amount
+    return list(hours.values())
 
 
 def mark_booked(found: Found) -> None:

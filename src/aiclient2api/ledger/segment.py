@@ -24,6 +24,8 @@ from msgspec import Struct
 MAGIC: Final = b"A2LEDG01"
 _HEADER: Final = len(MAGIC) + 16
 _RECORD: Final = struct.Struct("<II")
+FIRST: Final = _HEADER
+"""Where the first record of a file begins."""
 RECORD_BYTES: Final = _RECORD.size
 """What a record takes beside its payload."""
 OPEN, CLOSED = ".open", ".segment"
@@ -165,12 +167,12 @@ def records(data: bytes) -> Iterator[tuple[bytes, int]]:
         position = end
 
 
-def read(path: Path, begin: int = 0) -> Content | None:
-    """The records from a position on; None when the file is no segment. Raises OSError."""
+def read(path: Path, begin: int = 0, end: int | None = None) -> Content | None:
+    """The records between two positions; None when the file is no segment. Raises OSError."""
     data = path.read_bytes()
     if len(data) < _HEADER or not data.startswith(MAGIC):
         return None
-    return _content(data, begin)
+    return _content(data if end is None else data[:end], begin)
 
 
 def _content(data: bytes, begin: int) -> Content:

@@ -148,9 +148,15 @@ class _Request:
             await self._exchange(match)
 
     async def _health(self, match: Match) -> None:
-        is_fine = match.route.name == "healthz" or (self._services.is_ready() and not self._app.is_draining)
-        body = b'{"status":"ok"}' if is_fine else b'{"status":"unavailable"}'
-        await send_whole(self._send, _json(200 if is_fine else 503, body))
+        services = self._services
+        if match.route.name == "healthz":
+            await send_whole(self._send, _json(200, b'{"status":"ok"}'))
+            return
+        is_ready = services.is_ready() and not self._app.is_draining and not services.must_refuse()
+        status = "unavailable"
+        if is_ready:
+            status = "ok" if services.trouble() is None else "degraded"
+        await send_whole(self._send, _json(200 if is_ready else 503, b'{"status":"%b"}' % status.encode()))
 
     async def _metrics(self) -> None:
         is_forwarded = any(self._head.header(name) for name in FORWARDED)
@@ -210,6 +216,8 @@ class _Request:
             with services.admission:
                 await self._while_client_stays(exchange, lambda: self._models(match, key, exchange))
             return
+        if services.must_refuse():
+            raise Busy("use cannot be booked at the moment", retry_after=LONGEST_WAIT)
         with services.admission:
             wire = await self._whole_request(match)
             await self._while_client_stays(

@@ -33,6 +33,10 @@ class Services(Struct, kw_only=True):
     body_limit: int
     cors: tuple[str, ...] = ()
     strict: bool = False
+    trouble: Callable[[], str | None] = lambda: None
+    """What is not as it should be although requests are served; None when all is well."""
+    must_refuse: Callable[[], bool] = lambda: False
+    """Whether that trouble forbids to serve."""
 
     def started(self, exchange: Exchange) -> None:
         """Tell every observer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -76,6 +76,8 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.inflight = 0
         self.pools: Mapping[str, AccountPool] = {}
+        self.sources: list[Callable[[], Iterable[Metric]]] = []
+        """More samples, from parts that this package does not know."""
         self.requests = Counter(
             "aiclient2api_requests", "Client requests.", ("protocol", "operation", "status", "outcome")
         )
@@ -142,6 +144,8 @@ class Metrics(Collector):
         yield self.duration.metric()
         yield GaugeMetricFamily("aiclient2api_inflight_requests", "Requests under way.", value=self.inflight)
         yield from self._accounts()
+        for source in self.sources:
+            yield from source()
 
     def _accounts(self) -> Iterable[Metric]:
         state = GaugeMetricFamily(

@@ -1,0 +1,105 @@
+"""`aiclient2api usage`: what was used, by whom and where, as the store has it."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from aiclient2api.cli.options import config_option, json_option, load_config
+from aiclient2api.cli.output import print_json, print_table
+from aiclient2api.config.model import Config
+from aiclient2api.config.units import Duration
+from aiclient2api.ledger.recovery import local_totals
+from aiclient2api.ledger.totals import COUNTS, HOUR, LABELS, Line, report
+from aiclient2api.store import keys
+from aiclient2api.store.base import Store, StoreUnavailable
+from aiclient2api.store.opening import open_store
+
+DAY: Final = 86_400
+MAX_HOURS: Final = 35 * 24
+"""Hours are kept for this long; longer spans are added up from days."""
+
+
+@click.command(short_help="Show what was used.")
+@config_option
+@click.option(
+    "--since",
+    default="24h",
+    show_default=True,
+    metavar="DURATION",
+    help="How far back, like 90m, 24h or 30d.",
+)
+@click.option(
+    "--by",
+    default="key,model",
+    show_default=True,
+    metavar="LABELS",
+    help=f"What to add up by: {', '.join(LABELS)}, separated by commas.",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
+@json_option
+def usage(path: Path | None, since: str, by: str, as_csv: bool, as_json: bool) -> int:
+    """Show attempts and tokens, added up in whole hours (whole days for more than 35 days)."""
+    labels = tuple(part.strip() for part in by.split(","))
+    if unknown := [label for label in labels if label not in LABELS]:
+        raise click.UsageError(f"--by: unknown label {unknown[0]!r} (known: {', '.join(LABELS)})")
+    lines = asyncio.run(_lines(load_config(path), _seconds(since), labels))
+    if as_json:
+        print_json([{**line.labels, **line.counts} for line in lines])
+    elif as_csv:
+        click.echo(_csv(labels, lines), nl=False)
+    else:
+        rows = [[*line.labels.values(), *(f"{line.counts[name]:,}" for name in COUNTS)] for line in lines]
+        print_table(f"used in the last {since}", [*labels, *COUNTS], rows)
+    return 0
+
+
+def _seconds(text: str) -> float:
+    unit = {"d": DAY, "w": 7 * DAY}.get(text[-1:], 0)
+    try:
+        return float(text[:-1]) * unit if unit else float(Duration.parse(text))
+    except ValueError as error:
+        raise click.UsageError(f"--since: {error}") from None
+
+
+async def _lines(config: Config, seconds: float, labels: Sequence[str]) -> list[Line]:
+    from aiclient2api.runtime import store_settings
+
+    if str(config.store.url) == "memory":  # another process's memory cannot be asked, its files can
+        begin = int(time.time() - seconds) // HOUR
+        return report(await asyncio.to_thread(local_totals, config.store.data_dir / "ledger", begin), labels)
+    opened = await open_store(store_settings(config), lambda *_: None, joins=True)
+    try:
+        return report(await stored(opened.store, time.time(), seconds), labels)
+    except StoreUnavailable as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        await opened.close()
+
+
+async def stored(store: Store, now: float, seconds: float) -> list[dict[str, int]]:
+    """The counts of each hour, or of each day, that the span touches. Raises StoreUnavailable."""
+    if seconds <= MAX_HOURS * HOUR:
+        names = [keys.usage_hour(hour) for hour in range(int(now - seconds) // HOUR, int(now) // HOUR + 1)]
+    else:
+        names = [keys.usage_day(day) for day in range(int(now - seconds) // DAY, int(now) // DAY + 1)]
+    return [
+        {field: int(amount) for field, amount in (await store.fields(name)).items() if amount.isdigit()}
+        for name in names
+    ]
+
+
+def _csv(labels: Sequence[str], lines: Sequence[Line]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([*labels, *COUNTS])
+    for line in lines:
+        writer.writerow([*line.labels.values(), *line.counts.values()])
+    return out.getvalue()
