@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -33,7 +33,7 @@ RECOVER_EVERY: Final = 60.0
 
 
 @asynccontextmanager
-async def booked(ledger: Ledger, store: Store, told: Callable[..., None]) -> AsyncIterator[None]:
+async def booked(ledger: Ledger, store: Store, told: Callable[..., None]) -> AsyncGenerator[None]:
     """Book while the block runs, and what is left at its end."""
     booking = Booking(ledger, store, time.time, told)
     task = asyncio.ensure_future(booking.run())
