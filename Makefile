@@ -44,6 +44,9 @@ matrix: $(VENV)/.dev ## observe again what survives between the protocols: docs/
 laws-deep: $(VENV)/.dev ## 100,000 examples of every law, resumable; ARGS=--estimate tells how long it takes
 	$(BIN)/python -m tests.laws.deep $(ARGS)
 
+availability: $(VENV)/.dev ## simulate months of outages, write docs/reports/availability.md
+	$(BIN)/python -m bench.availability $(ARGS)
+
 lock: ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/runtime.in -o requirements/runtime.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links -c requirements/runtime.lock requirements/dev.in -o requirements/dev.lock

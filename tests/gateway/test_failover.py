@@ -129,6 +129,18 @@ def test_a_request_without_a_verdict_is_sent_again_only_once(kind: str) -> None:
     assert len(rig.calls) == 2
 
 
+def test_the_one_unsafe_retry_goes_to_an_account_beyond_doubt_or_to_the_next_target() -> None:
+    rig = Rig(2, 1)
+    provider_is_down = True
+
+    def upstream(one: Account, _now: float) -> UpstreamError | None:
+        return UpstreamFailed("500") if provider_is_down and one.name[0] == "0" else None
+
+    answered = [rig.ask(upstream) for _ in range(20)]
+
+    assert answered == [False] + [True] * 19, "only the first request of the outage is lost"
+
+
 def test_a_request_that_was_not_sent_whole_may_be_sent_again() -> None:
     rig = Rig(5)
 

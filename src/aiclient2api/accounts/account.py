@@ -158,6 +158,11 @@ class Account:
         """Whether the configuration lets this account answer for a model."""
         return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing has failed on it since its last success."""
+        return self.is_plain and not self._state.strikes and self._state.status is not Status.DEGRADED
+
     def can_take(self, model: str, now: float) -> bool:
         """Whether it can take a request for a model it serves; the state of a probe counts."""
         if self.inflight >= self.limit:

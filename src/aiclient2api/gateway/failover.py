@@ -99,11 +99,26 @@ class Journey:
         """An account of this target for the next attempt; None when there is none or no attempt left for it."""
         if not self._may_try():
             return None
-        request, pool, target = self._request, self.pool, self.target
-        lease = pool.take(request.usable, target.model, self.tried, request.wish)
+        lease = self._take()
         if lease is None:
             return None
         return lease if self._is_granted(lease) else None
+
+    def _take(self) -> Lease | None:
+        """After a failure that may not be repeated often, an account that is beyond doubt before any other.
+
+        Where there is none and a target comes after this one, the retry is kept for that: accounts of one provider
+        often fail together.
+        """
+        request, pool, model = self._request, self.pool, self.target.model
+        if not self._unsafe:
+            return pool.take(request.usable, model, self.tried, request.wish)
+        beyond_doubt = pool.take(
+            lambda account: account.is_sound and request.usable(account), model, self.tried
+        )
+        if beyond_doubt is not None or not self.is_last:
+            return beyond_doubt
+        return pool.take(request.usable, model, self.tried)
 
     def panic(self) -> Lease | None:
         """Nothing is left: one account that is out for failures, all the same, as the last attempt."""
