@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from aiclient2api import errors
-from aiclient2api.errors import ErrorInfo, Failover, GatewayError, MalformedMessage, NoCapacity, Penalty
+from aiclient2api.errors import ErrorInfo, GatewayError, MalformedMessage, NoCapacity
+from aiclient2api.verdicts import Failover, Penalty
 
 
 @pytest.mark.parametrize(

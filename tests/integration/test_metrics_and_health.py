@@ -93,7 +93,11 @@ def test_the_numbers_are_those_of_the_traffic() -> None:
     assert found["aiclient2api_inflight_requests"] == {"": 0}
     assert found["aiclient2api_account_inflight"] == {"account=a pool=claude": 0, "account=b pool=claude": 0}
     states = {labels for labels, value in found["aiclient2api_account_state"].items() if value}
-    assert states == {"account=a pool=claude state=healthy", "account=b pool=claude state=cooling"}
+    assert states == {"account=a pool=claude state=healthy", "account=b pool=claude state=healthy"}
+    assert list(found["aiclient2api_account_out_seconds"]) == [
+        "account=b model=claude-x pool=claude reason=overloaded state=cooling"
+    ]
+    assert found["aiclient2api_account_limit"] == {"account=a pool=claude": 5, "account=b pool=claude": 5}
 
 
 @pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip"])
@@ -128,7 +132,7 @@ def test_ready_means_that_some_account_can_serve() -> None:
         post(stack)
         assert httpx.get(f"{stack.url}/readyz").json() == {"status": "ok"}, "b is still there"
 
-        simulator.scenario.add(Rule(fault=Fault(status=429, retry_after=60), match=Match(key="b")))
+        simulator.scenario.add(Rule(fault=Fault(status=402), match=Match(key="b")))
         post(stack)
         ready, healthy = httpx.get(f"{stack.url}/readyz"), httpx.get(f"{stack.url}/healthz")
 

@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "serve": "aiclient2api.cli.serve",
     "check": "aiclient2api.cli.check",
     "explain": "aiclient2api.cli.explain",
+    "accounts": "aiclient2api.cli.accounts",
     "convert": "aiclient2api.cli.convert",
     "simulate": "aiclient2api.cli.simulate",
     "usage": "aiclient2api.cli.usage",

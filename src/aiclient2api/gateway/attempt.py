@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from aiclient2api.accounts.account import Account
-from aiclient2api.accounts.pool import Lease
+from aiclient2api.accounts.lease import Lease
 from aiclient2api.errors import (
     BadRequest,
     EmptyAnswer,

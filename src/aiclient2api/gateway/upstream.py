@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from aiclient2api.accounts.pool import Lease
+from aiclient2api.accounts.lease import Lease
 from aiclient2api.errors import ErrorInfo, Incomplete, Malformed, MalformedMessage, Truncated, UpstreamError
 from aiclient2api.ir.response import Usage
 from aiclient2api.net.transport import HttpStream

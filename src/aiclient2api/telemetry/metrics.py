@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from aiclient2api.accounts import report
 from aiclient2api.accounts.health import Status
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.gateway.exchange import Attempt, Exchange
@@ -156,13 +157,34 @@ class Metrics(Collector):
         inflight = GaugeMetricFamily(
             "aiclient2api_account_inflight", "Attempts under way on the account.", labels=("pool", "account")
         )
-        for pool in self.pools.values():
-            for account in pool.accounts:
-                for status in Status:
-                    state.add_metric((pool.name, account.name, status.value), account.state.status is status)
-                inflight.add_metric((pool.name, account.name), account.inflight)
-        yield state
-        yield inflight
+        limit = GaugeMetricFamily(
+            "aiclient2api_account_limit", "How many it bears at a time.", labels=("pool", "account")
+        )
+        out = GaugeMetricFamily(
+            "aiclient2api_account_out_seconds",
+            "Until the account, or one model on it, is probed.",
+            labels=("pool", "account", "model", "state", "reason"),
+        )
+        for each in report.accounts(self.pools.values()):
+            for status in Status:
+                state.add_metric((each.pool, each.account, status.value), each.state == status.value)
+            inflight.add_metric((each.pool, each.account), each.inflight)
+            limit.add_metric((each.pool, each.account), each.limit)
+            for outage in each.outages:
+                labels = (each.pool, each.account, outage.model, outage.state, outage.reason)
+                out.add_metric(labels, outage.seconds)
+        yield from (state, inflight, limit, out, self._circuits())
+
+    def _circuits(self) -> Metric:
+        family = GaugeMetricFamily(
+            "aiclient2api_circuit_out_seconds",
+            "Until a host, or a model of a provider, is probed.",
+            labels=("circuit", "reason"),
+        )
+        for pool in list(self.pools.values())[:1]:  # all pools of a process have the same surroundings
+            for outage in report.circuits(pool.surroundings, pool.now()):
+                family.add_metric((outage.circuit, outage.reason), outage.seconds)
+        return family
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -12,7 +12,7 @@ from aiclient2api.wire.http import Headers, find_header
 
 FOR_EVER: Final = 1e9
 """What a number of any size beyond it means, in seconds."""
-_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 def retry_after(headers: Headers) -> float | None:

@@ -1,0 +1,111 @@
+"""`aiclient2api accounts`: what a running gateway knows of its accounts, read from its metrics."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from msgspec import Struct
+from prometheus_client.parser import text_string_to_metric_families
+
+from aiclient2api.cli.options import config_option, json_option, load_config
+from aiclient2api.cli.output import print_json, print_table
+
+PATIENCE = 5.0
+"""Seconds for the gateway to answer."""
+
+
+class Line(Struct, kw_only=True):
+    """One account, or something its accounts share that is out."""
+
+    pool: str
+    account: str
+    state: str = ""
+    inflight: int = 0
+    limit: float = 0.0
+    out: list[str] = []
+
+
+@click.group(short_help="Show the accounts of a running gateway.")
+def accounts() -> None:
+    """Look at the accounts of a running gateway."""
+
+
+@accounts.command("list")
+@config_option
+@click.option("--url", help="Where the gateway is [default: the configuration's host and port].")
+@click.option("--key", envvar="AICLIENT2API_KEY", help="A client key, where it is not on this machine.")
+@json_option
+def list_accounts(path: Path | None, url: str | None, key: str | None, as_json: bool) -> int:
+    """Show every account with its state, what is under way on it and what is out for how long."""
+    lines, shared = read(_fetch(url or _address(path), key))
+    if as_json:
+        print_json({"accounts": lines, "shared": shared})
+        return 0
+    rows = [
+        [line.pool, line.account, line.state, f"{line.inflight}/{line.limit:.0f}", "; ".join(line.out) or "-"]
+        for line in lines
+    ]
+    print_table("Accounts", ["pool", "account", "state", "under way", "out"], rows)
+    for outage in shared:
+        click.echo(outage)
+    return 0
+
+
+def _address(path: Path | None) -> str:
+    server = load_config(path).server
+    host = "127.0.0.1" if server.host in ("0.0.0.0", "::") else server.host  # noqa: S104  # compared, not bound
+    return f"{'https' if server.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{server.port}"
+
+
+def _fetch(url: str, key: str | None) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise click.ClickException("--url must begin with http:// or https://")
+    request = urllib.request.Request(f"{url.rstrip('/')}/metrics")  # noqa: S310  # checked above
+    if key:
+        request.add_header("authorization", f"Bearer {key}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=PATIENCE) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            raise click.ClickException(f"the gateway at {url} answered with {error.code}") from None
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise click.ClickException(f"no gateway answers at {url}: {reason}") from None
+
+
+def read(text: str) -> tuple[list[Line], list[str]]:
+    """The accounts in metrics, and what they share that is out, in words."""
+    lines: dict[tuple[str, str], Line] = {}
+    shared: list[str] = []
+    for name, labels, value in _samples(text):
+        if name == "aiclient2api_circuit_out_seconds":
+            shared.append(f"{labels['circuit']}: out for {value:.0f}s ({labels['reason']})")
+        if not name.startswith("aiclient2api_account_"):
+            continue
+        key = labels["pool"], labels["account"]
+        line = lines.setdefault(key, Line(pool=key[0], account=key[1]))
+        match name.removeprefix("aiclient2api_account_"):
+            case "state" if value:
+                line.state = labels["state"]
+            case "inflight":
+                line.inflight = int(value)
+            case "limit":
+                line.limit = value
+            case "out_seconds":
+                about = labels["model"] or "all models"
+                line.out.append(f"{about}: {labels['state']} for {value:.0f}s ({labels['reason']})")
+            case _:
+                pass
+    return list(lines.values()), shared
+
+
+def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            yield sample.name, sample.labels, sample.value

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from aiclient2api.cli.main import run
+from aiclient2api.simulator.scenario import Fault, Match, Rule
+from tests.harness import KEY, Sections, simulated
+
+
+def two_accounts(url: str) -> Sections:
+    account = {"provider": "anthropic_compatible", "base_url": url, "pool": "claude"}
+    return {"accounts": {name: {**account, "api_key": f"secret-of-{name}"} for name in ("a", "b")}}
+
+
+def test_the_accounts_of_a_running_gateway_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
+    with simulated(two_accounts) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(status=401), match=Match(key="secret-of-a")))
+        simulator.scenario.add(Rule(fault=Fault(status=429, retry_after=600), match=Match(key="secret-of-b")))
+        body = {"model": "claude/x", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+        httpx.post(f"{stack.url}/v1/messages", json=body, headers={"x-api-key": KEY})
+
+        assert run(["accounts", "list", "--url", stack.url]) == 0
+        table = capfd.readouterr().out
+        assert run(["accounts", "list", "--url", stack.url, "--json"]) == 0
+        first, second = json.loads(capfd.readouterr().out)["accounts"]
+
+    assert (first["account"], first["state"], first["limit"]) == ("a", "disabled", 64)
+    assert first["out"][0].startswith("all models: disabled for ")
+    assert (second["account"], second["state"]) == ("b", "healthy")
+    assert second["out"][0].startswith("x: cooling for ")
+    assert "rate_limit_exceeded" in second["out"][0]
+    assert "upstream_auth" in table
+    assert "secret-of" not in table
+
+
+def test_a_gateway_that_does_not_answer_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["accounts", "list", "--url", "http://127.0.0.1:9"]) == 1
+    assert "no gateway answers at http://127.0.0.1:9" in capfd.readouterr().err
+    assert run(["accounts", "list", "--url", "file:///etc/passwd"]) == 1
+    assert "--url must begin with http" in capfd.readouterr().err
