@@ -7,10 +7,12 @@ socket. A server that outlived a killed owner is taken over; one that is not our
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -132,13 +134,14 @@ class Embedded:
             log.replace(log.with_suffix(".log.1"))
         self.socket.unlink(missing_ok=True)
         with log.open("ab") as out:
-            self._process = subprocess.Popen(  # noqa: S603, ASYNC220  # our own program; Popen returns at once
+            self._process = subprocess.Popen(  # noqa: S603, ASYNC220  # our own program; returns at once
                 [str(self._binary), *self._arguments()],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 cwd=self.folder,
                 start_new_session=True,  # a Ctrl-C in the terminal is for us: we stop it when all is written
+                preexec_fn=_end_with_owner,
             )
         self.starts += 1
         until = time.monotonic() + START_SECONDS
@@ -235,6 +238,17 @@ class Embedded:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+_libc: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+_SET_DEATH_SIGNAL: Final = 1
+"""prctl(2), PR_SET_PDEATHSIG."""
+
+
+def _end_with_owner() -> None:
+    """In the new process: have the kernel stop it, in an orderly way, when its owner is killed (Linux only)."""
+    if _libc is not None:
+        _libc.prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def take_lock(folder: Path) -> int:
