@@ -58,6 +58,8 @@ class OpaqueSlots(Struct, frozen=True, kw_only=True):
     """
 
     native: frozenset[str]
+    protocol: str = ""
+    """Whose they are: blocks of hosted tools of another one are carried too."""
     on_parts: bool
     always: bool = False
 

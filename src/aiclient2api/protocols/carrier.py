@@ -22,7 +22,7 @@ from msgspec import Struct
 from aiclient2api.ir.events import PartDelta, PartEnd, PartStart, StreamEvent
 from aiclient2api.ir.fold import PartBuilder
 from aiclient2api.ir.loss import Loss
-from aiclient2api.ir.parts import Opaque, Part, Reasoning, Shape, Text
+from aiclient2api.ir.parts import HostedCall, Opaque, Part, Reasoning, Shape, Text
 from aiclient2api.ir.request import ModelRequest, Turn
 from aiclient2api.protocols.base import OpaqueSlots
 
@@ -32,6 +32,8 @@ MAGIC = "Z3ctY2Fycnkx"
 _HEAD = b"gw-carry1"
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_=-]+")
 _MAC_BYTES = 12
+MAX_BLOCK = 256 * 1024
+"""Bytes of a hosted tool's block that is carried; a larger one is dropped and reported."""
 
 
 class Sealed(Struct, frozen=True, omit_defaults=True):
@@ -43,7 +45,7 @@ class Sealed(Struct, frozen=True, omit_defaults=True):
     """
 
     placement: Literal["self", "next", "prev", "value"]
-    part: Reasoning | Text | None = None
+    part: Reasoning | Text | HostedCall | None = None
     opaque: Opaque | None = None
     account: str = ""
     """The mark of the account that made it, which may be the only one that can continue with it."""
@@ -149,8 +151,13 @@ class SealingStream:
     def _is_foreign(self, state: Opaque | None) -> bool:
         return state is not None and state.kind not in self._slots.native
 
-    def _seal(self, sealed: Sealed) -> Opaque:
-        self.losses.append(Loss("reasoning.opaque", "response", "carried"))
+    def _is_foreign_block(self, part: HostedCall) -> bool:
+        """A block of a hosted tool travels as state does: only its own upstream can read it."""
+        protocol = self._slots.protocol
+        return bool(protocol) and part.protocol != protocol and len(bytes(part.raw)) <= MAX_BLOCK
+
+    def _seal(self, sealed: Sealed, feature: str = "reasoning.opaque") -> Opaque:
+        self.losses.append(Loss(feature, "response", "carried"))
         if self._account:
             sealed = msgspec.structs.replace(sealed, account=self._account)
         return self._carrier.seal(sealed, self._tenant)
@@ -161,12 +168,14 @@ class SealingStream:
         self._numbers[candidate, number] = new
         return new
 
-    def _inserted(self, candidate: int, sealed: Sealed) -> list[StreamEvent]:
+    def _inserted(
+        self, candidate: int, sealed: Sealed, feature: str = "reasoning.opaque"
+    ) -> list[StreamEvent]:
         """A reasoning part of our own that carries an envelope."""
         number = self._number(candidate, -1)
         return [
             PartStart(number, Reasoning(), candidate),
-            PartDelta(number, "", "opaque", 0, self._seal(sealed), candidate),
+            PartDelta(number, "", "opaque", 0, self._seal(sealed, feature), candidate),
             PartEnd(number, None, candidate),
         ]
 
@@ -177,6 +186,9 @@ class SealingStream:
             if self._is_foreign(part.opaque):
                 part = msgspec.structs.replace(part, opaque=None)
             return [PartStart(self._number(*key), part, event.candidate)]
+        if isinstance(part, HostedCall) and self._is_foreign_block(part):
+            self._swallowed.add(key)
+            return self._inserted(event.candidate, Sealed("self", part), "tool.hosted")
         state = part.opaque
         if state is None or not self._is_foreign(state):
             return [PartStart(self._number(*key), part, event.candidate)]

@@ -10,11 +10,20 @@ from collections.abc import Iterator
 import msgspec
 
 from aiclient2api.errors import ErrorInfo, Incomplete, MalformedMessage, Unrepresentable
-from aiclient2api.ir.events import Failure, ResponseEnd, ResponseStart, StreamEvent, UsageReport, is_content
+from aiclient2api.ir.events import (
+    Failure,
+    PartDelta,
+    ResponseEnd,
+    ResponseStart,
+    StreamEvent,
+    UsageReport,
+    is_content,
+)
 from aiclient2api.ir.fold import Folder, fold, unfold
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import ModelResponse, Usage
+from aiclient2api.protocols.answer_report import AnswerReport
 from aiclient2api.protocols.base import (
     Converter,
     StreamDecoder,
@@ -23,6 +32,7 @@ from aiclient2api.protocols.base import (
 )
 from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
 from aiclient2api.protocols.conversion import Answer, Inbound, Target
+from aiclient2api.protocols.shadow import with_shadows
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.protocols.tool_names import ToolNames
 from aiclient2api.wire.frames import Frame
@@ -50,7 +60,7 @@ class PivotConversion:
         self._asked = inbound.request()
         refuse_foreign_state(self._asked)
         request, losses = open_request(join_continued(self._asked), carrier, inbound.tenant)
-        request = apply_system_prompt(request, system)
+        request = with_shadows(apply_system_prompt(request, system), upstream.name)
         self._names = ToolNames(request, upstream.tool_names)
         request = self._names.shorten(request)
         self.streaming = self._wants_stream or target.streams
@@ -70,15 +80,23 @@ class PivotConversion:
         decoder, sealing = self.upstream.stream_decoder(), self._sealing()
         if not self._wants_stream:
             return FoldingStream(decoder, self._names, sealing, self)
-        encoder = self._client.stream_encoder(self._asked)
-        return PivotStream(decoder, self._names, sealing, encoder, self.losses)
+        return PivotStream(decoder, self._names, sealing, self, self._client.stream_encoder(self._asked))
+
+    @property
+    def client(self) -> str:
+        """The client's protocol."""
+        return self._client.name
 
     def whole(self, response: WireResponse) -> Answer:
         """An upstream's unary answer, by way of the same events as a stream."""
-        sealing = self._sealing()
-        events = (self._names.restore(event) for event in unfold(self.upstream.decode_response(response)))
-        answer = fold((sealed for event in events for sealed in sealing.feed(event)), self.upstream.name)
-        return self.answer(answer, sealing.losses)
+        sealing, report = self._sealing(), AnswerReport(self._client.name)
+        decoded = self.upstream.decode_response(response)
+        report.note_whole(decoded)
+        sealed: list[StreamEvent] = []
+        for event in unfold(decoded):
+            report.note(event)
+            sealed.extend(sealing.feed(self._names.restore(event)))
+        return self.answer(fold(sealed, self.upstream.name), [*sealing.losses, *report.losses])
 
     def answer(self, response: ModelResponse, losses: list[Loss]) -> Answer:
         """A sealed answer for the client."""
@@ -130,7 +148,9 @@ def _not_found(param: str, fact: str) -> Unrepresentable:
 class _EventStream:
     """What streams through the IR have in common: decoding, restoring names, sealing and watching."""
 
-    def __init__(self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream) -> None:
+    def __init__(
+        self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream, conversion: PivotConversion
+    ) -> None:
         self.content = False
         self.ended = False
         self.usage: Usage | None = None
@@ -139,6 +159,12 @@ class _EventStream:
         self._decoder = decoder
         self._names = names
         self._sealing = sealing
+        self._conversion = conversion
+        self._beside = AnswerReport(conversion.client)
+
+    @property
+    def _answer_losses(self) -> list[Loss]:
+        return [*self._sealing.losses, *self._beside.losses]
 
     def _cut_short(self, error: MalformedMessage) -> None:
         message = f"the answer is incomplete: {error}"
@@ -161,6 +187,8 @@ class _EventStream:
                     self.response_id = event.id
                 case _:
                     self.content = self.content or is_content(event)
+            if not isinstance(event, PartDelta):
+                self._beside.note(event)
             yield from self._sealing.feed(self._names.restore(event))
 
 
@@ -172,12 +200,11 @@ class PivotStream(_EventStream):
         decoder: StreamDecoder,
         names: ToolNames,
         sealing: SealingStream,
+        conversion: PivotConversion,
         encoder: StreamEncoder,
-        losses: list[Loss],
     ) -> None:
-        super().__init__(decoder, names, sealing)
+        super().__init__(decoder, names, sealing, conversion)
         self._encoder = encoder
-        self._losses = losses
 
     def feed(self, frame: Frame) -> bytes:
         """See AnswerStream."""
@@ -206,7 +233,7 @@ class PivotStream(_EventStream):
         return b"".join(out)
 
     def _report(self) -> None:
-        self._losses.extend((*self._sealing.losses, *self._encoder.losses))
+        self._conversion.losses.extend((*self._answer_losses, *self._encoder.losses))
 
     def ping(self) -> bytes:
         """See AnswerStream."""
@@ -219,8 +246,7 @@ class FoldingStream(_EventStream):
     def __init__(
         self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream, conversion: PivotConversion
     ) -> None:
-        super().__init__(decoder, names, sealing)
-        self._conversion = conversion
+        super().__init__(decoder, names, sealing, conversion)
         self._folder = Folder(conversion.upstream.name)
 
     def feed(self, frame: Frame) -> bytes:
@@ -245,4 +271,4 @@ class FoldingStream(_EventStream):
 
     def answer(self) -> Answer:
         """The whole answer, once `ended`."""
-        return self._conversion.answer(self._folder.response(), self._sealing.losses)
+        return self._conversion.answer(self._folder.response(), self._answer_losses)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from aiclient2api.ir.loss import Act, Loss
-from aiclient2api.ir.parts import Node, Text
+from aiclient2api.ir.parts import Ext, Node, Text
 from aiclient2api.ir.response import Finish
 from aiclient2api.wire.json import NULL
 
+HEADERS_SUFFIX = ".headers"
+"""Ends the `ext` namespace of request headers that mean something to the client's own protocol only."""
 ECHO_SUFFIX = ".echo"
 """Ends the `ext` namespace of members that repeat the client's own request: nothing is lost with them."""
 
@@ -46,15 +48,34 @@ class LossReport:
     def foreign_ext(self, node: Node, path: str) -> None:
         """Members of other protocols that stay behind: one loss each, but none for a null, which says nothing."""
         if node.ext:
-            for protocol, members in node.ext.items():
-                if protocol != self.target and not protocol.endswith(ECHO_SUFFIX):
-                    for name in (name for name, value in members.items() if value != NULL):
-                        self.dropped(f"ext.{name}", path, protocol)
+            self.foreign_members(node.ext, path)
+
+    def foreign_members(self, ext: Ext, path: str) -> None:
+        """See foreign_ext."""
+        for protocol, members in ext.items():
+            if protocol.endswith(HEADERS_SUFFIX) and protocol != f"{self.target}{HEADERS_SUFFIX}":
+                for name in members:
+                    self.dropped(f"headers.{name}", path, protocol.removesuffix(HEADERS_SUFFIX))
+        for protocol, members in ext.items():
+            if protocol != self.target and not protocol.endswith((ECHO_SUFFIX, HEADERS_SUFFIX)):
+                for name in (name for name, value in members.items() if value != NULL):
+                    self.dropped(f"ext.{name}", path, protocol)
+
+    def call_id(self, original: str, sent: str, path: str) -> str:
+        """`sent`, and a word about it where the target does not take the id as it was."""
+        if sent != original:
+            self.emulated("tool_call.id", path, "the id is replaced, in the call and its result")
+        return sent
 
     def phase(self, text: Text, path: str) -> None:
         """Only Responses tells a commentary from a final answer."""
         if text.phase is not None:
             self.dropped("message.phase", path, text.phase)
+
+    def tier(self, tier: str | None, told: object) -> None:
+        """The tier that served an answer; `told` is what the client reads of it, if anything."""
+        if tier is not None and told is None:
+            self.dropped("tier", "tier", tier)
 
     def finish_details(self, finish: Finish, path: str, told: str = "") -> None:
         """Why an answer was declined, where the target has no member for it; `told` is what it says instead."""

@@ -254,6 +254,7 @@ def test_tools_of_other_protocols() -> None:
     assert losses == [
         ("tool.schema", "approximated"),
         ("tool.custom", "emulated"),
+        ("tool.custom", "approximated"),
         ("tool.hosted", "dropped"),
     ]
 

@@ -274,7 +274,7 @@ def test_blocks_of_hosted_tools_leave_their_shadow() -> None:
         {"type": "text", "text": "searched"},
         {"type": "text", "text": "x"},
     ]
-    assert losses(request) == [("tool.hosted", "dropped")] * 2
+    assert losses(request) == [("tool.hosted", "emulated"), ("tool.hosted", "dropped")]
 
 
 def test_refusals_and_citations_of_the_history() -> None:

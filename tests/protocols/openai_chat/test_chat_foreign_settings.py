@@ -58,7 +58,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], ModelProfile, dict[str, object], list[
         {"thinking": Thinking(effort="high", show="summarized")},
         ModelProfile(thinking="none"),
         {},
-        [("reasoning.show", "dropped"), ("reasoning.effort", "dropped")],
+        [("reasoning.show", "approximated"), ("reasoning.effort", "dropped")],
     ),
     "json": (
         {"output": OutputFormat(kind="json")},

@@ -86,7 +86,7 @@ TOOLS: dict[str, tuple[dict[str, Any], ModelProfile, dict[str, object], list[tup
             ],
             "tool_choice": {"type": "function", "function": {"name": "sql"}},
         },
-        [("tool.custom", "emulated")],
+        [("tool.custom", "emulated"), ("tool.custom", "approximated")],
     ),
     "hosted tools stay behind, and then no choice is sent": (
         {

@@ -25,7 +25,10 @@ _ENDPOINTS = (
     Endpoint("POST", re.compile(r"/v1/messages/count_tokens"), "count_tokens"),
 )
 _SLOTS = OpaqueSlots(
-    native=frozenset({"anthropic.signature", "anthropic.redacted"}), on_parts=False, always=True
+    protocol=NAME,
+    native=frozenset({"anthropic.signature", "anthropic.redacted"}),
+    on_parts=False,
+    always=True,
 )
 
 

@@ -40,9 +40,14 @@ def tool_input(call: ToolCall) -> tuple[Raw, bool]:
     return json.raw({"_raw": call.arguments}), False
 
 
+def tool_id(call: ToolCall) -> str:
+    """The id of a call as this protocol takes it."""
+    return ids.legal(call.call_id, TOOL_ID)
+
+
 def tool_use(call: ToolCall, arguments: Raw) -> dict[str, object]:
     """The block of a tool call."""
-    return {"type": "tool_use", "id": ids.legal(call.call_id, TOOL_ID), "name": call.name, "input": arguments}
+    return {"type": "tool_use", "id": tool_id(call), "name": call.name, "input": arguments}
 
 
 def cache_control(mark: CacheMark, ttl: str | None) -> dict[str, object]:

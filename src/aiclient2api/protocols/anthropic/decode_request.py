@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from aiclient2api.errors import MalformedMessage
-from aiclient2api.ir.parts import Shape
+from aiclient2api.ir.parts import Ext, Shape
 from aiclient2api.ir.request import (
     ModelRequest,
 )
@@ -26,6 +26,8 @@ from aiclient2api.protocols.anthropic.schema import (
     SAMPLING_MEMBERS,
     STRICT_VERSION,
 )
+from aiclient2api.protocols.report import HEADERS_SUFFIX
+from aiclient2api.wire import json
 from aiclient2api.wire.http import WireRequest
 from aiclient2api.wire.json import Members
 
@@ -69,8 +71,16 @@ def decode_request(request: WireRequest) -> ModelRequest:
         user=decode_user(members, left),
         cache_policy=members.value("cache_control"),
         shape=(Shape.EMPTY_LIST if tools == [] else 0) | (EXPLICIT_STREAM if streams is False else 0),
-        ext=keep(members, **left),
+        ext=_with_betas(keep(members, **left), request),
     )
+
+
+def _with_betas(ext: Ext | None, request: WireRequest) -> Ext | None:
+    """A relay passes `anthropic-beta` on; to any other upstream it is a loss."""
+    betas = request.header("anthropic-beta")
+    if betas is None:
+        return ext
+    return {**(ext or {}), f"{NAME}{HEADERS_SUFFIX}": {"anthropic-beta": json.raw(betas)}}
 
 
 def _refuse_sampling(members: Members, dialect: str) -> None:

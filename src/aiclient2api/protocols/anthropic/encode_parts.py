@@ -36,6 +36,7 @@ from aiclient2api.protocols.anthropic.blocks import (
     is_redacted,
     native_block,
     thinking_text,
+    tool_id,
     tool_input,
     tool_use,
 )
@@ -144,6 +145,7 @@ class PartWriter:
         arguments, exact = tool_input(part)
         if not exact:
             self.report.emulated("tool_call.arguments", path, "not an object: sent as _raw")
+        self.report.call_id(part.call_id, tool_id(part), path)
         return self._finished(tool_use(part, arguments), part, path)
 
     def _tool_result(self, part: ToolResult, path: str) -> Block:

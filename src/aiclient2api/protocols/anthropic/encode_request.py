@@ -82,7 +82,7 @@ def _refuse(request: ModelRequest) -> None:
         raise Unrepresentable(f"Messages has no operation {request.operation}")
     candidates = request.sampling.candidates
     if candidates is not None and candidates > 1:
-        raise Unrepresentable("n: only 1 answer per request is supported by Messages")
+        raise Unrepresentable("n: only 1 is supported by this route")
 
 
 def _surplus_marks(request: ModelRequest) -> int:

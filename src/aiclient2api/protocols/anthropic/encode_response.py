@@ -26,12 +26,13 @@ from aiclient2api.protocols.anthropic.blocks import (
     native_block,
     slot_data,
     thinking_text,
+    tool_id,
     tool_input,
     tool_use,
 )
 from aiclient2api.protocols.anthropic.ext import kept
 from aiclient2api.protocols.anthropic.finish import encode_finish
-from aiclient2api.protocols.anthropic.schema import NAME
+from aiclient2api.protocols.anthropic.schema import ANSWER_TIERS_BACK, NAME
 from aiclient2api.protocols.anthropic.usage import count_answer, encode_usage
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -47,6 +48,7 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
     finish = response.blocked or (candidate.finish if candidate else None)
     parts = candidate.turn.parts if candidate else []
     content = [_block(part, f"response.parts[{index}]", report) for index, part in enumerate(parts)]
+    report.tier(response.tier, ANSWER_TIERS_BACK.get(response.tier or ""))
     wire: dict[str, object] = {
         "id": message_id(response.id),
         "type": "message",
@@ -71,7 +73,7 @@ def _block(part: Part, path: str, report: LossReport) -> Block | None:
         case Text():
             return _text(part, path, report)
         case Refusal():
-            report.approximated("refusal", path, "sent as text")
+            report.approximated("refusal", path, "told as text")
             return {"type": "text", "text": part.text} if part.text else None
         case Reasoning():
             return _reasoning(part, path, report)
@@ -79,6 +81,7 @@ def _block(part: Part, path: str, report: LossReport) -> Block | None:
             arguments, exact = tool_input(part)
             if not exact:
                 report.emulated("tool_call.arguments", path, "not an object: sent as _raw")
+            report.call_id(part.call_id, tool_id(part), path)
             return {**tool_use(part, arguments), **kept(part)}
         case HostedCall() | Control() | Native() | Media() | ToolResult():
             block = native_block(part)

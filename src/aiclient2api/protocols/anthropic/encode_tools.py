@@ -45,6 +45,8 @@ def _tool(tool: Tool, path: str, writer: PartWriter) -> object:
             return _function(tool, path, writer)
         case CustomTool():
             report.emulated("tool.custom", path, "sent as a function with one text")
+            if tool.format is not None:
+                report.approximated("tool.custom", f"{path}.format", "told in the description, not enforced")
             return {"name": tool.name, **_described(_instructions(tool)), "input_schema": _FREE_TEXT}
         case HostedTool():
             if tool.protocol == NAME:

@@ -199,8 +199,13 @@ def _plain_text(message: _Message) -> str | None:
 
 
 def _repair(messages: list[_Message], profile: ModelProfile, writer: PartWriter) -> None:
-    """A user message at the start, and at the end where the model does not continue its own words."""
-    if not messages or messages[0].role != "user":
+    """A user message at the start, and at the end where the model does not continue its own words.
+
+    A conversation without any message is refused: an invented one would be paid for.
+    """
+    if not messages:
+        raise Unrepresentable("messages: there is nothing to answer")
+    if messages[0].role != "user":
         messages.insert(0, _Message("user", [], _FILLER))
         writer.report.defaulted("part.order", "turns", "the first message must be the user's")
     if messages[-1].role == "assistant" and not profile.prefill:

@@ -20,6 +20,7 @@ from aiclient2api.protocols.anthropic.blocks import (
     is_redacted,
     native_block,
     slot_data,
+    tool_id,
     tool_input,
     tool_use,
 )
@@ -195,6 +196,7 @@ class _ToolWriter:
 
     def open(self) -> bytes:
         self._index = next(self._indexes)
+        self._report.call_id(self._part.call_id, tool_id(self._part), "response")
         block = {**tool_use(self._part, EMPTY_INPUT), **kept(self._part)}
         return block_start(self._index, block) + self._arguments(self._part.arguments)
 

@@ -26,7 +26,7 @@ from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.anthropic.encode_response import message_id
 from aiclient2api.protocols.anthropic.errors import error_event
 from aiclient2api.protocols.anthropic.finish import encode_finish
-from aiclient2api.protocols.anthropic.schema import NAME
+from aiclient2api.protocols.anthropic.schema import ANSWER_TIERS_BACK, NAME
 from aiclient2api.protocols.anthropic.stream_blocks import BlockWriter, block_writer
 from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING, one_line
 from aiclient2api.protocols.anthropic.usage import encode_final_usage, encode_usage
@@ -47,6 +47,7 @@ class MessageStreamEncoder:
         self._waiting: dict[int, list[PartStart | PartDelta | PartEnd]] = {}
         self._usage: Usage | None = None
         self._finish: Finish | None = None
+        self._tier: str | None = None
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes of one event. Raises MalformedMessage for an answer that cannot be ended properly."""
@@ -81,7 +82,7 @@ class MessageStreamEncoder:
 
     def _start(self, event: ResponseStart) -> bytes:
         self._started = True
-        self._usage = event.usage
+        self._usage, self._tier = event.usage, event.tier
         message: dict[str, object] = {
             "id": message_id(event.id),
             "type": "message",
@@ -124,6 +125,8 @@ class MessageStreamEncoder:
         return b"".join([self._part(event) for event in held])
 
     def _end(self, event: ResponseEnd) -> bytes:
+        # a tier that is told with the end of the answer comes too late for `message_start`
+        self._report.tier(event.tier or self._tier, ANSWER_TIERS_BACK.get(self._tier or ""))
         message: dict[str, object] = {
             "type": "message_delta",
             "delta": encode_finish(event.blocked or self._finish),

@@ -13,7 +13,7 @@ from aiclient2api.protocols.gemini.ext import kept
 from aiclient2api.protocols.gemini.finish import encode_block, encode_finish
 from aiclient2api.protocols.gemini.logprobs import encode_logprobs
 from aiclient2api.protocols.gemini.schema import NAME
-from aiclient2api.protocols.gemini.usage import encode_count, encode_usage
+from aiclient2api.protocols.gemini.usage import encode_count, encode_usage, with_traffic
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
 from aiclient2api.wire.http import JSON_HEADERS, WireResponse
@@ -34,6 +34,7 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
     if response.blocked is not None:
         body["promptFeedback"] = encode_block(response.blocked)
     usage = encode_usage(response.usage, report)
+    usage = with_traffic(usage, response.tier, report)
     if usage:
         body["usageMetadata"] = usage
     body["modelVersion"] = response.model or request.model

@@ -35,7 +35,6 @@ def encode_finish(finish: Finish, protocol: str, report: LossReport) -> Wire:
         return restore(finish, wire)
     if finish.stop_sequence is not None:
         report.dropped("finish.stop_sequence", "finish")
-    report.foreign_ext(finish, "finish")
     wire = {"finishReason": FINISH_OUT[finish.reason]}
     detail = finish.category or finish.explanation
     told = ""

@@ -131,6 +131,7 @@ TIER_OUT: Final = {
     "flex": "flex",
     "priority": "priority",
 }
+TRAFFIC_OUT: Final = {"default": "ON_DEMAND", "flex": "ON_DEMAND_FLEX", "priority": "ON_DEMAND_PRIORITY"}
 TRAFFIC: Final = {"ON_DEMAND": "default", "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}
 
 

@@ -30,7 +30,7 @@ from aiclient2api.protocols.gemini.finish import encode_block, encode_finish
 from aiclient2api.protocols.gemini.logprobs import encode_logprobs
 from aiclient2api.protocols.gemini.relay import blank, failed
 from aiclient2api.protocols.gemini.schema import FINISH, NAME
-from aiclient2api.protocols.gemini.usage import encode_usage
+from aiclient2api.protocols.gemini.usage import encode_usage, with_traffic
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
 
@@ -56,6 +56,7 @@ class StreamEncoder:
         self._logprobs: dict[int, list[TokenLogprob]] = {}
         self._finishes: dict[int, Finish] = {}
         self._usage: Usage | None = None
+        self._tier: str | None = None
 
     @property
     def losses(self) -> list[Loss]:
@@ -96,7 +97,7 @@ class StreamEncoder:
         if event.id:
             end["responseId"] = event.id
         self._tail = b"," + json.encode(end)[1:]
-        self._usage = event.usage
+        self._usage, self._tier = event.usage, event.tier
 
     def _framed(self, data: bytes) -> bytes:
         if not self._is_array:
@@ -198,6 +199,7 @@ class StreamEncoder:
         if event.blocked is not None:
             wire["promptFeedback"] = encode_block(event.blocked)
         usage = encode_usage(self._usage, self._report)
+        usage = with_traffic(usage, event.tier or self._tier, self._report)
         if usage:
             wire["usageMetadata"] = usage
         if event.ext:

@@ -11,7 +11,7 @@ from aiclient2api.ir.response import ModelResponse, Usage
 from aiclient2api.protocols.gemini.encode_parts import Wire
 from aiclient2api.protocols.gemini.ext import keep, restore
 from aiclient2api.protocols.gemini.fields import elements, fields
-from aiclient2api.protocols.gemini.schema import NAME
+from aiclient2api.protocols.gemini.schema import NAME, TRAFFIC_OUT
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire.json import Members
 
@@ -97,3 +97,12 @@ def encode_count(usage: Usage | None) -> dict[str, object]:
     counts = usage or Usage()
     cached = {"cachedContentTokenCount": counts.cache_read} if counts.cache_read else {}
     return {"totalTokens": counts.input or 0, **cached}
+
+
+def with_traffic(usage: Wire | None, tier: str | None, report: LossReport) -> Wire | None:
+    """The counts with the service tier, which this protocol tells among them."""
+    if tier is None or (usage is not None and "trafficType" in usage):
+        return usage
+    traffic = TRAFFIC_OUT.get(tier)
+    report.tier(tier, traffic)
+    return usage if traffic is None else {**(usage or {}), "trafficType": traffic}

@@ -21,7 +21,7 @@ from aiclient2api.protocols.openai_errors import decode_openai_error, encode_ope
 from aiclient2api.wire.http import WireRequest, WireResponse
 from aiclient2api.wire.sse import SseDecoder
 
-_SLOTS: Final = OpaqueSlots(native=frozenset(("openai_chat.details",)), on_parts=True)
+_SLOTS: Final = OpaqueSlots(protocol=NAME, native=frozenset(("openai_chat.details",)), on_parts=True)
 _ENDPOINTS: Final = (
     Endpoint("POST", re.compile(r"/v1/chat/completions"), "generate"),
     Endpoint("POST", re.compile(r"/v1/embeddings"), "embed"),

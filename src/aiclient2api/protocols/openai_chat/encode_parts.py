@@ -110,9 +110,14 @@ class ContentEncoder:
             raise Unrepresentable(
                 f"{path}: content of type {part.wire_type!r} cannot be sent in a Chat message"
             )
-        self._target.report.dropped("tool.hosted", path)
-        shadow = part.shadow if isinstance(part, HostedCall) else None
-        return [{"type": "text", "text": shadow}] if shadow else []
+        if isinstance(part, Control):
+            self._target.report.dropped(f"control.{part.kind}", path)
+            return []
+        if part.shadow is None:
+            self._target.report.dropped("tool.hosted", path, part.wire_type)
+            return []
+        self._target.report.emulated("tool.hosted", path, part.wire_type)
+        return [{"type": "text", "text": part.shadow}]
 
     def _media(self, media: Media, path: str) -> list[Wire]:
         match media.kind:
@@ -197,7 +202,9 @@ class ContentEncoder:
 
 def encode_call(call: ToolCall, target: Target, path: str) -> Wire:
     """One entry of `tool_calls`."""
-    call_id = call.call_id if target.own else ids.legal(call.call_id, CALL_ID)
+    call_id = call.call_id
+    if not target.own:
+        call_id = target.report.call_id(call_id, ids.legal(call_id, CALL_ID), path)
     known: Wire = {"id": call_id, "type": call.kind}
     if call.kind == "custom" and (target.own or not target.compatible):
         known["custom"] = {"name": call.name, "input": call.arguments}

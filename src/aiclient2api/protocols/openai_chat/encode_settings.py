@@ -26,7 +26,7 @@ def encode_limits(request: ModelRequest, target: Target) -> Wire:
         alias = request.shape & MAX_TOKENS_ALIAS
         return {"max_tokens" if alias else "max_completion_tokens": request.max_output}
     if request.max_output < 1:
-        raise Unrepresentable("max_tokens: 0 (cache prewarm) cannot be sent to a Chat upstream")
+        raise Unrepresentable("max_tokens: 0 (cache prewarm) is only available on Anthropic routes")
     return {target.profile.max_tokens_field: request.max_output}
 
 
@@ -86,8 +86,10 @@ def encode_thinking(request: ModelRequest, target: Target) -> Wire:
     if target.own:
         return _own_thinking(thinking)
     report.foreign_ext(thinking, "thinking")
-    if thinking.show not in (None, "auto"):
-        report.dropped("reasoning.show", "thinking")
+    if thinking.show in ("off", "omitted"):
+        report.dropped("reasoning.show", "thinking", "servers of this protocol show what they have")
+    elif thinking.show is not None:
+        report.approximated("reasoning.show", "thinking", "servers of this protocol show what they have")
     if target.profile.thinking == "none":
         if thinking.effort not in (None, "none") or thinking.mode not in (None, "off"):
             report.dropped("reasoning.effort", "thinking", "the model does not think")

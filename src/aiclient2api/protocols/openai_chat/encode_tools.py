@@ -83,6 +83,7 @@ def _custom_tool(tool: CustomTool, target: Target, path: str) -> Wire:
     target.report.emulated("tool.custom", path, "a function with one string")
     description = tool.description or ""
     if tool.format is not None:
+        target.report.approximated("tool.custom", f"{path}.format", "told in the description, not enforced")
         description = (
             f"{description}\nThe input must match this format: {bytes(tool.format).decode()}".strip()
         )

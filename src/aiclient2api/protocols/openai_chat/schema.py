@@ -128,6 +128,7 @@ class Chunk(Struct, frozen=True):
     error: Raw = Raw()
     service_tier: str | None = None
     system_fingerprint: str | None = None
+    moderation: Raw = Raw()
 
 
 chunk_decoder: Final = msgspec.json.Decoder(Chunk)

@@ -17,6 +17,7 @@ from aiclient2api.ir.events import (
     StreamEvent,
     UsageReport,
 )
+from aiclient2api.ir.parts import Ext
 from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.openai_chat.schema import NAME, Chunk, ChunkChoice, chunk_decoder, has_value
 from aiclient2api.protocols.openai_chat.stream_decode_candidate import CandidateDecoder
@@ -52,6 +53,7 @@ class ChatStreamDecoder:
         self._over = False
         self._candidates: dict[int, CandidateDecoder] = {}
         self._usage: Usage | None = None
+        self._beside: Ext | None = None
 
     def feed(self, frame: Frame) -> list[StreamEvent]:
         """The events of one chunk."""
@@ -65,6 +67,8 @@ class ChatStreamDecoder:
         if has_value(chunk.error):
             return self._failed(decode_error_object(chunk.error))
         events: list[StreamEvent] = []
+        if has_value(chunk.moderation):
+            self._beside = {NAME: {"moderation": chunk.moderation}}
         if has_value(chunk.usage):
             self._usage = decode_usage(chunk.usage)
         # Azure sends a chunk without choices, id and model before the first real one
@@ -81,7 +85,7 @@ class ChatStreamDecoder:
         if not self._candidates or not all(each.finished for each in self._candidates.values()):
             return self._failed(TRUNCATED)
         self._over = True
-        return [*self._usage_report(), ResponseEnd()]
+        return [*self._usage_report(), ResponseEnd(ext=self._beside)]
 
     def _start(self, chunk: Chunk) -> ResponseStart:
         self._started = True

@@ -50,6 +50,7 @@ class ChatStreamEncoder:
         self._candidates: dict[int, CandidateEncoder] = {}
         self._head = b""
         self._usage: Usage | None = None
+        self._tier: str | None = None
         self._broken = False
 
     def feed(self, event: StreamEvent) -> bytes:
@@ -101,7 +102,7 @@ class ChatStreamEncoder:
         fingerprint = (event.ext or {}).get(NAME, {}).get("system_fingerprint")
         head = json.encode(members if fingerprint is None else members | {"system_fingerprint": fingerprint})
         self._head = b"data: " + head[:-1] + b',"choices":['
-        self._usage = event.usage
+        self._usage, self._tier = event.usage, event.tier
         return self._new(0)
 
     def _new(self, index: int) -> bytes:
@@ -122,6 +123,7 @@ class ChatStreamEncoder:
         return begun + self._candidates[event.candidate].finish(event.finish)
 
     def _end(self, event: ResponseEnd) -> bytes:
+        self._report.tier(event.tier or self._tier, self._tier if self._tier in TIERS else None)
         # a blocked prompt has no candidate, but clients expect a choice
         finish = event.blocked or Finish(reason="stop")
         reason = finish if finish.reason != "refusal" else Finish(reason="content_filter")

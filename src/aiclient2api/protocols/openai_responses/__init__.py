@@ -21,7 +21,7 @@ from aiclient2api.protocols.openai_responses.stream_encoder import ResponsesStre
 from aiclient2api.wire.http import WireRequest, WireResponse
 from aiclient2api.wire.sse import SseDecoder
 
-_SLOTS: Final = OpaqueSlots(native=frozenset((NATIVE_OPAQUE,)), on_parts=False)
+_SLOTS: Final = OpaqueSlots(protocol=NAME, native=frozenset((NATIVE_OPAQUE,)), on_parts=False)
 _ENDPOINTS: Final = (
     Endpoint("POST", re.compile(r"/v1/responses"), "generate"),
     Endpoint("POST", re.compile(r"/v1/responses/input_tokens"), "count_tokens"),

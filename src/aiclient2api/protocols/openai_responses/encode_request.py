@@ -80,7 +80,7 @@ def _check(request: ModelRequest) -> None:
     if request.operation not in ("generate", "count_tokens"):
         raise Unrepresentable(f"Responses has no operation {request.operation}")
     if (request.sampling.candidates or 1) > 1:
-        raise Unrepresentable("n: only 1 answer can be asked of a Responses upstream")
+        raise Unrepresentable("n: only 1 is supported by this route")
     if request.max_output == 0:
         raise Unrepresentable("max_tokens: 0 (cache prewarm) is only available on Anthropic routes")
 

@@ -38,6 +38,7 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
     parts = first.turn.parts
     note_finish(first.finish, report)
     id_ = response.id if response.protocol == NAME else response_id(response.id)
+    report.tier(response.tier, client_tier(response.tier))
     body: dict[str, object] = {
         "id": id_,
         "object": "response",

@@ -248,7 +248,7 @@ def _tool_call(part: ToolCall, scope: Scope, path: str) -> dict[str, object]:
         scope.report.dropped("cache_mark", path)
     body: dict[str, object] = {
         "type": _CALL_TYPES[part.kind],
-        "call_id": legal(part.call_id, CALL_ID),
+        "call_id": scope.report.call_id(part.call_id, legal(part.call_id, CALL_ID), path),
         "name": part.name,
         _CALL_CONTENT[part.kind]: part.arguments,
     }

@@ -165,6 +165,8 @@ class ResponsesStreamEncoder:
         self._ended = True
         sealed = self._seal()
         state = outcome(event.blocked or self._finish, self._has_refusal)
+        served = event.tier or (self._start.tier if self._start else None)
+        self._report.tier(served, client_tier(served))
         tier = json.compact({"service_tier": client_tier(event.tier)})
         source = event if event.ext or self._start is None else self._start
         body = self._response(state | tier | kept(source))

@@ -1,0 +1,91 @@
+"""What an answer loses beside its parts: members that only the upstream's protocol has, and an end that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Raw
+
+from aiclient2api.ir.events import (
+    CandidateEnd,
+    PartStart,
+    ResponseEnd,
+    ResponseStart,
+    StreamEvent,
+    UsageReport,
+)
+from aiclient2api.ir.loss import Loss
+from aiclient2api.ir.parts import Ext, ToolCall
+from aiclient2api.ir.response import Finish, ModelResponse
+from aiclient2api.protocols.ids import is_synthetic
+from aiclient2api.protocols.report import LossReport
+from aiclient2api.wire import json
+
+_TOLD_ELSEWHERE: Final = frozenset(("logprobsResult",))
+"""Kept whole for their own protocol, although the IR has all of it."""
+_CITED: Final = frozenset(("groundingChunks", "groundingSupports"))
+_UNFINISHED: Final = frozenset(("pause", "continuation"))
+"""Ends that ask the client to go on in a way that only their own protocol has."""
+
+
+class AnswerReport:
+    """Watches the events of one answer on its way to a client of the protocol `client`."""
+
+    def __init__(self, client: str) -> None:
+        self._report = LossReport(client)
+
+    @property
+    def losses(self) -> list[Loss]:
+        """What was lost so far."""
+        return self._report.losses
+
+    def note(self, event: StreamEvent) -> None:
+        """Take the next event."""
+        match event:
+            case ResponseStart():
+                self._members(event.ext, "response")
+            case ResponseEnd():
+                self._members(event.ext, "response")
+                if event.blocked is not None:
+                    self._members(event.blocked.ext, "response")
+            case UsageReport():
+                self._members(event.usage.ext, "usage")
+            case PartStart(part=ToolCall(call_id=call_id)) if is_synthetic(call_id):
+                self._report.defaulted("tool_call.id", "response", "the upstream gave none")
+            case CandidateEnd():
+                self._finish(event.finish, f"candidates[{event.candidate}]")
+            case _:
+                pass
+
+    def note_whole(self, response: ModelResponse) -> None:
+        """What a whole answer has and a stream of it does not."""
+        for candidate in response.candidates:
+            path = f"candidates[{candidate.index}]"
+            self._members(candidate.ext, path)
+            self._members(candidate.turn.ext, path)
+
+    def _finish(self, finish: Finish, path: str) -> None:
+        self._members(finish.ext, path)
+        if finish.reason in _UNFINISHED:
+            self._report.approximated("finish.pause", path, f"{finish.raw or finish.reason} is not resumed")
+
+    def _members(self, ext: Ext | None, path: str) -> None:
+        if ext:
+            self._report.foreign_members(
+                {protocol: dict(_lost(members.items())) for protocol, members in ext.items()}, path
+            )
+
+
+def _lost(members: Iterable[tuple[str, Raw]]) -> Iterable[tuple[str, Raw]]:
+    for name, value in members:
+        if name in _TOLD_ELSEWHERE:
+            continue
+        if name == "groundingMetadata" and _is_cited(value):
+            continue
+        yield name, value
+
+
+def _is_cited(grounding: Raw) -> bool:
+    """Whether the citations of the text say all of it."""
+    return json.is_object(bytes(grounding)) and json.decode(grounding, dict[str, Raw]).keys() <= _CITED
