@@ -204,6 +204,7 @@ class UpstreamError(GatewayError):
     scope: Scope = Scope.ACCOUNT  # or what the row of the classification says
     sent: bool = True
     """Whether the upstream had the whole request: it may have worked on it, and may bill it."""
+    cause: str = ""  # what broke, in a word or two for the log: `status=502`, `connect`, `dns`, `tls`, `cut`
 
     def __init__(
         self,
@@ -321,16 +322,23 @@ class Unreachable(UpstreamError):
 
     sent = False
     scope = Scope.HOST
+    cause = "connect"
 
 
 class Malformed(UpstreamError):
     """The upstream broke its own protocol."""
 
+    cause = "protocol"
+
 
 class Truncated(UpstreamError):
     """The upstream's answer ended without its terminal event."""
 
+    cause = "cut"
     code = "upstream_truncated"
+
+
+TRUNCATED: Final = Truncated("the upstream's answer ended before it was complete").info  # as decoders say it
 
 
 class Incomplete(UpstreamError):
@@ -353,6 +361,8 @@ class Saturated(UpstreamError):
 
 class EmptyAnswer(UpstreamError):
     """A success without any content."""
+
+    code = "empty_answer"
 
 
 class ShuttingDown(GatewayError):

@@ -52,6 +52,7 @@ from aiclient2api.server.first_start import (
 )
 from aiclient2api.server.models import ModelLists
 from aiclient2api.server.services import Services
+from aiclient2api.server.streaming import Heartbeat
 from aiclient2api.store.base import Store
 from aiclient2api.store.memory import MemoryStore
 from aiclient2api.store.opening import StoreSettings
@@ -129,6 +130,9 @@ class Runtime:
             strict=config.policy.strict,
             trouble=lambda: self.ledger.problem,
             must_refuse=lambda: self.ledger.is_degraded and config.ledger.on_full == "deny",
+            heartbeat=Heartbeat(
+                first=float(config.server.heartbeat.first), every=float(config.server.heartbeat.every)
+            ),
         )
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert Server().host == "127.0.0.1"
     assert Server().port == 3000
     assert Server().drain == 120.0
+    assert (Server().heartbeat.first, Server().heartbeat.every) == (20.0, 15.0)
     assert Limits().body == 32 * 1024 * 1024
     assert Limits().streams_per_worker == 1000
     assert msgspec.structs.asdict(Timeouts()) == {
@@ -24,6 +25,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "idle": 120.0,
         "total": 600.0,
         "total_stream": 3600.0,
+        "semantic_idle": 300.0,
+        "eof": 1.0,
+        "reasoning_headers": 120.0,
+        "reasoning_first_content": 300.0,
     }
     assert Config(accounts={}).policy.attempts == 5
 

@@ -216,6 +216,7 @@ def test_a_request_is_one_line_of_facts() -> None:
             "attempts": ["a ok"],
             "status": 200,
             "outcome": "ok",
+            "phase": "admit",
             "error": "",
             "first_content_ms": 123.4,
             "duration_ms": 1500.0,

@@ -41,6 +41,13 @@ class ClientTimeouts(Section, frozen=True, kw_only=True):
     keep_alive: Duration = Duration(75)
 
 
+class Heartbeat(Section, frozen=True, kw_only=True):
+    """Signs of life in a silent stream."""
+
+    first: Duration = Duration(20)
+    every: Duration = Duration(15)
+
+
 class Server(Section, frozen=True, kw_only=True):
     """Where the gateway listens."""
 
@@ -54,6 +61,7 @@ class Server(Section, frozen=True, kw_only=True):
     timeouts: ClientTimeouts = ClientTimeouts()
     tls: Tls | None = None
     cors: tuple[str, ...] = ()
+    heartbeat: Heartbeat = Heartbeat()
 
 
 class Store(Section, frozen=True, kw_only=True):
@@ -91,6 +99,10 @@ class Timeouts(Section, frozen=True, kw_only=True):
     idle: Duration = Duration(120)
     total: Duration = Duration(600)
     total_stream: Duration = Duration(3600)
+    semantic_idle: Duration = Duration(300)
+    eof: Duration = Duration(1)
+    reasoning_headers: Duration = Duration(120)
+    reasoning_first_content: Duration = Duration(300)
 
 
 class TimeoutChanges(Section, frozen=True, kw_only=True):
@@ -106,6 +118,10 @@ class TimeoutChanges(Section, frozen=True, kw_only=True):
     idle: Duration | UnsetType = UNSET
     total: Duration | UnsetType = UNSET
     total_stream: Duration | UnsetType = UNSET
+    semantic_idle: Duration | UnsetType = UNSET
+    eof: Duration | UnsetType = UNSET
+    reasoning_headers: Duration | UnsetType = UNSET
+    reasoning_first_content: Duration | UnsetType = UNSET
 
 
 class Net(Section, frozen=True, kw_only=True):

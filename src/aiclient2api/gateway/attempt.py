@@ -12,22 +12,33 @@ from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.lease import Lease
 from aiclient2api.errors import (
     BadRequest,
-    EmptyAnswer,
     ErrorInfo,
     Malformed,
     MalformedMessage,
     TimedOut,
     UpstreamError,
 )
-from aiclient2api.gateway.upstream import EOF_GRACE, Live, Whole
+from aiclient2api.gateway.bodies import (
+    ANSWERED,
+    MAX_ERROR_BYTES,
+    NotAStream,
+    content_type,
+    error_in,
+    frames_of,
+    has_error,
+    is_json,
+    unexpected,
+    without_blame,
+)
+from aiclient2api.gateway.upstream import Empty, Live, Whole
 from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
-from aiclient2api.protocols.base import Converter
+from aiclient2api.protocols.base import AnswerStream, Converter
 from aiclient2api.protocols.conversion import Answer, Conversion
 from aiclient2api.protocols.pivot import FoldingStream
-from aiclient2api.wire.frames import FrameDecoder
-from aiclient2api.wire.http import WireRequest, WireResponse, find_header
+from aiclient2api.wire.http import WireRequest, WireResponse
 
-MAX_ERROR_BYTES = 1024 * 1024
+EOF_GRACE = 1.0
+"""Seconds that the end of a body may take whose content is complete."""
 FRAMING = 10
 """A stream of small deltas spends up to about this many times the bytes of its content."""
 MIN_PRELUDE_BYTES = 256 * 1024
@@ -42,14 +53,23 @@ class Attempts:
         self._timeouts = timeouts
         self._answer_limit = answer_limit
 
-    async def run(self, lease: Lease, protocol: Converter, conversion: Conversion) -> Whole | Live:
-        """The answer, begun or complete. Raises UpstreamError; the lease stays open then."""
-        timeouts = self._timeouts[lease.account.name]
-        stream: HttpStream | None = None
-        limit = timeouts.first_content if conversion.streaming else timeouts.total
+    async def run(
+        self,
+        lease: Lease,
+        protocol: Converter,
+        conversion: Conversion,
+        *,
+        is_last: bool = False,
+    ) -> Whole | Live:
+        """The answer, begun or complete. Raises UpstreamError; the lease stays open then.
+
+        `is_last`: nobody else is left to ask, so the first content may take as long as the whole answer may.
+        """
+        timeouts = patience(self._timeouts[lease.account.name], conversion, is_last=is_last)
+        opened: HttpStream | None = None
         try:
-            async with asyncio.timeout(limit):
-                stream = await self._transport.send(
+            async with asyncio.timeout(timeouts.first_content if conversion.streaming else timeouts.total):
+                opened = stream = await self._transport.send(
                     upstream_call(
                         lease.account,
                         protocol.name,
@@ -58,29 +78,43 @@ class Attempts:
                         streaming=conversion.streaming,
                     )
                 )
-                if stream.status >= 400:
+                if stream.status not in ANSWERED:
                     raise await self._refusal(lease, protocol, stream)
-                if not 200 <= stream.status < 300:
-                    raise Malformed(f"the upstream answered with status {stream.status}")
                 if not conversion.streaming:
                     return await self._whole(lease, conversion, stream)
                 answer = conversion.stream()
-                live = Live(stream, _frames(protocol, stream), answer, lease, timeouts.total_stream)
+                try:
+                    stream, frames = await frames_of(protocol, stream)
+                except NotAStream as other:
+                    return await self._other(lease, conversion, answer, other.stream)
+                live = Live(stream, frames, answer, lease, timeouts)
                 # a Responses prelude repeats the request twice
                 await live.wait_for_content(MIN_PRELUDE_BYTES + 4 * len(conversion.request.body))
             if isinstance(answer, FoldingStream):
                 return await self._fold(live, answer, timeouts)
+            if live.is_empty:
+                await live.release()
+                raise Empty(live)
             return live
+        except Empty:
+            raise
         except TimeoutError as error:
-            if stream is not None:
-                stream.abort()
-            raise TimedOut("the upstream did not answer in time") from error
+            if opened is not None:
+                opened.abort()
+            late = TimedOut("the upstream did not answer in time")
+            late.cause = "headers" if opened is None else "first content"
+            raise late from error
         except BaseException:
-            if stream is not None:
-                stream.abort()
+            if opened is not None:
+                opened.abort()
             raise
 
     async def _refusal(self, lease: Lease, protocol: Converter, stream: HttpStream) -> UpstreamError:
+        status = f"status={stream.status}"
+        if not 400 <= stream.status < 600:
+            odd = Malformed(f"the upstream answered with status {stream.status}")
+            odd.cause = status
+            return odd
         try:
             body = await stream.read(MAX_ERROR_BYTES)
             await stream.release(EOF_GRACE)
@@ -88,13 +122,37 @@ class Attempts:
             stream.abort()
             body = b""  # the status is the verdict, whatever became of the text
         info = protocol.decode_error(WireResponse(status=stream.status, headers=stream.headers, body=body))
-        return lease.account.provider.classify(info)
+        error = without_blame(lease.account.provider.classify(info), body)
+        error.cause = status
+        return error
 
     async def _whole(self, lease: Lease, conversion: Conversion, stream: HttpStream) -> Whole:
-        content_type = find_header(stream.headers, "content-type") or ""
-        if "json" not in content_type:
-            raise Malformed(f"the upstream answered with content type {content_type[:80]!r}")
         body = await stream.read(self._answer_limit)
+        await stream.release(EOF_GRACE)
+        if "json" not in content_type(stream) and not is_json(body):
+            raise unexpected(stream, body)
+        if has_error(body):
+            answer = conversion.stream()
+            error_in(answer, body)
+            if answer.failure is not None:
+                raise _told_with_status(lease, answer.failure, stream.status)
+        response = WireResponse(status=stream.status, headers=stream.headers, body=body)
+        whole = _checked(lambda: conversion.whole(response))
+        lease.succeeded()
+        return whole
+
+    async def _other(
+        self, lease: Lease, conversion: Conversion, answer: AnswerStream, stream: HttpStream
+    ) -> Whole:
+        """A stream was asked for and a plain body came: an error, or the whole answer for a unary client."""
+        body = await stream.read(self._answer_limit)
+        if not is_json(body):
+            raise unexpected(stream, body)
+        error_in(answer, body)
+        if answer.failure is not None:
+            raise _told_with_status(lease, answer.failure, stream.status)
+        if not isinstance(answer, FoldingStream):
+            raise unexpected(stream, body)
         await stream.release(EOF_GRACE)
         response = WireResponse(status=stream.status, headers=stream.headers, body=body)
         whole = _checked(lambda: conversion.whole(response))
@@ -108,9 +166,32 @@ class Attempts:
                 await live.advance()
                 if live.received > self._answer_limit * FRAMING:
                     raise Malformed("the upstream's answer is too large")
+        await live.release()
         whole = _checked(answer.answer)
         await live.finish()
         return whole
+
+
+def patience(timeouts: Timeouts, conversion: Conversion, *, is_last: bool) -> Timeouts:
+    """The time-outs of one attempt: models that always think first get longer ones."""
+    if conversion.thinks:
+        timeouts = msgspec.structs.replace(
+            timeouts,
+            headers=max(timeouts.headers, timeouts.reasoning_headers),
+            first_content=max(timeouts.first_content, timeouts.reasoning_first_content),
+        )
+    if is_last:
+        timeouts = msgspec.structs.replace(
+            timeouts, first_content=max(timeouts.first_content, timeouts.total)
+        )
+    return timeouts
+
+
+def _told_with_status(lease: Lease, failure: ErrorInfo, status: int) -> UpstreamError:
+    """An error that came with the status of an answer."""
+    error = lease.account.provider.classify(failure)
+    error.cause = f"error with status={status}"
+    return error
 
 
 def upstream_call(
@@ -139,13 +220,6 @@ def upstream_call(
     )
 
 
-def _frames(protocol: Converter, stream: HttpStream) -> FrameDecoder:
-    try:
-        return protocol.frames(find_header(stream.headers, "content-type") or "")
-    except MalformedMessage as error:
-        raise Malformed(f"the upstream broke its protocol: {error}") from error
-
-
 def _upstream_path(path: str) -> str:
     """The path as it is sent. A model name is the client's: it must not lead anywhere else on the upstream's host."""
     if any(segment in (".", "..") for segment in path.split("/")):
@@ -159,7 +233,7 @@ def _checked(make: Callable[[], Answer]) -> Whole:
     except MalformedMessage as error:
         raise Malformed(f"the upstream broke its protocol: {error}") from error
     if answer.is_empty:
-        raise EmptyAnswer("the upstream's answer is empty")
+        raise Empty(Whole(answer))
     return Whole(answer)
 
 

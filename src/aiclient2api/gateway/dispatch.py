@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.lease import Lease
 from aiclient2api.accounts.policy import DEFAULTS, Policy
@@ -30,7 +32,7 @@ from aiclient2api.gateway.exchange import Attempt, Exchange, Observer
 from aiclient2api.gateway.exhaustion import Facts, after_failures, all_out
 from aiclient2api.gateway.failover import Journey, Request, any_account
 from aiclient2api.gateway.pins import Pins
-from aiclient2api.gateway.upstream import Live, Whole
+from aiclient2api.gateway.upstream import Empty, Live, Whole
 from aiclient2api.protocols.conversion import Conversion, Inbound
 from aiclient2api.protocols.conversion import Target as ConversionTarget
 from aiclient2api.protocols.factory import ConverterFactory
@@ -112,6 +114,9 @@ class Dispatcher:
             exchange.passed_over.extend(journey.skipped)
         if refusal is not None and not journey.failures:
             raise refusal
+        for error in reversed(journey.failures):
+            if isinstance(error, Empty):
+                return error.opened
         raise self._exhausted(journey, inbound, request.usable)
 
     def _alike(self, inbound: Inbound, target: Target, refusing: Account) -> set[str]:
@@ -193,10 +198,14 @@ class Dispatcher:
                 opened = Whole(conversion.local)
             else:
                 self._tell(exchange, attempt, conversion)
-                opened = await self._run(lease, protocol, conversion, request.deadline - attempt.started)
+                try:
+                    opened = await self._run(journey, lease, protocol, conversion, request.deadline)
+                except Empty:
+                    _note(exchange, journey, protocol, conversion)  # for if it stays at this
+                    raise
             attempt.outcome = "ok"
         except UpstreamError as error:
-            attempt.outcome, attempt.scope = error.info.label, error.scope.value
+            attempt.failed(error)
             raise
         except ClientError:
             attempt.outcome = "refused"
@@ -206,8 +215,7 @@ class Dispatcher:
             raise
         finally:
             attempt.ended = now()
-        exchange.pool, exchange.target_model, exchange.upstream_protocol = target.pool, target.model, protocol
-        exchange.conversion, exchange.losses = conversion.label, conversion.losses
+        _note(exchange, journey, protocol, conversion)
         if protocol == inbound.converter.name == STATEFUL_PROTOCOL:
             await self._pin(opened, account, inbound.tenant)
         return opened
@@ -219,14 +227,18 @@ class Dispatcher:
             observer.attempting(exchange, attempt)
 
     async def _run(
-        self, lease: Lease, protocol: str, conversion: Conversion, remaining: float
+        self, journey: Journey, lease: Lease, protocol: str, conversion: Conversion, deadline: float
     ) -> Whole | Live:
         """The attempt; a client that gives up early is answered before it does."""
+        attempt = self._attempts.run(
+            lease, self._converters[protocol], conversion, is_last=journey.is_alone(lease.account)
+        )
+        remaining = deadline - journey.pool.now()
         if remaining >= SHORT_PATIENCE:
-            return await self._attempts.run(lease, self._converters[protocol], conversion)
+            return await attempt
         try:
             async with asyncio.timeout(max(remaining, self._policy.retries.least)):
-                return await self._attempts.run(lease, self._converters[protocol], conversion)
+                return await attempt
         except TimeoutError as error:
             raise TimedOut("no answer came within the client's own time-out") from error
 
@@ -265,11 +277,29 @@ class Dispatcher:
         if journey.failures:
             return after_failures(journey.failures, facts)
         if inbound.peek.previous_id is not None:
-            return StatefulAccountUnavailable("the account that holds the previous response is not available")
+            return _state_is_out(is_here=bool(facts.obstacles()))
         accounts = (a for target in journey.targets for a in self._pools[target.pool].accounts)
         if inbound.peek.operation != "generate" and not any(usable(account) for account in accounts):
             return Unrepresentable(f"{inbound.peek.operation} is not available for this model on this route")
         return all_out(facts)
+
+
+def _note(exchange: Exchange, journey: Journey, protocol: str, conversion: Conversion) -> None:
+    """Where the answer comes from."""
+    target = journey.target
+    exchange.pool, exchange.target_model, exchange.upstream_protocol = target.pool, target.model, protocol
+    exchange.conversion, exchange.losses = conversion.label, conversion.losses
+
+
+def _state_is_out(*, is_here: bool) -> StatefulAccountUnavailable:
+    """The account that holds the state is out for now, or it is not on this route, where no retry helps."""
+    where = "at the moment" if is_here else "on this route"
+    error = StatefulAccountUnavailable(
+        f"the account that holds the previous response is not available {where}"
+    )
+    if not is_here:
+        error.info = msgspec.structs.replace(error.info, should_retry=False)
+    return error
 
 
 def _explain(journey: Journey, exchange: Exchange, request: Request) -> None:

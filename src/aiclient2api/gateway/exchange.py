@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
+from aiclient2api.errors import GatewayError, UpstreamError
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import Operation
 from aiclient2api.ir.response import Usage
 
 Outcome = Literal["ok", "client_error", "upstream_error", "cut", "client_gone", "internal_error"]
+
+
+class Phase(Enum):
+    """How far a request has come, which decides what a failure means for the client."""
+
+    ADMIT = "admit"
+    """Nothing was sent upstream: a real status."""
+    PRE_HEADERS = "pre headers"
+    """Asked upstream, nothing sent to the client: invisible failover, then a real status."""
+    PRE_CONTENT = "pre content"
+    """Headers and heartbeats were sent, nothing of an answer: invisible failover, then an in-band error."""
+    STREAMING = "streaming"
+    """Content was sent: no failover; an in-band error, and the connection is closed unfinished."""
+    TERMINAL_SEEN = "terminal seen"
+    """The answer is complete: whatever the upstream does now does not matter."""
 
 
 class Attempt(Struct, kw_only=True):
@@ -30,6 +47,19 @@ class Attempt(Struct, kw_only=True):
     """Bytes of the request's body."""
     scope: str = ""
     """Whose trouble a failure was."""
+    cause: str = ""
+    """What broke, in a word or two: `status=502`, `connect`, `cut`."""
+
+    def failed(self, error: GatewayError) -> None:
+        """Note why it failed."""
+        self.outcome = error.info.label
+        if isinstance(error, UpstreamError):
+            self.scope, self.cause = error.scope.value, error.cause
+
+    @property
+    def verdict(self) -> str:
+        """Outcome and cause, for people."""
+        return f"{self.outcome} ({self.cause})" if self.cause else self.outcome
 
 
 class Exchange(Struct, kw_only=True):
@@ -47,6 +77,7 @@ class Exchange(Struct, kw_only=True):
     """The client wants to see the whole trail."""
     waited: float = 0.0
     """Seconds until an account had a place free."""
+    phase: Phase = Phase.ADMIT
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     passed_over: list[str] = field(default_factory=list[str])
     """Why accounts were not tried, for `x-a2-explain`."""

@@ -14,7 +14,7 @@ from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.lease import Lease
 from aiclient2api.accounts.policy import Policy
 from aiclient2api.accounts.pool import ANYTHING, AccountPool, Usable, Wish
-from aiclient2api.errors import Overloaded, Unexplained, UpstreamError, UpstreamFailed
+from aiclient2api.errors import EmptyAnswer, Overloaded, Unexplained, UpstreamError, UpstreamFailed
 from aiclient2api.routing.targets import Target
 from aiclient2api.verdicts import Failover
 
@@ -100,6 +100,9 @@ class Journey:
         if not self._may_try():
             return None
         lease = self._take()
+        if lease is None and self.is_last and self.failures and isinstance(self.failures[-1], EmptyAnswer):
+            request = self._request  # the same one once more
+            lease = self.pool.take(request.usable, self.target.model, set(), request.wish)
         if lease is None:
             return None
         return lease if self._is_granted(lease) else None
@@ -201,6 +204,23 @@ class Journey:
         self.attempts -= 1
         self.tried.add(lease.account.name)
         self.tried.update(alike)
+
+    def is_alone(self, account: Account) -> bool:
+        """Whether nobody else could be asked if the attempt that was just granted, on `account`, failed."""
+        if self._in_panic or self._unsafe >= self._policy.retries.unsafe:
+            return True
+        if not self.is_last:
+            return False
+        if self.attempts >= self.allowed():
+            return True
+        now, model = self.pool.now(), self.target.model
+        return not any(
+            other is not account
+            and other.name not in self.tried
+            and self._request.usable(other)
+            and other.why_not(model, now) is None
+            for other in self.pool.accounts
+        )
 
     def is_full(self) -> bool:
         """Whether only the concurrency limits stand in the way of another attempt."""

@@ -1,19 +1,41 @@
-"""An answer that has begun: an open upstream, the conversion that reads it, and the lease that ends with it."""
+"""An answer that has begun: an open upstream, the conversion that reads it, and the lease that ends with it.
+
+How an answer ends is decided here and nowhere else. Taps and decoders say what they saw: content, a finish
+reason, the terminal, an error event. `Live` sees what the connection did, and:
+
+- nothing that looks like a normal end goes out unless the upstream told its finish reason;
+- once it has, an end without the terminal, a reset, half an event or silence do no harm: the client gets the
+  terminal that is missing, and whatever follows is dropped;
+- anything else is a failure: before the first content it may be tried elsewhere, after it the client is told.
+"""
 
 from __future__ import annotations
+
+import asyncio
+from typing import Final
 
 from msgspec import Struct
 
 from aiclient2api.accounts.lease import Lease
-from aiclient2api.errors import ErrorInfo, Incomplete, Malformed, MalformedMessage, Truncated, UpstreamError
+from aiclient2api.errors import (
+    EmptyAnswer,
+    ErrorInfo,
+    Incomplete,
+    Malformed,
+    MalformedMessage,
+    TimedOut,
+    Truncated,
+    UpstreamError,
+)
 from aiclient2api.ir.response import Usage
-from aiclient2api.net.transport import HttpStream
-from aiclient2api.protocols.conversion import Answer, AnswerStream
-from aiclient2api.providers.base import Provider
-from aiclient2api.wire.frames import FrameDecoder
+from aiclient2api.net.transport import HttpStream, Timeouts
+from aiclient2api.protocols.base import AnswerStream
+from aiclient2api.protocols.conversion import Answer
+from aiclient2api.wire.frames import Frame, FrameDecoder
 
-EOF_GRACE = 1.0
-"""Seconds an upstream may keep the connection open after its terminal, before we close it ourselves."""
+_PINGS: Final = ("ping", "keepalive")
+_TIDY_TAILS: Final = (b"", b"data: [DONE]", b"data:[DONE]")
+"""What may be left of the last event when the upstream closes: the terminal needs no blank line behind it."""
 
 
 class Whole(Struct):
@@ -22,30 +44,45 @@ class Whole(Struct):
     answer: Answer
 
 
+class Empty(EmptyAnswer):
+    """An answer without anything in it. It is tried once more; `opened` is what there is if that is no better."""
+
+    def __init__(self, opened: Whole | Live) -> None:
+        super().__init__("the upstream's answer is empty")
+        self.opened = opened
+
+
 class Live:
-    """A streamed answer. Nothing is kept but an unfinished frame and one batch. `seconds` is all it may take."""
+    """A streamed answer. Nothing is kept but an unfinished frame and one batch."""
 
     def __init__(
-        self, stream: HttpStream, frames: FrameDecoder, answer: AnswerStream, lease: Lease, seconds: float
+        self, stream: HttpStream, frames: FrameDecoder, answer: AnswerStream, lease: Lease, timeouts: Timeouts
     ) -> None:
-        self.seconds = seconds
+        self.seconds = timeouts.total_stream
+        """All that the answer may take."""
         self.received = 0
         self._stream = stream
         self._frames = frames
         self._answer = answer
         self._lease = lease
-        self._provider: Provider = lease.account.provider
+        self._timeouts = timeouts
         self._held = b""
-        self._broken: Malformed | None = None
+        self._is_released = False
+        self._broken: UpstreamError | None = None
+        self._quiet_since = 0.0
+        """When the first of a row of pings came; 0 while content comes."""
 
     @property
     def is_done(self) -> bool:
         """The upstream's terminal has passed: the bytes received so far are the whole answer."""
-        return self._answer.ended and not self._held and not self._has_failed
+        return self._answer.ended and not self._held and self._broken is None and self._answer.failure is None
 
     @property
-    def _has_failed(self) -> bool:
-        return self._broken is not None or self._answer.failure is not None
+    def is_empty(self) -> bool:
+        """A success without content, tokens or a reason for having none."""
+        answer = self._answer
+        has_output = answer.usage is not None and bool(answer.usage.output)
+        return answer.ended and not (answer.content or answer.refused or has_output)
 
     @property
     def usage(self) -> Usage | None:
@@ -60,7 +97,7 @@ class Live:
     async def wait_for_content(self, limit: int) -> None:
         """Read up to the first content event, holding the prelude back: until here failover is invisible.
 
-        Raises UpstreamError when the upstream fails first, or sends more than `limit` bytes of prelude.
+        Raises UpstreamError when the upstream fails first or sends more than `limit` bytes of prelude.
         """
         held: list[bytes] = []
         size = 0
@@ -71,7 +108,8 @@ class Live:
             size += len(held[-1])
         self._raise_failure()
         self._held = b"".join(held)
-        self._lease.begun()
+        if not self.is_empty:
+            self._lease.begun()
 
     async def advance(self) -> None:
         """Read once more, for an answer that is collected and not passed on. Raises UpstreamError."""
@@ -86,38 +124,84 @@ class Live:
         if self._held:
             held, self._held = self._held, b""
             return held
-        while not self._answer.ended or self._has_failed:
+        while not self._answer.ended or self._broken is not None or self._answer.failure is not None:
             if out := await self._next():
                 return out
         return b""
 
     async def _next(self) -> bytes:
-        self._raise_failure()
-        chunk = await self._stream.receive()
-        self.received += len(chunk)
-        out: list[bytes] = []
+        answer = self._answer
+        if self._broken is not None or answer.failure is not None:
+            self._raise_failure()
         try:
-            if not chunk:
-                return self._close()
-            for frame in self._frames.feed(chunk):
-                out.append(self._answer.feed(frame))  # what came before a bad frame must not get lost
-                if self._answer.failure is not None or self._answer.ended:
+            if answer.finished and not answer.goes_on:
+                async with asyncio.timeout(self._timeouts.eof):
+                    chunk = await self._stream.receive()
+            else:
+                chunk = await self._stream.receive()
+        except (TimeoutError, UpstreamError) as error:
+            return self._over(error if isinstance(error, UpstreamError) else TimedOut("no end in time"))
+        if not chunk:
+            return self._over(self._untidy_tail())
+        self.received += len(chunk)
+        try:
+            frames = self._frames.feed(chunk)
+            if len(frames) == 1:
+                frame = frames[0]
+                out = answer.feed(frame)
+                if frame.data and frame.event not in _PINGS:
+                    self._quiet_since = 0.0
+                else:
+                    self._check_quiet()
+            else:
+                out = self._feed(frames)
+        except MalformedMessage as error:
+            out = self._over(_broken(error))
+        if not out:
+            self._raise_failure()
+        return out
+
+    def _feed(self, frames: list[Frame]) -> bytes:
+        """Several frames of one read. What came before a bad one must not get lost."""
+        out: list[bytes] = []
+        answer = self._answer
+        try:
+            for frame in frames:
+                out.append(answer.feed(frame))
+                if answer.failure is not None or answer.ended:
                     break  # whatever an upstream says behind its end is no part of the answer
         except MalformedMessage as error:
-            self._broken = Malformed(f"the upstream broke its protocol: {error}")
-            self._broken.__cause__ = error
-        if not any(out):
-            self._raise_failure()
-        return b"".join(out) if len(out) != 1 else out[0]
+            if answer.finished and not answer.goes_on:
+                out.append(answer.close())
+            else:
+                self._broken = _broken(error)
+        if any(frame.data and frame.event not in _PINGS for frame in frames):
+            self._quiet_since = 0.0
+        elif frames:
+            self._check_quiet()
+        return b"".join(out)
 
-    def _close(self) -> bytes:
-        if self._frames.close().strip() and not self._answer.ended:
-            raise Truncated("the upstream's answer was cut inside an event")
-        out = self._answer.close()
-        self._raise_failure()
-        if not self._answer.ended:
-            raise Truncated("the upstream's answer ended without its terminal event")
-        return out
+    def _over(self, error: UpstreamError | None) -> bytes:
+        """Nothing more can be had of the upstream, because of `error` or None: was that the end?"""
+        answer = self._answer
+        if answer.finished and (error is None or not answer.goes_on):
+            out = answer.close()
+            self._raise_failure()
+            return out
+        raise error or Truncated("the upstream's answer ended without its terminal event")
+
+    def _untidy_tail(self) -> Truncated | None:
+        if self._frames.close().strip() in _TIDY_TAILS:
+            return None
+        return Truncated("the upstream's answer was cut inside an event")
+
+    def _check_quiet(self) -> None:
+        """An upstream that only pings is as silent as one that says nothing."""
+        now = asyncio.get_running_loop().time()
+        if not self._quiet_since:
+            self._quiet_since = now
+        elif now - self._quiet_since > self._timeouts.semantic_idle:
+            self._broken = TimedOut("the upstream sends nothing but pings")
 
     def _raise_failure(self) -> None:
         if self._broken is not None:
@@ -127,7 +211,7 @@ class Live:
             return
         if failure.code == Incomplete.code:
             raise Incomplete(info=failure)
-        raise self._provider.classify(failure)
+        raise self._lease.account.provider.classify(failure)
 
     def fail(self, error: ErrorInfo) -> bytes:
         """The in-band error that ends the client's stream."""
@@ -137,15 +221,29 @@ class Live:
         """A keep-alive for the client."""
         return self._answer.ping()
 
+    async def release(self) -> None:
+        """The upstream has nothing more to say: its connection may serve again. Idempotent."""
+        if not self._is_released:
+            self._is_released = True
+            await self._stream.release(self._timeouts.eof)
+
     async def finish(self) -> None:
-        """After the last byte was sent: the account did well, the connection may serve again."""
+        """After the last byte was sent: the account did well."""
         self._lease.succeeded()
-        await self._stream.release(EOF_GRACE)
+        await self.release()
 
     def abort(self, error: UpstreamError | None) -> None:
         """Close the upstream at once; `error` is the account's, None when the client left."""
-        self._stream.abort()
+        if not self._is_released:
+            self._is_released = True
+            self._stream.abort()
         if error is None:
             self._lease.abandoned()
         else:
             self._lease.failed(error)
+
+
+def _broken(error: MalformedMessage) -> Malformed:
+    broken = Malformed(f"the upstream broke its protocol: {error}")
+    broken.__cause__ = error
+    return broken

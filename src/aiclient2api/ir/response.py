@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from aiclient2api.ir.embedding import EmbedResponse
 from aiclient2api.ir.parts import Node, Protocol
@@ -27,6 +27,10 @@ FinishReason = Literal[
     "other",
     "unknown",
 ]
+
+
+REFUSALS: Final[frozenset[FinishReason]] = frozenset(("refusal", "content_filter", "recitation"))
+"""Ends by which an answer was withheld: an empty one is an answer all the same."""
 
 
 class Usage(Node, frozen=True, kw_only=True):

@@ -35,6 +35,14 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """A unary answer."""
     total_stream: float = 3600.0
     """A streamed answer."""
+    semantic_idle: float = 300.0
+    """A stream in which nothing but pings comes."""
+    eof: float = 1.0
+    """From the end of an answer to the end of its body."""
+    reasoning_headers: float = 120.0
+    """Instead of `headers`, for models that always think first."""
+    reasoning_first_content: float = 300.0
+    """Instead of `first_content`, for the same models."""
 
 
 class Call(Struct, frozen=True, kw_only=True):

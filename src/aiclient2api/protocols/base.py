@@ -67,6 +67,16 @@ class OpaqueSlots(Struct, frozen=True, kw_only=True):
 class StreamDecoder(Protocol):
     """An upstream's frames to events."""
 
+    @property
+    def finished(self) -> bool:
+        """As AnswerStream.finished."""
+        ...
+
+    @property
+    def goes_on(self) -> bool:
+        """As AnswerStream.goes_on, as far as the upstream's own behaviour shows it."""
+        ...
+
     def feed(self, frame: Frame) -> list[StreamEvent]:
         """The events of one frame. Raises MalformedMessage when the upstream breaks its protocol."""
         ...
@@ -97,28 +107,40 @@ class StreamEncoder(Protocol):
         ...
 
 
-class StreamTap(Protocol):
-    """Watches a relayed stream of its own protocol without decoding what it does not need.
+class AnswerStream(Protocol):
+    """An upstream's stream on its way to the client: relayed under a protocol's tap, or converted.
 
-    The attributes tell the gateway where the stream is; `feed` returns the bytes for the client, which are the
-    frame's own except where a member must be removed.
+    It only says what it saw. What that means when the upstream stops, breaks or falls silent is decided in
+    `gateway/upstream.py`, for all protocols alike.
     """
 
     content: bool
     """The first content event has passed."""
     ended: bool
-    """The upstream's terminal was seen."""
+    """The upstream's terminal was seen, or made up for by `close`."""
+    refused: bool
+    """The answer was withheld or cut by a policy: it may be empty and is an answer all the same."""
     usage: Usage | None
     failure: ErrorInfo | None
     """An error event of the upstream."""
     response_id: str
 
+    @property
+    def finished(self) -> bool:
+        """Every candidate that began told why it ended: nothing is missing but the terminal and perhaps counts."""
+        ...
+
+    @property
+    def goes_on(self) -> bool:
+        """Content may follow in spite of `finished`: other candidates, or an upstream that repeats its reason."""
+        ...
+
     def feed(self, frame: Frame) -> bytes:
-        """The next frame."""
+        """The next frame; returns what goes to the client. Raises MalformedMessage."""
         ...
 
     def close(self) -> bytes:
-        """The upstream closed the connection."""
+        """Nothing more will come after `finished`: the terminal that the client still lacks. Sets `ended`."""
         ...
 
     def fail(self, error: ErrorInfo) -> bytes:
@@ -208,7 +230,7 @@ class Converter(Protocol):
         """
         ...
 
-    def stream_tap(self, request: WireRequest) -> StreamTap:
+    def stream_tap(self, request: WireRequest) -> AnswerStream:
         """A tap for one relayed stream; `request` is the client's."""
         ...
 

@@ -12,22 +12,22 @@ from typing import Protocol
 import msgspec
 from msgspec import Raw, Struct
 
-from aiclient2api.errors import ErrorInfo
+from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import ModelRequest
-from aiclient2api.ir.response import Usage
+from aiclient2api.ir.response import REFUSALS, ModelResponse, Usage
 from aiclient2api.protocols.base import (
+    AnswerStream,
     Converter,
     Peek,
     Splice,
-    StreamTap,
     SystemPrompt,
 )
 from aiclient2api.protocols.carrier import MAGIC, Carrier, open_request
+from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.wire import json
-from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import JSON_HEADERS, WireRequest, WireResponse
 
 _MAGIC = MAGIC.encode()
@@ -55,35 +55,6 @@ class Target(Struct, frozen=True, kw_only=True):
     streams: bool = True
     """The upstream can stream, so that converted unary calls are streamed and folded."""
     account: str = ""  # its mark, for what it seals
-
-
-class AnswerStream(Protocol):
-    """An upstream's stream on its way to the client.
-
-    `content`, `ended`, `usage` and `failure` say where it is; see StreamTap.
-    """
-
-    content: bool
-    ended: bool
-    usage: Usage | None
-    failure: ErrorInfo | None
-    response_id: str
-
-    def feed(self, frame: Frame) -> bytes:
-        """The next frame; returns what goes to the client. Raises MalformedMessage."""
-        ...
-
-    def close(self) -> bytes:
-        """The upstream closed the connection. Sets `failure` when its terminal was not seen."""
-        ...
-
-    def fail(self, error: ErrorInfo) -> bytes:
-        """The in-band error for the client."""
-        ...
-
-    def ping(self) -> bytes:
-        """A keep-alive for the client."""
-        ...
 
 
 class Inbound:
@@ -116,6 +87,8 @@ class Conversion(Protocol):
     losses: list[Loss]
     streaming: bool
     """The upstream is asked for a stream."""
+    thinks: bool
+    """The model always thinks before it answers."""
     local: Answer | None
     """The answer itself, where no upstream has to be asked for it."""
 
@@ -139,21 +112,44 @@ class RelayConversion:
         self.streaming = inbound.peek.stream != "no"
         self._converter = inbound.converter
         self._wire = inbound.wire
+        self._operation = inbound.peek.operation
+        self.thinks = not target.profile.thinking_off
         request = inbound.converter.splice(inbound.wire, Splice(model=target.model, system=system))
         self.request = _without_duplicates(request) if request.body is inbound.wire.body else request
 
-    def stream(self) -> StreamTap:
+    def stream(self) -> AnswerStream:
         """The protocol's own tap."""
         return self._converter.stream_tap(self._wire)
 
     def whole(self, response: WireResponse) -> Answer:
         """The answer as it is."""
         identified = json.decode(response.body, _Identified)
+        usage = sane_counts(lambda: self._converter.usage(response))
         return Answer(
             response=WireResponse(status=response.status, body=response.body, headers=JSON_HEADERS),
-            usage=self._converter.usage(response),
+            usage=usage,
             response_id=identified.id,
+            is_empty=not (usage and usage.output) and self._is_empty(response),
         )
+
+    def _is_empty(self, response: WireResponse) -> bool:
+        """Only what has no output by its own counts is worth a look inside."""
+        if self._operation != "generate":
+            return False
+        try:
+            return is_empty(self._converter.decode_response(response))
+        except MalformedMessage:
+            return False  # whatever it is, the client asked for it
+
+
+def is_empty(response: ModelResponse) -> bool:
+    """A success without anything in it, which nobody withheld."""
+    candidates = response.candidates
+    is_withheld = response.blocked is not None or any(
+        candidate.finish is not None and candidate.finish.reason in REFUSALS for candidate in candidates
+    )
+    has_output = response.usage is not None and bool(response.usage.output)
+    return not (is_withheld or has_output or any(candidate.turn.parts for candidate in candidates))
 
 
 def _without_duplicates(request: WireRequest) -> WireRequest:

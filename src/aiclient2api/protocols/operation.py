@@ -35,6 +35,7 @@ class OperationConversion:
     """See Conversion. `counts`: the upstream's protocol can count tokens, else the count is estimated here."""
 
     streaming = False
+    thinks = False
 
     def __init__(
         self, inbound: Inbound, upstream: Converter, target: Target, asked: Completed, *, counts: bool

@@ -11,6 +11,7 @@ import msgspec
 
 from aiclient2api.errors import ErrorInfo, Incomplete, MalformedMessage, Unrepresentable
 from aiclient2api.ir.events import (
+    CandidateEnd,
     Failure,
     PartDelta,
     ResponseEnd,
@@ -22,7 +23,7 @@ from aiclient2api.ir.events import (
 from aiclient2api.ir.fold import Folder, fold, unfold
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import ModelRequest
-from aiclient2api.ir.response import ModelResponse, Usage
+from aiclient2api.ir.response import REFUSALS, ModelResponse, Usage
 from aiclient2api.protocols.answer_report import AnswerReport
 from aiclient2api.protocols.base import (
     Converter,
@@ -31,7 +32,7 @@ from aiclient2api.protocols.base import (
     SystemPrompt,
 )
 from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
-from aiclient2api.protocols.conversion import Answer, Inbound, Target
+from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty
 from aiclient2api.protocols.shadow import with_shadows
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.protocols.tool_names import ToolNames
@@ -53,6 +54,7 @@ class PivotConversion:
         carrier: Carrier,
     ) -> None:
         self.label = f"{inbound.converter.name}>{upstream.name}"
+        self.thinks = not target.profile.thinking_off
         self.upstream = upstream
         self._client = inbound.converter
         self._tenant = inbound.tenant
@@ -83,6 +85,11 @@ class PivotConversion:
         return PivotStream(decoder, self._names, sealing, self, self._client.stream_encoder(self._asked))
 
     @property
+    def has_many(self) -> bool:
+        """Whether more than one candidate was asked for."""
+        return (self._asked.sampling.candidates or 1) > 1
+
+    @property
     def client(self) -> str:
         """The client's protocol."""
         return self._client.name
@@ -106,14 +113,12 @@ class PivotConversion:
             encoded = self._client.encode_response(response, self._asked)
         except MalformedMessage as error:
             raise Incomplete(f"the answer is incomplete: {error}") from error
-        has_parts = any(candidate.turn.parts for candidate in response.candidates)
-        has_output = response.usage is not None and bool(response.usage.output)
         return Answer(
             response=encoded.wire,
             response_id=response.id,
             usage=response.usage,
             losses=[*losses, *encoded.losses],
-            is_empty=response.blocked is None and not has_parts and not has_output,
+            is_empty=is_empty(response),
         )
 
     def _sealing(self) -> SealingStream:
@@ -153,6 +158,7 @@ class _EventStream:
     ) -> None:
         self.content = False
         self.ended = False
+        self.refused = False
         self.usage: Usage | None = None
         self.failure: ErrorInfo | None = None
         self.response_id = ""
@@ -161,6 +167,16 @@ class _EventStream:
         self._sealing = sealing
         self._conversion = conversion
         self._beside = AnswerReport(conversion.client)
+
+    @property
+    def finished(self) -> bool:
+        """See AnswerStream."""
+        return self._decoder.finished
+
+    @property
+    def goes_on(self) -> bool:
+        """See AnswerStream."""
+        return self._conversion.has_many or self._decoder.goes_on
 
     @property
     def _answer_losses(self) -> list[Loss]:
@@ -183,6 +199,9 @@ class _EventStream:
                     self.usage = event.usage
                 case ResponseEnd():
                     self.ended = True
+                    self.refused = self.refused or event.blocked is not None
+                case CandidateEnd():
+                    self.refused = self.refused or event.finish.reason in REFUSALS
                 case ResponseStart():
                     self.response_id = event.id
                 case _:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from aiclient2api.errors import BadRequest, Forbidden, MalformedMessage
 from aiclient2api.gateway.attempt import as_client_error
-from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.exchange import Attempt, Exchange, Phase
 from aiclient2api.gateway.upstream import Live, Whole
 from aiclient2api.protocols.conversion import Inbound
 from aiclient2api.server.asgi import Send, send_whole
 from aiclient2api.server.auth import ClientKey
 from aiclient2api.server.services import Services
-from aiclient2api.server.streaming import stream
+from aiclient2api.server.streaming import StreamedAnswer, Voice
 from aiclient2api.wire.http import Headers, WireRequest
 
 MAX_REPORT = 1000
@@ -25,18 +27,41 @@ async def answer(
     """Answer a request with a body. Raises GatewayError as long as nothing was sent."""
     inbound = _inbound(wire, key, exchange, services)
     explain = exchange.explain = is_wished(wire, "x-a2-explain")
-    opened = await services.dispatcher.open(inbound, exchange, pool)
-    match opened:
-        case Whole(answer=whole):
-            exchange.usage = whole.usage
-            exchange.losses = [*exchange.losses, *whole.losses]
-            exchange.status = whole.response.status
-            await send_whole(send, whole.response, report_headers(exchange, explain=explain))
-        case Live():
-            exchange.status = 200
-            content_type = inbound.converter.stream_content_type(inbound.peek.stream)
-            headers = (("content-type", content_type), *report_headers(exchange, explain=explain))
-            await stream(opened, services, exchange, send, headers)
+    exchange.phase = Phase.PRE_HEADERS
+    opening = services.dispatcher.open(inbound, exchange, pool)
+    if inbound.peek.stream == "no":
+        await _send_whole(_whole(await opening), exchange, send, explain=explain)
+        return
+
+    def headers() -> Headers:
+        content_type = inbound.converter.stream_content_type(inbound.peek.stream)
+        return (("content-type", content_type), *report_headers(exchange, explain=explain))
+
+    def voice() -> Voice:
+        return inbound.converter.stream_encoder(inbound.request())
+
+    stream = StreamedAnswer(exchange, send, headers, voice, services.heartbeat)
+    await stream.run(_live(opening), services.now)
+
+
+async def _send_whole(whole: Whole, exchange: Exchange, send: Send, *, explain: bool) -> None:
+    answer = whole.answer
+    exchange.phase = Phase.TERMINAL_SEEN
+    exchange.usage = answer.usage
+    exchange.losses = [*exchange.losses, *answer.losses]
+    exchange.status = answer.response.status
+    await send_whole(send, answer.response, report_headers(exchange, explain=explain))
+
+
+def _whole(opened: Whole | Live) -> Whole:
+    assert isinstance(opened, Whole), "a unary client gets a whole answer"
+    return opened
+
+
+async def _live(opening: Awaitable[Whole | Live]) -> Live:
+    opened = await opening
+    assert isinstance(opened, Live), "a client that asked for a stream gets one"
+    return opened
 
 
 def _inbound(wire: WireRequest, key: ClientKey, exchange: Exchange, services: Services) -> Inbound:

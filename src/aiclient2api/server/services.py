@@ -13,6 +13,7 @@ from aiclient2api.gateway.limits import Admission
 from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.server.auth import ClientKeys
 from aiclient2api.server.models import ModelLists
+from aiclient2api.server.streaming import Heartbeat
 from aiclient2api.telemetry.log import JsonLog
 
 
@@ -33,6 +34,7 @@ class Services(Struct, kw_only=True):
     body_limit: int
     cors: tuple[str, ...] = ()
     strict: bool = False
+    heartbeat: Heartbeat = Heartbeat()
     trouble: Callable[[], str | None] = lambda: None
     """What is not as it should be although requests are served; None when all is well."""
     must_refuse: Callable[[], bool] = lambda: False

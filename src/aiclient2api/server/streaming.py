@@ -1,61 +1,208 @@
-"""A streamed answer on its way to the client: one read, one write, and an end that tells the truth."""
+"""A streamed answer on its way to the client: one read, one write, and an end that tells the truth.
+
+The client's stream may begin before the upstream's does: when nothing came for a while, status and headers go
+out with a heartbeat, and another account may still answer. One timer per stream keeps the client awake; it is
+armed again when it fires, not at every event.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
-from aiclient2api.errors import GatewayError, ShuttingDown, TimedOut, UpstreamError
-from aiclient2api.gateway.exchange import Exchange
+from aiclient2api.errors import (
+    ErrorInfo,
+    GatewayError,
+    MalformedMessage,
+    ShuttingDown,
+    TimedOut,
+    UpstreamError,
+)
+from aiclient2api.gateway.exchange import Exchange, Phase
 from aiclient2api.gateway.upstream import Live
 from aiclient2api.server.asgi import ClientGone, Send, send_head
-from aiclient2api.server.services import Services
 from aiclient2api.wire.http import Headers
 
+ERROR_SECONDS = 1.0
+"""For the last bytes of a broken answer to reach the client."""
 
-async def stream(live: Live, services: Services, exchange: Exchange, send: Send, headers: Headers) -> None:
-    """Send the whole answer, or break the connection off behind an in-band error.
 
-    A stream that fails is never ended the way a complete one is: the last chunk of the HTTP body stays unsent, so
-    that every client notices.
+class Voice(Protocol):
+    """What can be said in the client's protocol while there is no answer."""
+
+    def ping(self) -> bytes:
+        """A sign of life."""
+        ...
+
+    def fail(self, error: ErrorInfo) -> bytes:
+        """The in-band error."""
+        ...
+
+
+class Heartbeat(Struct, frozen=True, kw_only=True):
+    """When a silent stream shows a sign of life, in seconds: at first, and then again and again."""
+
+    first: float = 20.0
+    every: float = 15.0
+
+
+class StreamedAnswer:
+    """One stream to one client.
+
+    `headers` and `voice` are asked when the first byte is due: `headers` for what is known by then, `voice` only
+    when that is before the upstream's answer; it raises MalformedMessage where the request cannot be read so far.
     """
-    exchange.first_content = services.now()
-    try:
-        await send_head(send, 200, (*headers, ("cache-control", "no-cache")))
-        async with asyncio.timeout(live.seconds):
-            while not live.is_done:
-                data = await live.receive()
-                await send({"type": "http.response.body", "body": data, "more_body": not live.is_done})
-    except UpstreamError as error:
-        await _break_off(live, exchange, send, error, error)
-    except TimeoutError:
-        error = TimedOut("the answer took too long")
-        await _break_off(live, exchange, send, error, None)
-    except asyncio.CancelledError:
-        if exchange.outcome != "client_gone":
-            await _break_off(live, exchange, send, ShuttingDown("the server is shutting down"), None)
-        live.abort(None)
-        raise
-    except BaseException:
-        live.abort(None)
-        raise
-    else:
-        await live.finish()
-    finally:
-        exchange.usage = live.usage
 
+    def __init__(
+        self,
+        exchange: Exchange,
+        send: Send,
+        headers: Callable[[], Headers],
+        voice: Callable[[], Voice],
+        heartbeat: Heartbeat,
+    ) -> None:
+        self._exchange = exchange
+        self._send = send
+        self._headers = headers
+        self._make_voice = voice
+        self._voice: Voice | None = None
+        self._every = heartbeat.every
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time() + heartbeat.first - heartbeat.every
+        """When the client last got something."""
+        self._timer = self._loop.call_later(heartbeat.first, self._wake)
+        self._beat: asyncio.Task[None] | None = None
+        self._is_writing = False
+        self._has_begun = False
 
-async def _break_off(
-    live: Live, exchange: Exchange, send: Send, error: GatewayError, blame: UpstreamError | None
-) -> None:
-    exchange.outcome = "cut"
-    exchange.error = error.info.label
-    exchange.attempts[-1].outcome = exchange.error
-    live.abort(blame)
-    told = msgspec.structs.replace(error.info, request_id=exchange.request_id)
-    try:
-        async with asyncio.timeout(1.0):
-            await send({"type": "http.response.body", "body": live.fail(told), "more_body": True})
-    except TimeoutError:
-        raise ClientGone from None
+    async def run(self, opening: Awaitable[Live], now: Callable[[], float]) -> None:
+        """Send the whole answer, or break the connection off behind an in-band error.
+
+        A stream that fails is never ended the way a complete one is: the last chunk of the HTTP body stays unsent,
+        so that every client notices. Raises GatewayError when there is no answer; it was told in-band if the
+        stream had begun.
+        """
+        try:
+            live = await self._opened(opening)
+            self._exchange.first_content = now()
+            await self._pass_on(live)
+        finally:
+            self._timer.cancel()
+            if self._beat is not None and not self._beat.cancel() and not self._beat.cancelled():
+                self._beat.exception()  # whatever it was, the client is gone
+
+    async def _opened(self, opening: Awaitable[Live]) -> Live:
+        try:
+            return await opening
+        except GatewayError as error:
+            await self._tell(error)
+            raise
+        except asyncio.CancelledError:
+            if self._exchange.outcome != "client_gone":
+                await self._tell(ShuttingDown("the server is shutting down"))
+            raise
+
+    async def _pass_on(self, live: Live) -> None:
+        exchange = self._exchange
+        self._voice = live
+        exchange.phase = Phase.STREAMING
+        try:
+            async with asyncio.timeout(live.seconds):
+                await self._pump(live)
+        except UpstreamError as error:
+            await self._break_off(live, error, error)
+        except TimeoutError:
+            await self._break_off(live, TimedOut("the answer took too long"), None)
+        except asyncio.CancelledError:
+            if exchange.outcome != "client_gone":
+                await self._break_off(live, ShuttingDown("the server is shutting down"), None)
+            live.abort(None)
+            raise
+        except BaseException:
+            live.abort(None)
+            raise
+        else:
+            exchange.phase = Phase.TERMINAL_SEEN
+            self._timer.cancel()
+            await live.finish()
+        finally:
+            exchange.usage = live.usage
+
+    async def _pump(self, live: Live) -> None:
+        send, time = self._send, self._loop.time
+        self._is_writing = True
+        await self._settle()
+        if not self._has_begun:
+            await self._begin()
+        while not live.is_done:
+            self._is_writing = False
+            data = await live.receive()
+            self._is_writing = True
+            if self._beat is not None:
+                await self._settle()
+            await send({"type": "http.response.body", "body": data, "more_body": not live.is_done})
+            self._last = time()
+
+    async def _begin(self) -> None:
+        self._has_begun = True
+        self._exchange.status = 200
+        await send_head(self._send, 200, (*self._headers(), ("cache-control", "no-cache")))
+
+    # ------------------------------------------------------------------------------------------ heartbeats
+
+    def _wake(self) -> None:
+        """The timer: a heartbeat if one is due, and the next look when one may be."""
+        due = self._last + self._every
+        now = self._loop.time()
+        if self._is_writing or now < due:
+            self._timer = self._loop.call_at(max(due, now + self._every / 4), self._wake)
+        else:
+            self._beat = self._loop.create_task(self._heartbeat())
+
+    async def _heartbeat(self) -> None:
+        if self._voice is None:
+            try:
+                self._voice = self._make_voice()
+            except MalformedMessage:
+                return  # only a relay gets so far with it; its client waits as it would at the upstream
+        if not self._has_begun:
+            self._exchange.phase = Phase.PRE_CONTENT
+            await self._begin()
+        await self._send({"type": "http.response.body", "body": self._voice.ping(), "more_body": True})
+        self._last = self._loop.time()
+        self._timer = self._loop.call_at(self._last + self._every, self._wake)
+
+    async def _settle(self) -> None:
+        """Let a heartbeat that is being written come to its end."""
+        if self._beat is not None:
+            await self._beat
+            self._beat = None
+
+    # ---------------------------------------------------------------------------------------------- errors
+
+    async def _break_off(self, live: Live, error: GatewayError, blame: UpstreamError | None) -> None:
+        exchange = self._exchange
+        exchange.outcome = "cut"
+        exchange.error = error.info.label
+        exchange.attempts[-1].failed(error)
+        live.abort(blame)
+        await self._tell(error)
+
+    async def _tell(self, error: GatewayError) -> None:
+        """The in-band error, if the client's stream has begun; otherwise it gets a status."""
+        self._is_writing = True
+        self._timer.cancel()
+        if not self._has_begun or self._voice is None:
+            return
+        told = msgspec.structs.replace(error.info, request_id=self._exchange.request_id)
+        try:
+            async with asyncio.timeout(ERROR_SECONDS):
+                await self._settle()
+                body = self._voice.fail(told)
+                await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        except TimeoutError:
+            raise ClientGone from None

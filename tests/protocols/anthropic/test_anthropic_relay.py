@@ -147,14 +147,31 @@ def test_a_relayed_stream_without_its_terminal_gets_one() -> None:
     assert tap.ended
 
 
-def test_a_relayed_stream_that_is_cut_is_a_failure() -> None:
+def test_a_relayed_stream_that_is_cut_has_not_finished() -> None:
     tap = CONVERTER.stream_tap(REQUEST)
     for frame in SseDecoder().feed(STREAM)[:4]:
         tap.feed(frame)
 
-    assert tap.close() == b""
-    assert tap.failure is not None
-    assert tap.failure.code == "upstream_truncated"
+    assert (tap.finished, tap.ended) == (False, False)
+
+
+def test_a_second_beginning_and_what_follows_the_end_are_dropped() -> None:
+    tap = CONVERTER.stream_tap(REQUEST)
+    frames = SseDecoder().feed(STREAM)
+    for frame in frames[:-1]:
+        tap.feed(frame)
+
+    assert tap.finished
+    assert [tap.feed(frames[index]) for index in (0, 2, 3)] == [b"", b"", b""]
+    assert tap.feed(frames[-1]) == frames[-1].raw
+
+
+def test_a_reason_in_the_beginning_is_no_end() -> None:
+    tap = CONVERTER.stream_tap(REQUEST)
+    early = b'event: message_start\ndata: {"type":"message_start","message":{"stop_reason":"end_turn"}}\n\n'
+    tap.feed(SseDecoder().feed(early)[0])
+
+    assert not tap.finished
 
 
 def test_a_relayed_error_is_left_to_the_gateway() -> None:

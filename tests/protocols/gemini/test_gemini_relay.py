@@ -124,10 +124,33 @@ def test_a_tap_sees_begin_end_and_counts() -> None:
 def test_a_tap_that_was_cut_knows_the_counts_so_far() -> None:
     tap = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
     tap.feed(Frame(b"", FIRST))
-    tap.close()
+    tap.fail(ErrorInfo(kind="upstream", message="cut"))
 
-    assert (tap.ended, tap.usage) == (False, Usage(input=2))
-    assert tap.failure is not None and tap.failure.code == "upstream_truncated"
+    assert (tap.finished, tap.ended, tap.usage) == (False, False, Usage(input=2))
+
+
+def test_content_behind_the_end_is_dropped_unless_the_reason_is_repeated() -> None:
+    once = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
+    often = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
+    both = b'{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}]}'
+    counts = b'{"usageMetadata":{"promptTokenCount":2,"candidatesTokenCount":3}}'
+
+    assert once.feed(Frame(b"1", both)) == b"1"
+    assert (once.finished, once.goes_on) == (True, False)
+    assert once.feed(Frame(b"2", FIRST)) == b""
+    assert once.feed(Frame(b"3", counts)) == b"3"
+    assert [often.feed(Frame(name, both)) for name in (b"1", b"2")] == [b"1", b"2"]
+    assert (often.finished, often.goes_on) == (True, True)
+    once.close()
+    assert once.usage == Usage(input=2, output=3)
+
+
+def test_several_candidates_finish_one_by_one() -> None:
+    tap = GEMINI.stream_tap(request("streamGenerateContent", b'{"generationConfig":{"candidateCount":2}}'))
+    tap.feed(Frame(b"1", b'{"candidates":[{"index":0,"finishReason":"STOP"}]}'))
+    assert (tap.finished, tap.goes_on) == (True, True)
+    tap.feed(Frame(b"2", b'{"candidates":[{"index":1,"content":{"parts":[{"text":"x"}]}}]}'))
+    assert not tap.finished
 
 
 def test_a_tap_sees_errors_and_refused_prompts() -> None:
@@ -167,7 +190,7 @@ def test_a_relayed_stream_that_dies_says_so() -> None:
     sent = array.feed(Frame(b'[{"candidates":[]}', b'{"candidates":[]}')) + array.ping() + array.fail(error)
 
     body = b'{"error":{"code":504,"message":"m","status":"DEADLINE_EXCEEDED"}}'
-    assert (sse.fail(error), sse.ping()) == (b"data: " + body + b"\n\n", b"\r\n")
+    assert (sse.fail(error), sse.ping()) == (b"data: " + body + b"\n\n", b"\n")
     assert json.loads(sent)[1] == json.loads(body)
     assert fresh.fail(error) == b"[" + body + b"]"
 

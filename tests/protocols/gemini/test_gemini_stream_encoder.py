@@ -263,9 +263,9 @@ def test_a_stream_that_dies_says_so(mode: StreamMode, begun: bool, ending: bytes
         assert json.loads(stream + last)[-1]["error"]["code"] == 503
 
 
-@pytest.mark.parametrize(("mode", "blank"), [("sse", b"\r\n"), ("json_array", b"\n")])
-def test_keep_alives_are_white_space(mode: StreamMode, blank: bytes) -> None:
-    assert GEMINI.stream_encoder(msgspec.structs.replace(foreign(), stream=mode)).ping() == blank
+@pytest.mark.parametrize("mode", ["sse", "json_array"])
+def test_keep_alives_are_white_space(mode: StreamMode) -> None:
+    assert GEMINI.stream_encoder(msgspec.structs.replace(foreign(), stream=mode)).ping() == b"\n"
 
 
 def test_what_a_stream_loses_is_reported() -> None:

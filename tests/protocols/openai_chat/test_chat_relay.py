@@ -157,18 +157,58 @@ def test_content_is_whatever_a_client_can_see(members: dict[str, object]) -> Non
 def test_a_stream_without_done_has_ended_when_it_finished() -> None:
     tap = CONVERTER.stream_tap(NOT_ASKED)
     tap.feed(frame(delta({"content": "x"}, "stop")))
-    assert (tap.close(), tap.ended, tap.failure) == (b"", True, None)
+    assert (tap.finished, tap.ended) == (True, False)
+    assert (tap.close(), tap.ended, tap.failure) == (b"data: [DONE]\n\n", True, None)
+    assert tap.close() == b""
 
 
-@pytest.mark.parametrize("last", [None, b"[DONE]"], ids=["cut", "done too early"])
-def test_a_stream_that_was_cut_has_failed(last: bytes | None) -> None:
+def test_a_stream_that_was_cut_has_not_finished() -> None:
     tap = CONVERTER.stream_tap(NOT_ASKED)
     tap.feed(frame(delta({"content": 'x "finish_reason":"stop"'})))
-    if last is not None:
-        assert tap.feed(frame(last)) == b""
-    tap.close()
-    assert not tap.ended
-    assert tap.failure is not None and tap.failure.code == "upstream_truncated"
+    assert not tap.finished
+    with pytest.raises(MalformedMessage):
+        tap.feed(frame(b"[DONE]"))
+    assert (tap.finished, tap.ended) == (False, False)
+
+
+def test_the_first_end_counts_and_the_counts_behind_it() -> None:
+    tap = CONVERTER.stream_tap(ASKED)
+    again = frame({**delta({"content": "more"}, "length"), "usage": USAGE["usage"]})
+    tap.feed(frame(delta({"content": "x"})))
+    tap.feed(frame(delta({}, "stop")))
+
+    assert tap.feed(frame(delta({"content": "more"}))) == b""
+    assert tap.feed(frame(delta({}, "length"))) == b""
+    passed = json.loads(tap.feed(again).removeprefix(b"data: "))
+    assert (passed["choices"], passed["usage"]) == ([], USAGE["usage"])
+    assert tap.usage == Usage(input=1, output=2)
+    filtered = frame({"id": "r1", "choices": [{"index": 0, "content_filter_offsets": {"start": 1}}]})
+    assert tap.feed(filtered) == filtered.raw
+
+
+def test_several_candidates_finish_one_by_one() -> None:
+    tap = CONVERTER.stream_tap(wire(b'{"model":"m","n":2,"stream":true}'))
+    second = {"index": 1, "delta": {"content": "y"}, "finish_reason": "stop"}
+    tap.feed(frame(delta({"content": "x"}, "stop")))
+    assert not tap.finished
+    tap.feed(frame({"id": "r1", "choices": [second]}))
+    assert tap.finished
+
+
+def test_an_error_told_as_a_finish_reason_is_an_error() -> None:
+    tap = CONVERTER.stream_tap(NOT_ASKED)
+    tap.feed(frame(delta({"content": "x"})))
+    assert tap.feed(frame(delta({}, "error"))) == b""
+    assert (tap.finished, tap.failure is not None) == (False, True)
+
+
+@pytest.mark.parametrize("count", ['"many"', "-5", "1" + "0" * 400], ids=["no number", "negative", "huge"])
+def test_odd_counts_break_no_stream(count: str) -> None:
+    tap = CONVERTER.stream_tap(ASKED)
+    data = b'{"id":"r1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":%s}}' % count.encode()
+    odd = Frame(b"data: " + data + b"\n\n", data)
+    assert tap.feed(odd) == odd.raw
+    assert tap.usage is None or (tap.usage.input, tap.usage.output) == (3, None)
 
 
 def test_an_error_event_is_left_to_the_gateway() -> None:
@@ -176,14 +216,13 @@ def test_an_error_event_is_left_to_the_gateway() -> None:
     error = {"error": {"message": "slow", "code": "rate_limit_exceeded"}}
     assert tap.feed(frame(error)) == b""
     assert tap.feed(frame(delta({"content": "x"}))) == b""
-    tap.close()
     assert tap.failure is not None and tap.failure.kind == "rate_limit"
     assert not tap.ended
 
 
 def test_the_tap_speaks_for_the_gateway() -> None:
     tap = CONVERTER.stream_tap(NOT_ASKED)
-    assert tap.ping() == b": ping\n\n"
+    assert tap.ping() == b"\n"
     failed = tap.fail(ErrorInfo(kind="timeout", code="upstream_timeout", message="slow"))
     assert json.loads(failed.removeprefix(b"data: "))["error"] == {
         "message": "slow",

@@ -348,9 +348,9 @@ def test_an_end_that_is_an_error_is_an_error(reason: Any) -> None:
     assert b"[DONE]" not in stream and b'"finish_reason":"' not in stream
 
 
-def test_the_keep_alive_is_a_comment() -> None:
+def test_the_keep_alive_is_an_empty_line() -> None:
     encoder = CONVERTER.stream_encoder(foreign())
-    assert encoder.ping() == encoder.feed(Ping()) == b": ping\n\n"
+    assert encoder.ping() == encoder.feed(Ping()) == b"\n"
 
 
 def test_nothing_is_written_before_the_answer_begins() -> None:

@@ -178,14 +178,11 @@ def test_tap_sees_the_failure_of_the_upstream(event: dict[str, Any]) -> None:
     )
 
 
-def test_tap_calls_a_stream_without_terminal_truncated() -> None:
+def test_tap_of_a_stream_without_terminal_has_not_finished() -> None:
     tap = CONVERTER.stream_tap(wire({"model": "m"}))
     tap.feed(_frame(CREATED))
 
-    tap.close()
-
-    assert tap.failure is not None
-    assert tap.failure.code == "upstream_truncated"
+    assert (tap.finished, tap.ended) == (False, False)
 
 
 def test_tap_ends_a_dying_stream_with_the_next_number_and_the_known_response() -> None:
@@ -210,9 +207,16 @@ def test_tap_before_the_response_fails_with_a_flat_error() -> None:
     assert event["type"] == "error"
 
 
-def test_pings_are_comments() -> None:
-    assert CONVERTER.stream_tap(wire({})).ping() == b": ping\n\n"
-    assert CONVERTER.stream_encoder(decode({"model": "m"})).ping() == b": ping\n\n"
+def test_pings_are_empty_lines() -> None:
+    assert CONVERTER.stream_tap(wire({})).ping() == b"\n"
+    assert CONVERTER.stream_encoder(decode({"model": "m"})).ping() == b"\n"
+
+
+def test_a_second_beginning_is_dropped() -> None:
+    tap = CONVERTER.stream_tap(wire({}))
+    tap.feed(_frame(CREATED))
+
+    assert tap.feed(_frame(CREATED)) == b""
 
 
 def test_streams_are_server_sent_events() -> None:

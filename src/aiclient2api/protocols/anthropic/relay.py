@@ -5,13 +5,12 @@ from __future__ import annotations
 from msgspec import Raw
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
-from aiclient2api.ir.response import Finish, Usage
+from aiclient2api.ir.response import REFUSALS, Finish, Usage
 from aiclient2api.protocols.anthropic.decode_request import is_count
 from aiclient2api.protocols.anthropic.encode_request import COUNT_TOKENS, MESSAGES
 from aiclient2api.protocols.anthropic.errors import error_event, error_of
 from aiclient2api.protocols.anthropic.finish import decode_finish
 from aiclient2api.protocols.anthropic.schema import DEFAULT_VERSION
-from aiclient2api.protocols.anthropic.stream_decoder import TRUNCATED
 from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING, event_name
 from aiclient2api.protocols.anthropic.usage import UsageTally
 from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
@@ -82,16 +81,19 @@ def _system_blocks(system: Raw | None) -> list[Raw]:
 
 
 class MessageStreamTap:
-    """Watches a relayed stream; see StreamTap."""
+    """Watches a relayed stream; see AnswerStream."""
 
     def __init__(self) -> None:
         self.content = False
         self.ended = False
+        self.refused = False
+        self.finished = False
+        self.goes_on = False
         self.usage: Usage | None = None
         self.failure: ErrorInfo | None = None
         self.response_id = ""
         self._tally = UsageTally()
-        self._finish: Finish | None = None
+        self._started = False
 
     def feed(self, frame: Frame) -> bytes:
         """The frame's own bytes; nothing for an error, which `fail` tells the client once and cleaned."""
@@ -100,9 +102,13 @@ class MessageStreamTap:
         json.check_event(frame.data)
         name = event_name(frame)
         match name:
-            case "content_block_start" | "content_block_delta":
+            case "content_block_start" | "content_block_delta" | "content_block_stop":
+                if self.finished:
+                    return b""  # what comes behind the end is no part of the answer
                 self.content = True
             case "message_start":
+                if self._started:
+                    return b""
                 self._start(frame)
             case "message_delta":
                 self._delta(frame)
@@ -116,11 +122,8 @@ class MessageStreamTap:
         return frame.raw
 
     def close(self) -> bytes:
-        """The missing terminal of an answer that told its reason; otherwise the answer was cut off."""
-        if self.ended or self.failure is not None:
-            return b""
-        if self._finish is None:
-            self.failure = TRUNCATED
+        """The missing terminal of an answer that told its reason."""
+        if self.ended:
             return b""
         self.ended = True
         return MESSAGE_STOP
@@ -134,11 +137,11 @@ class MessageStreamTap:
         return PING
 
     def _start(self, frame: Frame) -> None:
+        self._started = True
         message = Members.parse(frame.data).object("message")
         if message is not None:
             self.response_id = message.take("id", str) or ""
             self._count(message.raw("usage"))
-            self._finish = decode_finish(message)
             self.content = bool(message.array("content"))
 
     def _delta(self, frame: Frame) -> None:
@@ -146,7 +149,12 @@ class MessageStreamTap:
         self._count(members.raw("usage"))
         delta = members.object("delta")
         if delta is not None:
-            self._finish = decode_finish(delta) or self._finish
+            self._finish(decode_finish(delta))
+
+    def _finish(self, finish: Finish | None) -> None:
+        if finish is not None:
+            self.finished = True
+            self.refused = finish.reason in REFUSALS
 
     def _count(self, usage: Raw | None) -> None:
         self._tally.add(usage)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from aiclient2api.errors import ErrorInfo, MalformedMessage
+from aiclient2api.errors import TRUNCATED, MalformedMessage
 from aiclient2api.ir.events import (
     CandidateEnd,
     Failure,
@@ -38,10 +38,6 @@ from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.json import Members
 
-TRUNCATED = ErrorInfo(
-    kind="upstream", code="upstream_truncated", message="the upstream's answer ended before it was complete"
-)
-
 
 class _Open:
     """A block that has begun: its part's number and what its end needs."""
@@ -62,12 +58,16 @@ class MessageStreamDecoder:
     """See the module."""
 
     def __init__(self) -> None:
+        self.finished = False
+        self.goes_on = False
         self._open: dict[int, _Open] = {}
         self._next = 0
         self._started = False
         self._ended = False
         self._tally = UsageTally()
         self._finish: Finish | None = None
+        self._early: Finish | None = None
+        """A reason in message_start: no end, because the content comes behind it."""
         self._ext: dict[str, Raw] = {}
 
     def feed(self, frame: Frame) -> list[StreamEvent]:
@@ -77,6 +77,8 @@ class MessageStreamDecoder:
         event = parse_event(frame)
         events: list[StreamEvent]
         match event.type:
+            case "content_block_start" | "content_block_delta" if self.finished:
+                events = []  # what comes behind the end is no part of the answer
             case "content_block_delta":
                 events = self._delta(event, frame)
             case "content_block_start":
@@ -119,7 +121,7 @@ class MessageStreamDecoder:
         for name in ("type", "role"):
             message.raw(name)
         content = message.array("content") or []
-        self._finish = decode_finish(message)
+        self._early = decode_finish(message)
         start_id, model = message.take("id", str) or "", message.take("model", str) or ""
         self._ext.update(message.rest())
         start = ResponseStart(id=start_id, model=model, usage=usage, tier=tier, ext=keep(message))
@@ -200,6 +202,7 @@ class MessageStreamDecoder:
         delta = members.object("delta")
         if delta is not None:
             self._finish = decode_finish(delta) or self._finish
+            self.finished = self._finish is not None
             self._ext.update(delta.rest())
         self._ext.update(members.rest())
         return []
@@ -212,7 +215,7 @@ class MessageStreamDecoder:
         usage, tier = self._tally.total()
         if usage is not None:
             events.append(UsageReport(usage, final=True))
-        events.append(CandidateEnd(self._finish or Finish(reason="unknown")))
+        events.append(CandidateEnd(self._finish or self._early or Finish(reason="unknown")))
         ext: Ext | None = {NAME: self._ext} if self._ext else None
         events.append(ResponseEnd(ext=ext, tier=tier))
         return events

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from msgspec import Raw
 
+from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.anthropic.ext import keep, kept
 from aiclient2api.protocols.anthropic.schema import ANSWER_TIERS, ANSWER_TIERS_BACK
+from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.wire import json
 from aiclient2api.wire.json import NULL, Members
 
@@ -87,17 +89,21 @@ class UsageTally:
 
     def add(self, usage: Raw | None) -> None:
         """Take the next `usage` object; a member that is not null replaces the earlier one."""
-        if usage is None or usage == NULL:
+        if usage is None or not json.is_object(bytes(usage)):
             return
         for name, value in Members.parse(usage, "usage").rest().items():
             if value != NULL or name not in self._members:
                 self._members[name] = value
 
     def total(self) -> tuple[Usage | None, str | None]:
-        """The counts so far and the service tier; None when nothing was reported."""
+        """The counts so far and the service tier; None when nothing was reported, or nothing that can be read."""
         if not self._members:
             return None, None
-        return decode_usage(Members(dict(self._members), "usage"))
+        try:
+            usage, tier = decode_usage(Members(dict(self._members), "usage"))
+        except MalformedMessage:
+            return None, None
+        return sane_counts(lambda: usage), tier
 
 
 def usage_of(body: bytes) -> Usage | None:

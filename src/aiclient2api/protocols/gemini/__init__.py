@@ -78,4 +78,6 @@ class GeminiConverter:
 
     def stream_tap(self, request: WireRequest) -> relay.StreamTap:
         """See Converter.stream_tap."""
-        return relay.StreamTap(is_array=relay.peek(request).stream == "json_array")
+        is_array = relay.peek(request).stream == "json_array"
+        has_many = b"candidateCount" in request.body or b"candidate_count" in request.body
+        return relay.StreamTap(is_array=is_array, has_many=has_many)

@@ -104,13 +104,6 @@ _RETRYABLE: Final = frozenset(
 )
 _SPENT: Final = "insufficient_quota"
 
-TRUNCATED: Final = ErrorInfo(
-    kind="upstream",
-    code="upstream_truncated",
-    message="the upstream's answer ended without its finish reason",
-)
-"""A stream that was cut: Google has no other terminal than the finish reason."""
-
 
 class _Details(Struct, frozen=True):
     """The typed details that say more than the status."""

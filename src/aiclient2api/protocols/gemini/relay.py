@@ -5,13 +5,14 @@ from __future__ import annotations
 from msgspec import Raw, Struct
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
-from aiclient2api.ir.response import Usage
+from aiclient2api.ir.response import REFUSALS, Usage
 from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
+from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.protocols.gemini.decode_request import read_address
 from aiclient2api.protocols.gemini.encode_request import model_path
-from aiclient2api.protocols.gemini.errors import TRUNCATED, decode_status, inline_error
+from aiclient2api.protocols.gemini.errors import decode_status, inline_error
 from aiclient2api.protocols.gemini.fields import elements, fields, given
-from aiclient2api.protocols.gemini.schema import ABSENT, Chunk
+from aiclient2api.protocols.gemini.schema import ABSENT, FINISH, Chunk
 from aiclient2api.protocols.gemini.usage import decode_usage
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
@@ -87,11 +88,12 @@ class _Ending(Struct, rename="camel"):
 
     candidates: list[_EndingCandidate] | None = None
     prompt_feedback: Raw = ABSENT
-    usage_metadata: Raw = ABSENT
     error: Raw = ABSENT
 
 
 class _EndingCandidate(Struct, rename="camel"):
+    index: int | None = None
+    content: Raw = ABSENT
     finish_reason: str | None = None
 
 
@@ -99,36 +101,41 @@ _NOTABLE = (b'"finishReason"', b'"promptFeedback"', b'"error"')
 
 
 class StreamTap:
-    """See protocols.base.StreamTap. Chunks without a finish reason are passed on unread.
+    """See protocols.base.AnswerStream. Chunks without a finish reason are passed on unread.
 
     A finish reason is not the end: Google may repeat it in every chunk, and an array still has to be closed.
     """
 
-    def __init__(self, *, is_array: bool) -> None:
+    def __init__(self, *, is_array: bool, has_many: bool = False) -> None:
         self.content = False
         self.ended = False
+        self.refused = False
+        self.finished = False
+        self.goes_on = has_many
         self.usage: Usage | None = None
         self.failure: ErrorInfo | None = None
         self.response_id = ""
         self._is_array = is_array
         self._is_closed = False
-        self._is_finished = False
         self._sent = False
         self._counts = b""
+        self._open: dict[int, bool] = {}
+        """Per candidate, whether it still has to tell its reason."""
 
     def feed(self, frame: Frame) -> bytes:
         """The frame's own bytes; nothing for an error, which `fail` tells the client once."""
+        out = frame.raw
         if frame.data:
-            self._watch(frame.data)
-        elif self._is_array and frame.raw.rstrip().endswith(b"]"):
+            if not self._watch(frame.data):
+                return b""
+        elif self._is_array and out.rstrip().endswith(b"]"):
             self._is_closed = True
-            self.ended = self._is_finished
-        if self.failure is not None:
-            return b""
+            self.ended = self.finished
         self._sent = True
-        return frame.raw
+        return out
 
-    def _watch(self, data: bytes) -> None:
+    def _watch(self, data: bytes) -> bool:
+        """Whether this chunk is the client's to see."""
         json.check_event(data)
         if not self.response_id and b'"responseId"' in data:
             self.response_id = json.decode(data, Chunk).response_id or ""
@@ -136,46 +143,69 @@ class StreamTap:
             self.content = b'"parts"' in data
         if b'"usageMetadata"' in data:
             self._counts = data
-        if any(mark in data for mark in _NOTABLE):
-            self._look(data)
+        if self.finished or any(mark in data for mark in _NOTABLE):
+            return self._look(data)
+        return True
 
-    def _look(self, data: bytes) -> None:
-        """A chunk that may be the last or an error."""
+    def _look(self, data: bytes) -> bool:
+        """A chunk that may be the last, an error, or more than the answer has."""
         chunk = json.decode(data, _Ending)
         if given(chunk.error):
             self.failure = decode_status(chunk.error, None)
-            return
-        finished = any(candidate.finish_reason for candidate in chunk.candidates or ())
-        if finished or b'"blockReason"' in bytes(chunk.prompt_feedback):
-            self._is_finished = True
+            return False
+        candidates = chunk.candidates or []
+        has_reason = any(candidate.finish_reason for candidate in candidates)
+        if self.finished and any(_has_parts(candidate) for candidate in candidates):
+            if not has_reason and not self.goes_on:
+                return False  # what comes behind the end is no part of the answer
+            self.goes_on = True
+        for position, candidate in enumerate(candidates):
+            index = position if candidate.index is None else candidate.index
+            self._open[index] = self._open.get(index, True) and not candidate.finish_reason
+            self.refused = self.refused or FINISH.get(candidate.finish_reason or "") in REFUSALS
+        self._finish(chunk)
+        return True
+
+    def _finish(self, chunk: _Ending) -> None:
+        if b'"blockReason"' in bytes(chunk.prompt_feedback):
+            self.finished = self.refused = True
+        elif self._open:
+            self.finished = not any(self._open.values())
+        if self.finished:
             self._count()
 
     def _count(self) -> None:
         """Counts are cumulative and in every chunk: only the last ones are read."""
         if self._counts:
-            raw = json.decode(self._counts, Chunk).usage_metadata
-            self.usage = decode_usage(raw) if given(raw) else None
+            self.usage = sane_counts(lambda: _usage_in(self._counts)) or self.usage
 
     def close(self) -> bytes:
-        """The bracket that a finished array still lacks; an answer without finish reason was cut off."""
+        """The bracket that a finished array still lacks."""
+        if self.ended:
+            return b""
         self._count()
-        if self.failure is not None or self.ended:
-            return b""
-        if not self._is_finished:
-            self.failure = TRUNCATED
-            return b""
         self.ended = True
         return b"]" if self._is_array and not self._is_closed else b""
 
     def fail(self, error: ErrorInfo) -> bytes:
-        """See protocols.base.StreamTap.fail."""
+        """See protocols.base.AnswerStream.fail."""
+        self._count()
         if self._is_closed:
             return b""
         return failed(error, is_array=self._is_array, has_begun=self._sent)
 
     def ping(self) -> bytes:
-        """See protocols.base.StreamTap.ping."""
-        return blank(is_array=self._is_array)
+        """See protocols.base.AnswerStream.ping."""
+        return blank()
+
+
+def _has_parts(candidate: _EndingCandidate) -> bool:
+    return b'"parts"' in bytes(candidate.content)
+
+
+def _usage_in(data: bytes) -> Usage | None:
+    raw = json.decode(data, Chunk).usage_metadata
+    return decode_usage(raw) if given(raw) else None
 
 
 def failed(error: ErrorInfo, *, is_array: bool, has_begun: bool) -> bytes:
@@ -186,9 +216,9 @@ def failed(error: ErrorInfo, *, is_array: bool, has_begun: bool) -> bytes:
     return (b"," if has_begun else b"[") + data + b"]"
 
 
-def blank(*, is_array: bool) -> bytes:
+def blank() -> bytes:
     """White space as a sign of life: Google's own client breaks on a comment."""
-    return b"\n" if is_array else b"\r\n"
+    return b"\n"
 
 
 def usage(response: WireResponse) -> Usage | None:

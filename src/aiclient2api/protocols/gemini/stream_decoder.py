@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
-from aiclient2api.errors import ErrorInfo, MalformedMessage
+from aiclient2api.errors import TRUNCATED, ErrorInfo, MalformedMessage
 from aiclient2api.ir.events import (
     CandidateEnd,
     Failure,
@@ -20,10 +20,11 @@ from aiclient2api.ir.events import (
 from aiclient2api.ir.parts import Ext, Opaque, Part, Reasoning, Text, ToolCall
 from aiclient2api.ir.response import Finish
 from aiclient2api.protocols import carrier, ids
+from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.protocols.gemini.citations import decode_grounding
 from aiclient2api.protocols.gemini.decode_parts import arguments_text, decode_part
 from aiclient2api.protocols.gemini.decode_response import is_padding, tier_of, timestamp
-from aiclient2api.protocols.gemini.errors import TRUNCATED, decode_status
+from aiclient2api.protocols.gemini.errors import decode_status
 from aiclient2api.protocols.gemini.fields import child, elements, fields, given
 from aiclient2api.protocols.gemini.finish import decode_block, decode_finish
 from aiclient2api.protocols.gemini.logprobs import decode_logprobs
@@ -56,6 +57,8 @@ class StreamDecoder:
     """
 
     def __init__(self) -> None:
+        self.finished = False
+        self.goes_on = False
         self._started = False
         self._ended = False
         self._id = ""
@@ -86,16 +89,18 @@ class StreamDecoder:
             if candidate is None:
                 candidate = self._candidates[index] = _Candidate(index, self._id)
             candidate.feed(piece, events)
+            if piece.finish_reason is not None or self.finished:
+                self._settle()
         return events
 
     def close(self) -> list[StreamEvent]:
         """See protocols.base.StreamDecoder.close."""
         if self._ended:
             return []
-        usage = decode_usage(self._usage) if self._usage is not None else None
+        counts = self._usage
+        usage = None if counts is None else sane_counts(lambda: decode_usage(counts))
         report: list[StreamEvent] = [UsageReport(usage, final=True)] if usage is not None else []
-        finished = bool(self._candidates) and all(item.is_finished for item in self._candidates.values())
-        if not finished and (self._candidates or self._blocked is None):
+        if not self.finished:
             return [*report, *self._fail(TRUNCATED)]
         self._ended = True
         events: list[StreamEvent] = []
@@ -108,6 +113,11 @@ class StreamDecoder:
         blocked = None if self._candidates else self._blocked
         ext: Ext | None = {NAME: self._ext} if self._ext else None
         return [*events, ResponseEnd(ext=ext, blocked=blocked, tier=tier_of(self._usage))]
+
+    def _settle(self) -> None:
+        candidates = self._candidates.values()
+        self.finished = all(candidate.is_finished for candidate in candidates)
+        self.goes_on = any(candidate.repeats for candidate in candidates)
 
     def _fail(self, error: ErrorInfo) -> list[StreamEvent]:
         self._ended = True
@@ -123,6 +133,7 @@ class StreamDecoder:
 
     def _feedback(self, feedback: Raw) -> None:
         self._blocked = decode_block(feedback)
+        self.finished = self._blocked is not None and not self._candidates
         if self._blocked is None:
             self._ext["promptFeedback"] = feedback
 
@@ -148,6 +159,8 @@ class _Candidate:
         self._call: _OpenCall | None = None
         self._reason: str | None = None
         self._message: str | None = None
+        self.repeats = False
+        """Content came together with a second finish reason."""
         self._ext: dict[str, Raw] = {}
 
     @property
@@ -161,9 +174,11 @@ class _Candidate:
         return decode_finish(self._reason, self._message, ext, has_calls=self._calls > 0)
 
     def feed(self, piece: CandidateChunk, events: list[StreamEvent]) -> None:
-        """The next piece of this candidate."""
-        if piece.content is not None:
-            for raw in piece.content.parts or ():
+        """The next piece of this candidate. Content behind its end is dropped, unless it comes with another end."""
+        if piece.content is not None and (self._reason is None or piece.finish_reason is not None):
+            parts = piece.content.parts or ()
+            self.repeats = self.repeats or (self._reason is not None and bool(parts))
+            for raw in parts:
                 self._part(raw, events)
         if piece.finish_reason is not None:
             self._reason = piece.finish_reason

@@ -90,7 +90,7 @@ class StreamEncoder:
 
     def ping(self) -> bytes:
         """See protocols.base.StreamEncoder.ping."""
-        return blank(is_array=self._is_array)
+        return blank()
 
     def _start(self, event: ResponseStart) -> None:
         end = {"modelVersion": event.model or self._asked_model}

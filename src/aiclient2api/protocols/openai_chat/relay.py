@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from msgspec import Raw, Struct
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
-from aiclient2api.ir.response import Usage
+from aiclient2api.ir.response import REFUSALS, Usage
 from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
+from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.protocols.openai_chat.decode_request import operation_of
-from aiclient2api.protocols.openai_chat.schema import Chunk, Delta, has_value
-from aiclient2api.protocols.openai_chat.stream_decoder import DONE, TRUNCATED, parse_chunk
-from aiclient2api.protocols.openai_chat.stream_encoder import PING, in_band_error
+from aiclient2api.protocols.openai_chat.schema import FINISH_TO_IR, Chunk, ChunkChoice, Delta, has_value
+from aiclient2api.protocols.openai_chat.stream_decoder import DONE, parse_chunk
+from aiclient2api.protocols.openai_chat.stream_encoder import DONE_EVENT, PING, in_band_error
 from aiclient2api.protocols.openai_chat.usage import decode_usage
 from aiclient2api.protocols.openai_errors import decode_error_object
 from aiclient2api.wire import json
@@ -25,6 +27,7 @@ _PATHS = {"generate": "/chat/completions", "embed": "/embeddings"}
 
 
 _TRUE = Raw(b"true")
+_NOTHING = Raw(b"[]")
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 
@@ -37,6 +40,7 @@ class _Peeked(Struct, frozen=True):
     model: str
     stream: bool | None = None
     stream_options: _Options | None = None
+    n: int | None = None
 
 
 class _Role(Struct, frozen=True):
@@ -84,57 +88,52 @@ def whole_usage(response: WireResponse) -> Usage | None:
 
 
 class ChatStreamTap:
-    """See base.StreamTap. Parses a chunk only until the first content, and where usage or an error may be."""
+    """See base.AnswerStream. Parses a chunk only until the first content, and where an end, usage or error may be."""
 
     def __init__(self, request: WireRequest) -> None:
         self.content = False
         self.ended = False
+        self.refused = False
+        self.finished = False
+        self.goes_on = False
         self.usage: Usage | None = None
         self.failure: ErrorInfo | None = None
         self.response_id = ""
-        options = json.decode(request.body, _Peeked).stream_options
+        asked = json.decode(request.body, _Peeked)
+        options = asked.stream_options
         self._strips_usage = not (options and options.include_usage)
-        self._finished = False
+        self._wanted = asked.n or 1
+        self._done: set[int] = set()
 
     def feed(self, frame: Frame) -> bytes:
-        """See base.StreamTap."""
+        """See base.AnswerStream."""
         data = frame.data
+        if self.content and not self.finished and data != DONE and not _is_notable(data):
+            json.check_event(data)
+            return frame.raw
         if self.failure is not None:
             return b""
         if data == DONE:
-            self._end()
-            # nothing may look like a normal end after an answer that was cut
-            return b"" if self.failure is not None else frame.raw
-        if not data:
+            if not self._done:  # nothing may look like a normal end after an answer that was cut
+                raise MalformedMessage("[DONE] without a finish reason")
+            self.finished = self.ended = True
             return frame.raw
-        if not self._finished and _FINISH.search(data):
-            self._finished = True
-        is_wanted = not self.content or b'"error"' in data or _USAGE.search(data)
-        if is_wanted:
-            return self._look(data, frame.raw)
-        json.check_event(data)
-        return frame.raw
+        return self._look(data, frame.raw) if data else frame.raw
 
     def close(self) -> bytes:
-        """See base.StreamTap."""
-        self._end()
-        return b""
+        """See base.AnswerStream."""
+        if self.ended:
+            return b""
+        self.ended = True
+        return DONE_EVENT
 
     def fail(self, error: ErrorInfo) -> bytes:
-        """See base.StreamTap."""
+        """See base.AnswerStream."""
         return in_band_error(error)
 
     def ping(self) -> bytes:
-        """See base.StreamTap."""
+        """See base.AnswerStream."""
         return PING
-
-    def _end(self) -> None:
-        if self.failure is not None:
-            return
-        if self._finished:
-            self.ended = True
-        else:
-            self.failure = TRUNCATED
 
     def _look(self, data: bytes, raw: bytes) -> bytes:
         try:
@@ -146,19 +145,47 @@ class ChatStreamTap:
         return self._read(chunk, raw)
 
     def _read(self, chunk: Chunk, raw: bytes) -> bytes:
-        if has_value(chunk.error):
-            self.failure = decode_error_object(chunk.error)
-            return b""  # the gateway tells the client, by `fail`
-        self.response_id = self.response_id or chunk.id or ""
         choices = chunk.choices or ()
+        if has_value(chunk.error) or any(choice.finish_reason == "error" for choice in choices):
+            self.failure = decode_error_object(chunk.error if has_value(chunk.error) else b"{}")
+            return b""  # the gateway tells the client, by `fail`
+        was_finished = self.finished
+        self.response_id = self.response_id or chunk.id or ""
         self.content = self.content or any(each.delta and _is_content(each.delta) for each in choices)
         for choice in choices:
-            if has_value(choice.usage):
-                self.usage = decode_usage(choice.usage)
-        if not has_value(chunk.usage):
-            return raw
-        self.usage = decode_usage(chunk.usage)
-        return b"" if self._strips_usage and not choices else raw
+            self._finish(choice)
+        counts = chunk.usage if has_value(chunk.usage) else _counts_of(choices)
+        if counts is not None:
+            self.usage = sane_counts(lambda: decode_usage(counts)) or self.usage
+        if was_finished and any(map(_is_extra, choices)):
+            return self._counts_only(chunk, raw)
+        return b"" if has_value(chunk.usage) and self._strips_usage and not choices else raw
+
+    def _finish(self, choice: ChunkChoice) -> None:
+        if choice.finish_reason:
+            self._done.add(choice.index)
+            self.finished = len(self._done) >= self._wanted
+            self.refused = self.refused or FINISH_TO_IR.get(choice.finish_reason) in REFUSALS
+
+    def _counts_only(self, chunk: Chunk, raw: bytes) -> bytes:
+        """A second end, or content behind the end, is dropped; the counts in the same chunk are not."""
+        if self._strips_usage or not has_value(chunk.usage):
+            return b""
+        data = json.encode(json.decode(raw.partition(b"data:")[2], dict[str, Raw]) | {"choices": _NOTHING})
+        return b"data: " + data + b"\n\n"
+
+
+def _is_notable(data: bytes) -> bool:
+    return b'"error"' in data or _FINISH.search(data) is not None or _USAGE.search(data) is not None
+
+
+def _counts_of(choices: Sequence[ChunkChoice]) -> Raw | None:
+    """Moonshot puts the counts into the choice."""
+    return next((choice.usage for choice in choices if has_value(choice.usage)), None)
+
+
+def _is_extra(choice: ChunkChoice) -> bool:
+    return bool(choice.finish_reason or (choice.delta and _is_content(choice.delta)))
 
 
 def _is_content(delta: Delta) -> bool:

@@ -7,8 +7,9 @@ another id, the role in every chunk, a finish reason twice, usage in any chunk.
 from __future__ import annotations
 
 import msgspec
+from msgspec import Raw
 
-from aiclient2api.errors import ErrorInfo, MalformedMessage
+from aiclient2api.errors import TRUNCATED, ErrorInfo, MalformedMessage
 from aiclient2api.ir.events import (
     Failure,
     Ping,
@@ -19,6 +20,7 @@ from aiclient2api.ir.events import (
 )
 from aiclient2api.ir.parts import Ext
 from aiclient2api.ir.response import Usage
+from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.protocols.openai_chat.schema import NAME, Chunk, ChunkChoice, chunk_decoder, has_value
 from aiclient2api.protocols.openai_chat.stream_decode_candidate import CandidateDecoder
 from aiclient2api.protocols.openai_chat.usage import decode_usage
@@ -27,13 +29,6 @@ from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
 
 DONE = b"[DONE]"
-
-TRUNCATED = ErrorInfo(
-    kind="upstream",
-    message="the upstream's answer ended early",
-    code="upstream_truncated",
-    type="server_error",
-)
 
 
 def parse_chunk(data: bytes) -> Chunk:
@@ -48,6 +43,8 @@ class ChatStreamDecoder:
     """See base.StreamDecoder."""
 
     def __init__(self) -> None:
+        self.finished = False
+        self.goes_on = False
         self._id = ""
         self._started = False
         self._over = False
@@ -70,7 +67,7 @@ class ChatStreamDecoder:
         if has_value(chunk.moderation):
             self._beside = {NAME: {"moderation": chunk.moderation}}
         if has_value(chunk.usage):
-            self._usage = decode_usage(chunk.usage)
+            self._count(chunk.usage)
         # Azure sends a chunk without choices, id and model before the first real one
         if not self._started and (chunk.choices or has_value(chunk.usage)):
             events.append(self._start(chunk))
@@ -82,7 +79,7 @@ class ChatStreamDecoder:
         """The end: whole if every candidate had its finish reason, else a failure."""
         if self._over:
             return []
-        if not self._candidates or not all(each.finished for each in self._candidates.values()):
+        if not self.finished:
             return self._failed(TRUNCATED)
         self._over = True
         return [*self._usage_report(), ResponseEnd(ext=self._beside)]
@@ -103,9 +100,15 @@ class ChatStreamDecoder:
         candidate = self._candidates.get(choice.index)
         if candidate is None:
             candidate = self._candidates[choice.index] = CandidateDecoder(choice.index, self._id)
+            self.finished = False
         if has_value(choice.usage):
-            self._usage = decode_usage(choice.usage)
+            self._count(choice.usage)
         candidate.feed(choice, events)
+        if choice.finish_reason:
+            self.finished = all(each.finished for each in self._candidates.values())
+
+    def _count(self, usage: Raw) -> None:
+        self._usage = sane_counts(lambda: decode_usage(usage)) or self._usage
 
     def _failed(self, error: ErrorInfo) -> list[StreamEvent]:
         self._over = True

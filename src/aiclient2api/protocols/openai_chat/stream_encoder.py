@@ -28,10 +28,10 @@ from aiclient2api.protocols.openai_errors import error_object
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
 
-PING = b": ping\n\n"
+PING = b"\n"
 """A comment: the SDKs skip it."""
 
-_DONE = b"data: [DONE]\n\n"
+DONE_EVENT = b"data: [DONE]\n\n"
 
 
 def in_band_error(error: ErrorInfo) -> bytes:
@@ -128,7 +128,7 @@ class ChatStreamEncoder:
         finish = event.blocked or Finish(reason="stop")
         reason = finish if finish.reason != "refusal" else Finish(reason="content_filter")
         missing = [each.finish(reason) for each in self._candidates.values() if not each.finished]
-        return b"".join(missing) + self._usage_chunk() + _DONE
+        return b"".join(missing) + self._usage_chunk() + DONE_EVENT
 
     def _usage_chunk(self) -> bytes:
         if self._usage is None:

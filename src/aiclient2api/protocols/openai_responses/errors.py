@@ -38,12 +38,6 @@ _KINDS: Final[dict[str, ErrorKind]] = {
 
 _RATE_LIMITS: Final[frozenset[ErrorKind]] = frozenset(("rate_limit", "quota", "billing"))
 
-TRUNCATED: Final = ErrorInfo(
-    kind="upstream",
-    code="upstream_truncated",
-    message="the upstream's answer ended before it was complete",
-)
-
 
 def decode_failure(error: bytes | Raw) -> ErrorInfo:
     """The error of a `response.failed` or `error` event; never raises."""

@@ -10,7 +10,8 @@ from msgspec import Raw, Struct
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
-from aiclient2api.protocols.openai_responses.errors import TRUNCATED, decode_failure, response_error
+from aiclient2api.protocols.counts import sane_counts
+from aiclient2api.protocols.openai_responses.errors import decode_failure, response_error
 from aiclient2api.protocols.openai_responses.schema import COUNT_PATH, GENERATE_PATH
 from aiclient2api.protocols.openai_responses.stream_encoder import PING, flat_error
 from aiclient2api.protocols.openai_responses.usage import decode_usage
@@ -126,11 +127,18 @@ class ResponsesStreamTap:
     def __init__(self) -> None:
         self.content = False
         self.ended = False
+        self.refused = False
+        self.goes_on = False
         self.usage: Usage | None = None
         self.failure: ErrorInfo | None = None
         self.response_id = ""
         self._response: dict[str, Raw] | None = None
         self._last = b""
+
+    @property
+    def finished(self) -> bool:
+        """Finish and terminal are one event."""
+        return self.ended
 
     def feed(self, frame: Frame) -> bytes:
         """The frame's own bytes; nothing for a failure, which the gateway tells in its own words."""
@@ -138,7 +146,7 @@ class ResponsesStreamTap:
             return frame.raw
         json.check_event(frame.data)
         name = frame.event or _type_of(frame.data)
-        if name in ("response.failed", "error"):
+        if name in ("response.failed", "error") or (not name and b'"error"' in frame.data):
             self.failure = _failure(frame)
             return b""
         self._last = frame.data
@@ -147,18 +155,23 @@ class ResponsesStreamTap:
         elif name == "response.output_item.added":
             self.content = self.content or not any(mark in frame.data for mark in _WITHOUT_CONTENT)
         elif name in _ENDED:
-            self.ended = True
-            self.usage = _usage_of(frame)
+            self._end(frame)
         elif name == "response.created":
+            if self._response is not None:
+                return b""
             response = _response_of(frame)
             self.response_id = response.take("id", str) or ""
             self._response = response.rest()
         return frame.raw
 
+    def _end(self, frame: Frame) -> None:
+        self.ended = True
+        self.usage = sane_counts(lambda: _usage_of(frame))
+        self.content = self.content or b'"output_text"' in frame.data or b'"function_call"' in frame.data
+        self.refused = b'"content_filter"' in frame.data or b'"refusal"' in frame.data
+
     def close(self) -> bytes:
-        """A stream without its terminal was cut."""
-        if not self.ended and self.failure is None:
-            self.failure = TRUNCATED
+        """Nothing is missing behind the terminal."""
         return b""
 
     def fail(self, error: ErrorInfo) -> bytes:
@@ -171,7 +184,7 @@ class ResponsesStreamTap:
         return _event(b"response.failed", number, b'"response":' + body)
 
     def ping(self) -> bytes:
-        """A comment."""
+        """See AnswerStream."""
         return PING
 
 
@@ -188,11 +201,7 @@ def _response_of(frame: Frame) -> Members:
 
 
 def _usage_of(frame: Frame) -> Usage | None:
-    """The counts of a terminal event; a relay does not break an answer over odd ones."""
-    try:
-        return decode_usage(_response_of(frame).object("usage"))
-    except MalformedMessage:
-        return None
+    return decode_usage(_response_of(frame).object("usage"))
 
 
 def _failure(frame: Frame) -> ErrorInfo:

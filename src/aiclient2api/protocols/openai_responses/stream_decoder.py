@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 from msgspec import Raw, Struct
 
-from aiclient2api.errors import MalformedMessage
+from aiclient2api.errors import TRUNCATED, MalformedMessage
 from aiclient2api.ir.events import (
     CandidateEnd,
     Channel,
@@ -31,7 +31,7 @@ from aiclient2api.ir.parts import Part, Reasoning, Refusal, Text, ToolCall
 from aiclient2api.protocols.openai_responses.citations import decode_citation
 from aiclient2api.protocols.openai_responses.decode_response import decode_envelope
 from aiclient2api.protocols.openai_responses.decode_turns import decode_output_item
-from aiclient2api.protocols.openai_responses.errors import TRUNCATED, decode_failure
+from aiclient2api.protocols.openai_responses.errors import decode_failure
 from aiclient2api.protocols.openai_responses.logprobs import decode_logprobs
 from aiclient2api.protocols.openai_responses.schema import NAME, Event, decode_event
 from aiclient2api.wire import json
@@ -74,6 +74,7 @@ class ResponsesStreamDecoder:
     """One stream of an upstream."""
 
     def __init__(self) -> None:
+        self.goes_on = False
         self._out: list[StreamEvent] = []
         self._items: dict[int, _OpenItem] = {}
         self._parts: list[Part] = []
@@ -109,6 +110,11 @@ class ResponsesStreamDecoder:
             "response.reasoning_summary_text.done": _ignore,
             "response.reasoning_text.done": _ignore,
         }
+
+    @property
+    def finished(self) -> bool:
+        """Finish and terminal are one event."""
+        return self._ended
 
     def feed(self, frame: Frame) -> list[StreamEvent]:
         """The events of one frame."""

@@ -36,7 +36,7 @@ from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
 
-PING: Final = b": ping\n\n"
+PING: Final = b"\n"
 """A comment, which every client of this protocol skips."""
 
 _TERMINALS: Final = {
@@ -184,7 +184,7 @@ class ResponsesStreamEncoder:
         return self._writer.write(b"response.failed", b'"response":' + json.encode(body))
 
     def ping(self) -> bytes:
-        """A comment."""
+        """An empty line, which no client takes for anything."""
         return PING
 
 
