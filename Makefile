@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help run test check fix interop bench matrix laws-deep lock clean
+.PHONY: help run test check fix interop bench matrix laws-deep availability bench-reliability faults-deep chaos soak lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,18 @@ laws-deep: $(VENV)/.dev ## 100,000 examples of every law, resumable; ARGS=--esti
 
 availability: $(VENV)/.dev ## simulate months of outages, write docs/reports/availability.md
 	$(BIN)/python -m bench.availability $(ARGS)
+
+bench-reliability: $(VENV)/.dev ## what failover, cancels, overload and stopping cost → docs/reports/reliability.md
+	$(BIN)/python -m bench.reliability $(ARGS)
+
+faults-deep: $(VENV)/.dev ## a million faulted streams, in shards that can be resumed → docs/reports/faults.md
+	$(BIN)/python -m tests.faults.deep $(ARGS)
+
+chaos: $(VENV)/.dev ## accounts that die, an outage, a rolling restart: 20 minutes → docs/reports/chaos.md
+	$(BIN)/python -m tests.chaos.run $(ARGS)
+
+soak: $(VENV)/.dev ## 500 streams for half an hour; what grows? → docs/reports/soak.md
+	$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 lock: ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/runtime.in -o requirements/runtime.lock

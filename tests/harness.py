@@ -17,7 +17,7 @@ from aiclient2api.simulator.settings import SimulatorSettings
 from tests.program import SERVER
 
 KEY = "client-key-of-the-tests"
-START_SECONDS = 20
+START_SECONDS = 90
 
 Sections = Mapping[str, Any]
 

@@ -19,6 +19,7 @@
     │   ├── RateLimited               next account     cool       429 with or without Retry-After
     │   ├── Overloaded                next account     cool       503, 529: the provider's model, not the account
     │   ├── Unreachable               next account     strike     the host, not the account
+    │   │   └── ConnectTimedOut       nobody answered in time (504)
     │   ├── UpstreamFailed · TimedOut · Malformed · Truncated · EmptyAnswer   next account   strike
     │   ├── Incomplete                never            none       cut by the client's own limit inside a tool call
     │   └── Saturated                 next account     none       our own connections are all in use
@@ -269,6 +270,7 @@ class TooLargeHere(UpstreamError):
 class CredentialsRejected(UpstreamError):
     """The account's credential is refused: the operator's problem, never the client's 401."""
 
+    kind = "unavailable"
     code = "upstream_auth"
     penalty = Penalty.DISABLE
 
@@ -276,6 +278,7 @@ class CredentialsRejected(UpstreamError):
 class PermissionRefused(UpstreamError):
     """The account may not do this. One verdict does not disable it: the request may be what was refused."""
 
+    kind = "unavailable"
     code = "upstream_auth"
     penalty = Penalty.COOL
 
@@ -323,6 +326,13 @@ class Unreachable(UpstreamError):
     sent = False
     scope = Scope.HOST
     cause = "connect"
+
+
+class ConnectTimedOut(Unreachable):
+    """The same, because nobody answered in time."""
+
+    kind = "timeout"
+    code = "upstream_timeout"
 
 
 class Malformed(UpstreamError):

@@ -169,7 +169,7 @@ def test_a_refused_permission_disables_no_account() -> None:
 
         answer = post(stack)
 
-        assert answer.status_code == 502
+        assert answer.status_code == 503
         assert [account.state.status.value for account in stack.runtime.pools["claude"].accounts] == [
             "cooling",
             "cooling",
@@ -213,7 +213,7 @@ def test_a_rejected_credential_is_never_the_clients_401() -> None:
         with pytest.raises(anthropic.InternalServerError) as raised:
             ask(stack, "anthropic", stream=False)
 
-        assert raised.value.status_code == 502
+        assert raised.value.status_code == 503
         assert "account-a" not in str(raised.value)
         assert len(simulator.requests) == 2
 

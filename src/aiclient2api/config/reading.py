@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import TypeVar, Union, cast, get_args, get_origin
@@ -17,6 +18,12 @@ from aiclient2api.config.units import Duration, Size, StoreUrl
 from aiclient2api.providers.credentials import Secret
 
 S = TypeVar("S", bound=Struct)
+
+
+@cache
+def _fields(type_: type[Struct]) -> tuple[FieldInfo, ...]:
+    """Resolving annotations takes longer than everything else, and thousands of accounts have the same type."""
+    return msgspec.structs.fields(type_)
 
 
 class Unreadable(Exception):
@@ -41,7 +48,7 @@ class Reader:
         if not isinstance(data, dict):
             raise self._problem(path, "must be a section with keys")
         entries = cast(dict[object, object], data)
-        fields = msgspec.structs.fields(type_)
+        fields = _fields(type_)
         self._unknown(entries, [field.encode_name for field in fields], beside, path)
         values: dict[str, object] = {}
         missing = False

@@ -10,7 +10,7 @@ from typing import cast
 
 import aiohappyeyeballs
 
-from aiclient2api.errors import Unreachable
+from aiclient2api.errors import ConnectTimedOut, Unreachable
 from aiclient2api.net.request import Proxy, Route
 from aiclient2api.net.resolve import Resolver
 from aiclient2api.net.transport import Timeouts
@@ -96,7 +96,7 @@ class Dialler:
                     happy_eyeballs_delay=_SECOND_ADDRESS,
                 )
         except TimeoutError as error:
-            raise Unreachable("no connection to the upstream in time") from error
+            raise ConnectTimedOut("no connection to the upstream in time") from error
         except OSError as error:
             raise Unreachable("no connection to the upstream") from error
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -119,7 +119,7 @@ class Dialler:
                     server_hostname=host,
                 )
         except TimeoutError as error:
-            raise Unreachable("no TLS with the upstream in time") from error
+            raise ConnectTimedOut("no TLS with the upstream in time") from error
         except (OSError, ssl.SSLError) as error:
             raise Unreachable("no TLS with the upstream") from error
         if encrypted is None:
@@ -160,7 +160,7 @@ async def _tunnel(transport: asyncio.BaseTransport, route: Route, proxy: Proxy, 
         async with asyncio.timeout(seconds):
             answer = await tunnel.answer
     except TimeoutError as error:
-        raise Unreachable("no answer from the proxy in time") from error
+        raise ConnectTimedOut("no answer from the proxy in time") from error
     # the upstream speaks second in TLS: what follows the head now comes from somebody else
     if _ACCEPTED.match(answer) is None or answer.find(b"\r\n\r\n") != len(answer) - 4:
         raise Unreachable("the proxy refused the connection")

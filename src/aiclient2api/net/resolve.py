@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from aiclient2api.errors import Unreachable
+from aiclient2api.errors import ConnectTimedOut, Unreachable
 
 KEEP = 60.0
 """Seconds; short enough for an upstream that moves."""
@@ -44,7 +44,7 @@ class Resolver:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(asking)  # others wait for it too
         except TimeoutError as error:
-            raise Unreachable("the upstream's name was not resolved in time") from error
+            raise ConnectTimedOut("the upstream's name was not resolved in time") from error
         except (OSError, UnicodeError) as error:
             raise Unreachable("the upstream's name cannot be resolved") from error
 

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from aiclient2api.errors import MalformedMessage
+
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """One event of a stream.
@@ -29,3 +31,13 @@ class FrameDecoder(Protocol):
     def close(self) -> bytes:
         """What is left of an unfinished frame at the end of the stream; empty after a clean end."""
         ...
+
+
+def check_text(data: bytes) -> None:
+    """Raise MalformedMessage when this is no UTF-8; a look at each network read, whatever is relayed unread."""
+    if data.isascii():
+        return
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedMessage(f"not valid UTF-8: {error.reason}") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from aiclient2api.errors import MalformedMessage
-from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.frames import Frame, check_text
 from aiclient2api.wire.sse import MAX_EVENT_BYTES
 
 _TOKEN = re.compile(rb'"[^"\\]*+"|["{}\[\]]')
@@ -75,6 +75,7 @@ class JsonArrayDecoder:
 
     def _cut(self, data: bytes) -> Frame:
         raw = bytes(memoryview(self._buffer)[: self._position])
+        check_text(data)
         del self._buffer[: self._position]
         self._position = 0
         self._element = -1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from aiclient2api.errors import MalformedMessage
-from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.frames import Frame, check_text
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 """Inline images make an event this large (README of the design, "Limits")."""
@@ -38,7 +38,9 @@ class SseDecoder:
         rest, seam = chunk, self._seam + chunk
         if _has_blank_line(seam):
             buffer = b"".join((*self._pieces, chunk)) if self._pieces else chunk
-            rest = seam = buffer[_split(buffer, frames) :]
+            end = _split(buffer, frames)
+            check_text(buffer[:end])
+            rest = seam = buffer[end:]
             self._pieces.clear()
             self._size = 0
         self._seam = seam[-_SEAM:]
@@ -110,7 +112,7 @@ def _frame(raw: bytes) -> Frame:
         if name == b"data":
             data.append(value)
         elif name == b"event":
-            event = value.decode("utf-8", "replace")
+            event = value.decode("utf-8", "replace")  # the caller refuses what is no UTF-8
     return Frame(raw, b"\n".join(data), event)
 
 
