@@ -7,8 +7,11 @@ runtime, swaps one reference in the app, and closes the old one when its last re
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import re
 import secrets
+import socket
 import time
 
 import msgspec
@@ -22,12 +25,14 @@ from aiclient2api.accounts.policy import (
     ThrottlePolicy,
 )
 from aiclient2api.accounts.pool import AccountPool
+from aiclient2api.accounts.shared import Shared
 from aiclient2api.accounts.surroundings import Surroundings
 from aiclient2api.config import model as config_model
 from aiclient2api.config.load import route_table
 from aiclient2api.config.model import AccountConfig, Config
 from aiclient2api.errors import GatewayError, MalformedMessage
 from aiclient2api.gateway.attempt import Attempts
+from aiclient2api.gateway.attempt_counts import AttemptCounts
 from aiclient2api.gateway.dispatch import Dispatcher
 from aiclient2api.gateway.limits import Admission
 from aiclient2api.gateway.listing import Listing
@@ -85,13 +90,17 @@ class Runtime:
         self.secrets, self.client_keys, self.generated_key = _keys(config, ephemeral, before)
         self.ledger = before.ledger if before else _ledger(config, ephemeral=ephemeral)
         self._transport = _transport(config)
-        self.surroundings = Surroundings(policy(config))
+        self.shared = (
+            before.shared if before else Shared(self.store, _node_name(), random.random, self.log.bug)
+        )
+        self.surroundings = Surroundings(policy(config), self.shared.states)
         if before is not None:
             self.surroundings.take_over(before.surroundings)
-        self.pools = _pools(config, self.surroundings, before)
+        self.pools = _pools(config, self.surroundings, self.shared, before)
         self.services = self._services()
         self.metrics.pools = self.pools
         self.metrics.sources = [lambda: gauges(self.ledger)]
+        self.shared.watch(self.pools)
 
     def _services(self) -> Services:
         config = self.config
@@ -102,13 +111,18 @@ class Runtime:
         )
         timeouts = {name: _timeouts(account) for name, account in config.accounts.items()}
         routes = route_table(config)
-        observers = (self.metrics, Bookkeeper(self.ledger, time.time), RequestLog(self.log))
+        observers = (
+            self.metrics,
+            Bookkeeper(self.ledger, time.time),
+            RequestLog(self.log),
+            AttemptCounts(self.shared.writes.count),
+        )
         dispatcher = Dispatcher(
             routes,
             self.pools,
             factory,
             Attempts(self._transport, timeouts, config.limits.answer),
-            Pins(self.store),
+            Pins(self.store, self.shared.writes),
             self.surroundings.policy,
         )
         dispatcher.observers = observers
@@ -152,6 +166,12 @@ def _transport(config: Config) -> Transport:
             return LeanTransport(connections)
         case "aiohttp":
             return PooledTransport(connections)
+
+
+def _node_name() -> str:
+    """Says to people which machine it is; new for each process."""
+    host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:40]
+    return f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def store_settings(config: Config) -> StoreSettings:
@@ -218,7 +238,9 @@ def policy(config: Config) -> Policy:
     )
 
 
-def _pools(config: Config, surroundings: Surroundings, before: Runtime | None) -> dict[str, AccountPool]:
+def _pools(
+    config: Config, surroundings: Surroundings, shared: Shared, before: Runtime | None
+) -> dict[str, AccountPool]:
     kept = {a.name: a for pool in (before.pools if before else {}).values() for a in pool.accounts}
     pools: dict[str, AccountPool] = {}
     for name, members in config.pools.items():
@@ -232,7 +254,12 @@ def _pools(config: Config, surroundings: Surroundings, before: Runtime | None) -
             ):
                 account.take_over(old)
         pools[name] = AccountPool(
-            name, accounts, now=time.monotonic, random=random.random, surroundings=surroundings
+            name,
+            accounts,
+            now=time.monotonic,
+            random=random.random,
+            surroundings=surroundings,
+            tickets=shared.tickets(name),
         )
     return pools
 

@@ -1,4 +1,4 @@
-"""`aiclient2api accounts`: what a running gateway knows of its accounts, read from its metrics."""
+"""`aiclient2api accounts`: what a running gateway knows of its accounts, and an admin's word on them for all nodes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
+from aiclient2api.cli.account_words import WORDS, list_shared
 from aiclient2api.cli.options import config_option, json_option, load_config
 from aiclient2api.cli.output import print_json, print_table
 
@@ -29,28 +30,36 @@ class Line(Struct, kw_only=True):
     out: list[str] = []
 
 
-@click.group(short_help="Show the accounts of a running gateway.")
+@click.group(short_help="List accounts; enable, disable, retry them on all nodes.")
 def accounts() -> None:
-    """Look at the accounts of a running gateway."""
+    """List the accounts of a running gateway; enable, disable, retry them on all nodes, within a second."""
+
+
+for word in WORDS:
+    accounts.add_command(word)
 
 
 @accounts.command("list")
 @config_option
 @click.option("--url", help="Where the gateway is [default: the configuration's host and port].")
 @click.option("--key", envvar="AICLIENT2API_KEY", help="A client key, where it is not on this machine.")
+@click.option("--shared", is_flag=True, help="What all nodes know, from the store; needs no running gateway.")
 @json_option
-def list_accounts(path: Path | None, url: str | None, key: str | None, as_json: bool) -> int:
+def list_accounts(path: Path | None, url: str | None, key: str | None, shared: bool, as_json: bool) -> int:
     """Show every account with its state, what is under way on it and what is out for how long."""
-    lines, shared = read(_fetch(url or _address(path), key))
+    if shared:
+        list_shared(load_config(path), as_json=as_json)
+        return 0
+    lines, outages = read(_fetch(url or _address(path), key))
     if as_json:
-        print_json({"accounts": lines, "shared": shared})
+        print_json({"accounts": lines, "shared": outages})
         return 0
     rows = [
         [line.pool, line.account, line.state, f"{line.inflight}/{line.limit:.0f}", "; ".join(line.out) or "-"]
         for line in lines
     ]
     print_table("Accounts", ["pool", "account", "state", "under way", "out"], rows)
-    for outage in shared:
+    for outage in outages:
         click.echo(outage)
     return 0
 

@@ -63,6 +63,9 @@ async def _serve(config: Config, *, demo: bool, reload: Callable[[], Config] | N
         await stack.enter_async_context(booked(runtime.ledger, opened.store, log.event))
         gateway = Gateway(runtime, reload)
         stack.push_async_callback(gateway.close)
+        shared = gateway.runtime.shared
+        stack.push_async_callback(shared.close)
+        await shared.start()
         libraries = LibraryLog(gateway.runtime.log)
         logging.getLogger().addHandler(libraries)
         stack.callback(logging.getLogger().removeHandler, libraries)

@@ -217,7 +217,7 @@ class Dispatcher:
             attempt.ended = now()
         _note(exchange, journey, protocol, conversion)
         if protocol == inbound.converter.name == STATEFUL_PROTOCOL:
-            await self._pin(opened, account, inbound.tenant)
+            self._pin(opened, account, inbound.tenant)
         return opened
 
     def _tell(self, exchange: Exchange, attempt: Attempt, conversion: Conversion) -> None:
@@ -242,17 +242,11 @@ class Dispatcher:
         except TimeoutError as error:
             raise TimedOut("no answer came within the client's own time-out") from error
 
-    async def _pin(self, opened: Whole | Live, account: Account, tenant: str) -> None:
+    def _pin(self, opened: Whole | Live, account: Account, tenant: str) -> None:
         """Remember where a stored response lives, so that the next request can continue it there."""
         response_id = opened.response_id if isinstance(opened, Live) else opened.answer.response_id
-        if not response_id:
-            return
-        try:
-            await self._pins.remember(tenant, response_id, account.name)
-        except BaseException:
-            if isinstance(opened, Live):
-                opened.abort(None)
-            raise
+        if response_id:
+            self._pins.remember(tenant, response_id, account.name)
 
     def _convert(
         self, inbound: Inbound, exchange: Exchange, target: Target, account: Account, protocol: str

@@ -87,6 +87,14 @@ Guards = Mapping[str, bytes | None]
 """Key to the value it must have, None for absent."""
 
 
+class Stored(Struct, frozen=True):
+    """A key as it is found: text or a hash, and the seconds it has left."""
+
+    key: str
+    value: bytes | dict[str, bytes]
+    ttl: float | None
+
+
 class Store(Protocol):
     """Shared state: one process's memory, or Redis. Nothing on the normal request path waits for it."""
 
@@ -158,6 +166,10 @@ class Store(Protocol):
 
     def scan(self, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
         """Every plain value whose key begins with `prefix`, in no order."""
+        ...
+
+    def entries(self, prefix: str) -> AsyncIterator[Stored]:
+        """Every text and hash whose key begins with `prefix`, in no order; several round trips for each key."""
         ...
 
     async def close(self) -> None:

@@ -17,6 +17,7 @@ from aiclient2api.store.base import (
     Put,
     PutFields,
     Rank,
+    Stored,
     Unrank,
     Write,
 )
@@ -230,6 +231,19 @@ class MemoryStore:
             entry = self._live(key)
             if entry is not None and isinstance(entry.value, bytes):
                 yield key, entry.value
+
+    async def entries(self, prefix: str) -> AsyncIterator[Stored]:
+        """See Store."""
+        for key in [key for key in self._entries if key.startswith(prefix)]:
+            entry = self._live(key)
+            if entry is None:
+                continue
+            ttl = None if entry.expires is None else entry.expires - self._now()
+            value = entry.value
+            if isinstance(value, bytes):
+                yield Stored(key, value, ttl)
+            elif fields := {name: item for name, item in value.items() if isinstance(item, bytes)}:
+                yield Stored(key, fields, ttl)
 
     async def close(self) -> None:
         """See Store."""

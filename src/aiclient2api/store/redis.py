@@ -16,7 +16,7 @@ from redis.exceptions import RedisError, ResponseError, WatchError
 
 from aiclient2api.store import keys as names
 from aiclient2api.store.address import Address
-from aiclient2api.store.base import Guards, StoreUnavailable, StoreUnusable, Write
+from aiclient2api.store.base import Guards, Stored, StoreUnavailable, StoreUnusable, Write
 from aiclient2api.store.breaker import Breaker
 from aiclient2api.store.commands import Command, commands, milliseconds, put
 from aiclient2api.store.connection import Client, Pipe, connections
@@ -258,22 +258,41 @@ class RedisStore:
 
     async def scan(self, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
         """See Store."""
+        async for named in self._names(prefix, "TYPE", "string"):
+            for key, value in zip(named, await self.get_many(named), strict=True):
+                if value is not None:
+                    yield key, value
+
+    async def _names(self, prefix: str, *options: str) -> AsyncIterator[list[str]]:
+        """Keys by the page, from every server."""
         pattern = prefix.translate({ord(sign): f"\\{sign}" for sign in "\\*?[]"}) + "*"
         await self._call(_nothing)
         for client in self._connections.all():
             cursor = b"0"
             while True:
+                page = ("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, *options)
                 cursor, found = await self._call(
-                    lambda client=client, cursor=cursor: client.execute_command(
-                        "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, "TYPE", "string"
-                    )
+                    lambda client=client, page=page: client.execute_command(*page)
                 )
-                named = [key.decode() for key in cast(Iterable[bytes], found)]
-                for key, value in zip(named, await self.get_many(named), strict=True):
-                    if value is not None:
-                        yield key, value
+                yield [key.decode(errors="replace") for key in cast(Iterable[bytes], found)]
                 if int(cursor) == 0:
                     break
+
+    async def entries(self, prefix: str) -> AsyncIterator[Stored]:
+        """See Store."""
+        async for named in self._names(prefix):
+            for key in named:
+                kind = await self._one(key, "TYPE", key)
+                left = int(await self._one(key, "PTTL", key))
+                value = (
+                    await self.get(key)
+                    if kind == b"string"
+                    else await self.fields(key)
+                    if kind == b"hash"
+                    else None
+                )
+                if value:
+                    yield Stored(key, value, left / 1000 if left >= 0 else None)
 
     async def close(self) -> None:
         """See Store."""

@@ -1,0 +1,160 @@
+"""`aiclient2api state` and `accounts` on the embedded store, alone and beside a running gateway."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from aiclient2api.cli import main
+from tests.program import serving_program, write_config
+from tests.store.servers import running
+
+SECTIONS: dict[str, Any] = {
+    "accounts": {"a": {"provider": "openai", "api_key": "k", "pool": "chat"}},
+    "keys": [{"name": "tests", "key": "client-key-of-the-tests"}],
+}
+POOLS = {
+    "openai-custom": [
+        {
+            "customName": "a",
+            "OPENAI_API_KEY": "sk-secret-value",
+            "isDisabled": True,
+            "usageCount": 5,
+            "errorCount": 1,
+        }
+    ],
+    "gemini-cli-oauth": [{"customName": "mine"}],
+}
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command of the program in this process."""
+
+    def run_(*arguments: str) -> Done:
+        status = main.run(arguments)
+        return Done(status, *capfd.readouterr())
+
+    return run_
+
+
+def test_state_is_saved_and_loaded_and_nothing_is_overwritten_unasked(tmp_path: Path, run: Run) -> None:
+    config = str(write_config(tmp_path, SECTIONS))
+    saved = tmp_path / "state.json"
+
+    first = run("state", "init", "--config", config)
+    disabled = run("accounts", "disable", "a", "--config", config)
+    exported = run("state", "export", str(saved), "--config", config)
+    refused = run("state", "export", str(saved), "--config", config)
+    tried = run("state", "init", "--force", "--dry-run", "--config", config)
+    kept = run("state", "init", "--config", config)
+    emptied = run("state", "init", "--force", "--config", config)
+    listed = run("accounts", "list", "--json", "--config", config)
+    loaded = run("state", "import", str(saved), "--config", config)
+    again = run("state", "import", str(saved), "--config", config)
+    back = run("accounts", "list", "--json", "--config", config)
+    migrated = run("state", "migrate", "--dry-run", "--config", config)
+
+    assert first.stdout == "removed 0 keys; schema version 1\n", first.stderr
+    assert disabled.stdout == "a: disabled\n", disabled.stderr
+    assert exported.returncode == 0 and saved.stat().st_mode & 0o777 == 0o600
+    assert (refused.returncode, refused.stderr) == (1, f"error: {saved} exists; --force replaces it\n")
+    assert tried.stdout.startswith("would remove 2 keys")
+    assert kept.stdout == "there is state already (2 keys): nothing changed\n"
+    assert emptied.stdout == "removed 2 keys; schema version 1\n"
+    assert json.loads(listed.stdout)[0]["admin"] == "enabled"
+    assert loaded.stdout.startswith("2 keys written, 1 there already, 0 kept\n"), (
+        loaded.stdout + loaded.stderr
+    )
+    assert again.stdout.startswith("0 keys written")
+    assert json.loads(back.stdout)[0]["admin"] == "disabled"
+    assert migrated.stdout == "schema version 1: nothing to migrate\n"
+
+
+def test_the_predecessors_files_are_taken_over(tmp_path: Path, run: Run) -> None:
+    config = str(write_config(tmp_path, SECTIONS))
+    (tmp_path / "provider_pools.json").write_text(json.dumps(POOLS))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"REQUIRED_API_KEY": "old-client-key", "PROXY_URL": None})
+    )
+    made = tmp_path / "accounts.yaml"
+    sources = [str(tmp_path / "provider_pools.json"), str(tmp_path / "config.json")]
+
+    done = run("state", "import", *sources, "--accounts-file", str(made), "--config", config)
+    listed = run("accounts", "list", "--json", "--config", config)
+
+    assert done.returncode == 0, done.stderr
+    assert "gemini-cli-oauth mine" in done.stdout and "client program" in done.stdout
+    row = json.loads(listed.stdout)[0]
+    assert (row["admin"], row["attempts"]) == ("disabled", 5)
+    assert yaml.safe_load(made.read_text())["accounts"]["a"] == {
+        "provider": "openai",
+        "api_key": "env:A_API_KEY",
+        "pool": "openai-custom",
+    }
+    assert "sk-secret-value" not in made.read_text() + done.stdout
+    assert "old-client-key" not in made.read_text() + done.stdout
+
+
+def test_the_predecessors_redis_is_taken_over(tmp_path: Path, run: Run) -> None:
+    config = str(write_config(tmp_path, SECTIONS))
+    with running() as old:
+        with old.admin() as client:
+            client.sadd("aiclient:pool-types", "openai-custom")
+            client.hset("aiclient:pools:openai-custom", "u-1", json.dumps(POOLS["openai-custom"][0]))
+            client.set("aiclient:config", json.dumps({"REQUIRED_API_KEY": "x", "SERVER_PORT": 3001}))
+
+        done = run("state", "import", old.url, "--config", config)
+
+        assert done.returncode == 0, done.stderr
+        assert "port: 3001" in done.stdout
+        with old.admin() as client:
+            assert client.dbsize() == 3
+
+
+def test_commands_join_a_running_gateway(tmp_path: Path, run: Run) -> None:
+    with serving_program(tmp_path, SECTIONS) as program:
+        listed = run("accounts", "list", "--config", str(program.config))
+        unknown = run("accounts", "disable", "nobody", "--config", str(program.config))
+        assert ["a", "chat", "openai", "enabled", "healthy"] in [
+            line.split()[:5] for line in listed.stdout.splitlines()
+        ]
+        assert unknown.returncode == 2 and "there is no account 'nobody'" in unknown.stderr
+        assert program.stop() == 0
+
+
+def test_with_memory_there_is_nothing_to_speak_to(tmp_path: Path, run: Run) -> None:
+    config = str(write_config(tmp_path, {**SECTIONS, "store": {"url": "memory"}}))
+
+    done = run("accounts", "list", "--config", config)
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: store.url is memory: there is no state beside that of a running gateway\n",
+    )
+
+
+def test_a_file_that_is_nothing_is_refused_in_one_sentence(tmp_path: Path, run: Run) -> None:
+    config = str(write_config(tmp_path, SECTIONS))
+    (tmp_path / "x.json").write_text("[1]")
+
+    done = run("state", "import", str(tmp_path / "x.json"), "--config", config)
+
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path / 'x.json'}: is neither a dump nor a file of the predecessor\n"
