@@ -49,7 +49,8 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
 
     def run_(*arguments: str) -> Done:
         status = main.run(arguments)
-        return Done(status, *capfd.readouterr())
+        said = capfd.readouterr()
+        return Done(status, str(said.out), str(said.err))
 
     return run_
 

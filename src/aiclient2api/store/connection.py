@@ -104,7 +104,7 @@ def connections(address: Address, size: int, timeout: float) -> Connections:
         case "cluster":
             return _Cluster(address, options)
         case "sentinel":
-            return _One(_client(_sentinel_pool(address, options)))
+            return _sentinels(address, options)
         case "unix":
             return _One(
                 _client(
@@ -146,7 +146,7 @@ def _client(pool: ConnectionPool) -> Client:
     return cast(Client, client)
 
 
-def _sentinel_pool(address: Address, options: dict[str, Any]) -> SentinelConnectionPool:
+def _sentinels(address: Address, options: dict[str, Any]) -> _One:
     sentinel = Sentinel(
         list(address.hosts),
         sentinel_kwargs={
@@ -159,16 +159,19 @@ def _sentinel_pool(address: Address, options: dict[str, Any]) -> SentinelConnect
             "driver_info": None,
         },
     )
-    return SentinelConnectionPool(
+    pool = SentinelConnectionPool(
         address.name, sentinel, ssl=address.is_tls, db=address.db, check_connection=False, **options
     )
+    return _One(_client(pool), [cast(Client, client) for client in sentinel.sentinels])
 
 
 class _One:
     """One server for all keys, whoever that is at the moment."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, beside: Sequence[Client] = ()) -> None:
+        """`beside`: those that are asked where it is."""
         self._client = client
+        self._beside = beside
 
     async def ready(self) -> None:
         """See Connections."""
@@ -187,12 +190,12 @@ class _One:
 
     async def drop(self) -> None:
         """See Connections."""
-        await self._client.connection_pool.disconnect()
+        for client in (self._client, *self._beside):
+            await client.connection_pool.disconnect()
 
     async def close(self) -> None:
         """See Connections."""
-        await self._client.aclose()
-        await self._client.connection_pool.disconnect()
+        await self.drop()
 
 
 class _Cluster:
@@ -267,8 +270,7 @@ class _Cluster:
 
     async def drop(self) -> None:
         self._starts, self._holders = [], []
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
+        for client in list(self._clients.values()):
             await client.connection_pool.disconnect()
 
     async def close(self) -> None:

@@ -1,0 +1,382 @@
+"""Redis is away in every way there is: nobody notices, and afterwards everything is written once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.exceptions import ConnectionError as Gone
+
+from aiclient2api.accounts.account import Account
+from aiclient2api.accounts.health import AccountState, Status
+from aiclient2api.accounts.pool import AccountPool
+from aiclient2api.accounts.shared import Shared
+from aiclient2api.accounts.surroundings import Surroundings
+from aiclient2api.store import keys
+from aiclient2api.store.address import parse
+from aiclient2api.store.base import StoreUnavailable, StoreUnusable
+from aiclient2api.store.redis import RedisStore
+from tests.fakes.accounts import account
+from tests.store.clusters import replicated
+from tests.store.servers import DEADLINE, VALKEY, Server, free_port, running
+
+
+class Node:
+    """What one gateway shares, without the gateway."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.store = RedisStore(parse(url))
+        self.bugs: list[BaseException] = []
+        self.shared = Shared(self.store, name, lambda: 0.5, self.bugs.append)
+        self.accounts: list[Account] = [account("a"), account("b")]
+        surroundings = Surroundings(observer=self.shared.states)
+        self.pool = AccountPool(
+            "chat",
+            self.accounts,
+            now=time.monotonic,
+            random=lambda: 0.5,
+            surroundings=surroundings,
+            tickets=self.shared.tickets("chat"),
+        )
+        self.shared.watch({"chat": self.pool})
+        self.counted = 0
+
+    def serve(self, times: int = 1) -> None:
+        """Requests: take, count, give back; whatever the store does."""
+        for _ in range(times):
+            lease = self.pool.take(lambda _: True, "m", set())
+            assert lease is not None
+            self.shared.writes.count(lease.account.name, "m", "ok")
+            lease.succeeded()
+            self.counted += 1
+
+
+@asynccontextmanager
+async def nodes(url: str, *names: str) -> AsyncIterator[list[Node]]:
+    made = [Node(url, name) for name in names]
+    for node in made:
+        await node.shared.start()
+    try:
+        yield made
+    finally:
+        for node in made:
+            await node.shared.close()
+            await node.store.close()
+        assert [bug for node in made for bug in node.bugs] == []
+
+
+async def come(condition: Callable[[], object], deadline: float = DEADLINE) -> None:
+    """Wait for a change while the loop goes on."""
+    async with asyncio.timeout(deadline):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def counts(server: Server) -> int:
+    """What the store has counted."""
+    with server.admin() as client:
+        try:
+            return sum(int(n) for name in ("a", "b") for n in client.hvals(keys.account_counters(name)))
+        except Gone:
+            return -1
+
+
+async def settled(server: Server, made: list[Node]) -> None:
+    """Everything that was counted is in the store, once."""
+    await come(lambda: all(node.shared.writes.is_empty for node in made))
+    assert counts(server) == sum(node.counted for node in made)
+
+
+async def through(server: Server, away: Callable[[], None], back: Callable[[], None]) -> None:
+    """Two nodes serve before, during and after an outage."""
+    async with nodes(server.url, "n1", "n2") as made:
+        one, two = made
+        for node in made:
+            node.serve(100)
+        await settled(server, made)
+        away()
+        try:
+            for _ in range(20):
+                for node in made:
+                    node.serve(10)
+                await asyncio.sleep(0.01)
+            await come(lambda: not one.store.is_available and not two.store.is_available)
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                await one.store.get("a2:v1:x")
+            assert time.monotonic() - began < 0.05  # at once, while the breaker is open
+            one.accounts[1].adopt(
+                AccountState(
+                    status=Status.COOLING,
+                    until=time.monotonic() + 60.0,
+                    reason="quota",
+                    since=time.monotonic(),
+                )
+            )
+            one.serve(10)
+        finally:
+            back()
+        await come(lambda: one.store.is_available and two.store.is_available)
+        await come(lambda: two.accounts[1].state.status is Status.COOLING)
+        two.serve(10)
+        await settled(server, made)
+
+
+async def test_paused() -> None:
+    with running() as server:
+        await through(server, server.pause, server.resume)
+
+
+async def test_killed_and_back() -> None:
+    with running(VALKEY, "appendonly yes", "appendfsync always") as server:
+        await through(server, server.kill, server.start)
+
+
+async def test_read_only() -> None:
+    """A master that was made a replica of another."""
+    with running() as server:
+
+        def demote() -> None:
+            with server.admin() as client:
+                client.config_set("replica-serve-stale-data", "yes")
+                client.replicaof("127.0.0.1", str(free_port()))
+
+        def promote() -> None:
+            with server.admin() as client:
+                client.replicaof("NO", "ONE")
+
+        await through(server, demote, promote)
+
+
+async def test_out_of_memory() -> None:
+    with running() as server:
+
+        def limit(size: str) -> Callable[[], None]:
+            def set_() -> None:
+                with server.admin() as client:
+                    client.config_set("maxmemory", size)
+
+            return set_
+
+        await through(server, limit("1"), limit("0"))
+
+
+async def test_no_room_for_clients() -> None:
+    with running() as server:
+        held = contextlib.ExitStack()
+
+        def refuse() -> None:
+            client = held.enter_context(server.admin())
+            client.config_set("maxclients", "1")  # the one is ours
+            client.client_kill_filter(_type="normal", skipme=True)
+
+        def admit() -> None:
+            held.close()
+            server.kill()
+            config = server.folder / "server.conf"
+            config.write_text(config.read_text() + "maxclients 1000\n")
+            server.start()
+
+        with server.admin() as client:
+            client.config_set("appendonly", "yes")
+            client.config_set("appendfsync", "always")
+        config = server.folder / "server.conf"
+        config.write_text(config.read_text() + "appendonly yes\nappendfsync always\n")
+        await through(server, refuse, admit)
+
+
+async def test_a_password_that_is_not_accepted_any_more() -> None:
+    with running() as server:
+
+        def lock() -> None:
+            with server.admin() as client:
+                client.config_set("requirepass", "another")
+                client.client_kill_filter(_type="normal", skipme=True)
+
+        def unlock() -> None:
+            with server.admin(password="another") as client:
+                client.config_set("requirepass", "")
+
+        await through(server, lock, unlock)
+
+
+async def test_absent_at_start_and_there_later() -> None:
+    port = free_port()
+    async with nodes(f"redis://127.0.0.1:{port}", "n1") as made:
+        made[0].serve(100)
+        await come(lambda: not made[0].store.is_available)
+        server = Server(VALKEY, port=port)
+        try:
+            await come(lambda: made[0].store.is_available)
+            await settled(server, made)
+        finally:
+            await made[0].shared.close()
+            server.close()
+
+
+async def test_emptied_under_way() -> None:
+    with running() as server:
+        async with nodes(server.url, "n1", "n2") as made:
+            for node in made:
+                node.serve(100)
+            made[0].accounts[0].adopt(
+                AccountState(
+                    status=Status.COOLING,
+                    until=time.monotonic() + 60.0,
+                    reason="quota",
+                    since=time.monotonic(),
+                )
+            )
+            await settled(server, made)
+            await come(lambda: made[1].accounts[0].state.status is Status.COOLING)
+            with server.admin() as client:
+                client.flushall()
+            for node in made:
+                node.serve(10)
+            await settled(server, made)
+            async with nodes(server.url, "n3") as fresh:
+                await come(lambda: fresh[0].accounts[0].state.status is Status.COOLING)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        keys.accounts_version(),
+        keys.account_counters("a"),
+        keys.tickets("chat"),
+        keys.nodes(),
+        keys.accounts_admin(),
+        keys.accounts_epoch(),
+        keys.account_state("b"),
+    ],
+)
+async def test_a_foreign_type_in_a_key_is_moved_out_of_the_way(key: str) -> None:
+    with running() as server:
+        with server.admin() as client:
+            client.sadd(key, "what is this")
+        async with nodes(server.url, "n1") as made:
+            made[0].serve(200)
+            made[0].accounts[1].adopt(
+                AccountState(
+                    status=Status.COOLING,
+                    until=time.monotonic() + 60.0,
+                    reason="quota",
+                    since=time.monotonic(),
+                )
+            )
+            await settled(server, made)
+            with server.admin() as client:
+                await come(lambda: client.exists(keys.account_state("b")) and client.type(key) != b"set")
+                aside = list(client.scan_iter("a2:aside:*"))
+                assert [client.smembers(name) for name in aside] == [{b"what is this"}]
+
+
+async def test_failover_by_sentinels() -> None:
+    with replicated() as servers:
+        async with nodes(servers.url, "n1", "n2") as made:
+            for node in made:
+                node.serve(100)
+            await settled(servers.master, made)
+            with servers.master.admin() as client:
+                assert client.wait(1, 5000) == 1
+            servers.master.kill()
+            for _ in range(10):
+                for node in made:
+                    node.serve(10)
+                await asyncio.sleep(0.01)
+
+            await come(
+                lambda: all(node.store.is_available for node in made) and _is_master(servers.replica), 60.0
+            )
+            for node in made:
+                node.serve(10)
+
+            await come(lambda: all(node.shared.writes.is_empty for node in made), 60.0)
+            assert counts(servers.replica) == sum(node.counted for node in made)
+
+
+def _is_master(server: Server) -> bool:
+    with server.admin() as client:
+        return client.info("replication")["role"] == "master"
+
+
+async def test_a_cancelled_command_never_answers_another() -> None:
+    with running() as server:
+        store = RedisStore(parse(server.url), size=8, timeout=2.0)
+        try:
+            for index in range(50):
+                await store.put(f"a2:v1:k{index}", str(index).encode())
+            wrong: list[tuple[int, bytes | None]] = []
+            cancelled = 0
+
+            async def read(index: int) -> None:
+                value = await store.get(f"a2:v1:k{index}")
+                if value != str(index).encode():
+                    wrong.append((index, value))
+
+            for turn in range(400):
+                tasks = [asyncio.ensure_future(read((turn + index) % 50)) for index in range(10)]
+                for _ in range(turn % 12):
+                    await asyncio.sleep(0)
+                for task in tasks[::2]:
+                    task.cancel()
+                done = await asyncio.gather(*tasks, return_exceptions=True)
+                cancelled += sum(isinstance(item, asyncio.CancelledError) for item in done)
+
+            assert cancelled > 100
+            assert wrong == []
+            assert store.is_available
+        finally:
+            await store.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "url", "sentence"),
+    [
+        (("maxmemory-policy allkeys-lru",), "redis://127.0.0.1:{port}", "maxmemory-policy is allkeys-lru"),
+        (("requirepass right",), "redis://:wrong@127.0.0.1:{port}", "the user or password is not accepted"),
+        (("requirepass right",), "redis://127.0.0.1:{port}", "the user or password is not accepted"),
+        ((), "redis://127.0.0.1:{port}/99", "there is no database of this number"),
+        ((), "redis+cluster://127.0.0.1:{port}", "is not a cluster, use redis://"),
+    ],
+)
+async def test_a_server_that_must_not_be_used_is_refused_in_one_sentence(
+    options: tuple[str, ...], url: str, sentence: str
+) -> None:
+    with running(VALKEY, *options) as server:
+        store = RedisStore(parse(url.format(port=server.port)))
+        try:
+            with pytest.raises(StoreUnusable) as refused:
+                await store.check()
+        finally:
+            await store.close()
+
+    assert sentence in str(refused.value)
+    assert "wrong" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("mark", "sentence"),
+    [
+        (b'{"schema": 2}', "schema version 2, this program knows 1"),
+        (b"what", "is this database used by something else?"),
+        (b'{"schema": 0}', "run `aiclient2api state migrate`"),
+    ],
+)
+async def test_keys_of_another_version_are_left_alone(mark: bytes, sentence: str) -> None:
+    with running() as server:
+        with server.admin() as client:
+            client.set(keys.META, mark)
+        store = RedisStore(parse(server.url))
+        try:
+            with pytest.raises(StoreUnusable, match=sentence):
+                await store.check()
+        finally:
+            await store.close()
+        with server.admin() as client:
+            assert client.get(keys.META) == mark
+            assert client.dbsize() == 1
