@@ -66,10 +66,10 @@ def test_state_is_saved_and_loaded_and_nothing_is_overwritten_unasked(tmp_path: 
     tried = run("state", "init", "--force", "--dry-run", "--config", config)
     kept = run("state", "init", "--config", config)
     emptied = run("state", "init", "--force", "--config", config)
-    listed = run("accounts", "list", "--json", "--config", config)
+    listed = run("accounts", "list", "--shared", "--json", "--config", config)
     loaded = run("state", "import", str(saved), "--config", config)
     again = run("state", "import", str(saved), "--config", config)
-    back = run("accounts", "list", "--json", "--config", config)
+    back = run("accounts", "list", "--shared", "--json", "--config", config)
     migrated = run("state", "migrate", "--dry-run", "--config", config)
 
     assert first.stdout == "removed 0 keys; schema version 1\n", first.stderr
@@ -98,7 +98,7 @@ def test_the_predecessors_files_are_taken_over(tmp_path: Path, run: Run) -> None
     sources = [str(tmp_path / "provider_pools.json"), str(tmp_path / "config.json")]
 
     done = run("state", "import", *sources, "--accounts-file", str(made), "--config", config)
-    listed = run("accounts", "list", "--json", "--config", config)
+    listed = run("accounts", "list", "--shared", "--json", "--config", config)
 
     assert done.returncode == 0, done.stderr
     assert "gemini-cli-oauth mine" in done.stdout and "client program" in done.stdout
@@ -131,7 +131,7 @@ def test_the_predecessors_redis_is_taken_over(tmp_path: Path, run: Run) -> None:
 
 def test_commands_join_a_running_gateway(tmp_path: Path, run: Run) -> None:
     with serving_program(tmp_path, SECTIONS) as program:
-        listed = run("accounts", "list", "--config", str(program.config))
+        listed = run("accounts", "list", "--shared", "--config", str(program.config))
         unknown = run("accounts", "disable", "nobody", "--config", str(program.config))
         assert ["a", "chat", "openai", "enabled", "healthy"] in [
             line.split()[:5] for line in listed.stdout.splitlines()
@@ -143,7 +143,7 @@ def test_commands_join_a_running_gateway(tmp_path: Path, run: Run) -> None:
 def test_with_memory_there_is_nothing_to_speak_to(tmp_path: Path, run: Run) -> None:
     config = str(write_config(tmp_path, {**SECTIONS, "store": {"url": "memory"}}))
 
-    done = run("accounts", "list", "--config", config)
+    done = run("accounts", "list", "--shared", "--config", config)
 
     assert (done.returncode, done.stderr) == (
         1,

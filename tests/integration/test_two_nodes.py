@@ -167,7 +167,7 @@ def test_an_account_that_is_disabled_is_used_by_nobody_after_a_second(tmp_path: 
         before = nodes.upstream["b"]
         assert asyncio.run(ask_many(nodes.urls, 400)) == {200: 400}
         assert nodes.upstream["b"] == before
-        listed = json.loads(nodes.cli("accounts", "list", "--json"))
+        listed = json.loads(nodes.cli("accounts", "list", "--shared", "--json"))
         assert [(row["name"], row["admin"]) for row in listed][:2] == [("a", "enabled"), ("b", "disabled")]
 
         assert nodes.cli("accounts", "enable", "b") == "b: enabled\n"

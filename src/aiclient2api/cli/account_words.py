@@ -123,18 +123,18 @@ def _who() -> str:
 
 WORDS: Final = (
     _speaks(
-    "disable",
-    "Take accounts out on all nodes, until they are enabled.",
-    lambda word, now: AdminWord(disabled=True, at=now, by=_who(), retry=word.retry),
+        "disable",
+        "Take accounts out on all nodes, until they are enabled.",
+        lambda word, now: AdminWord(disabled=True, at=now, by=_who(), retry=word.retry),
     ),
     _speaks(
-    "enable",
-    "Let disabled accounts serve again: the next request tries them.",
-    lambda word, now: AdminWord(disabled=False, at=now, by=_who(), retry=now),
+        "enable",
+        "Let disabled accounts serve again: the next request tries them.",
+        lambda word, now: AdminWord(disabled=False, at=now, by=_who(), retry=now),
     ),
     _speaks(
-    "retry",
-    "Try accounts again with the next request, whatever they are out for.",
-    lambda word, now: AdminWord(disabled=word.disabled, at=now, by=_who(), retry=now),
+        "retry",
+        "Try accounts again with the next request, whatever they are out for.",
+        lambda word, now: AdminWord(disabled=word.disabled, at=now, by=_who(), retry=now),
     ),
 )

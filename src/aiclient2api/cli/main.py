@@ -18,7 +18,6 @@ from aiclient2api.errors import ConfigError
 COMMANDS: Final[Mapping[str, str]] = {
     "serve": "aiclient2api.cli.serve",
     "check": "aiclient2api.cli.check",
-    "accounts": "aiclient2api.cli.accounts",
     "state": "aiclient2api.cli.state",
     "explain": "aiclient2api.cli.explain",
     "accounts": "aiclient2api.cli.accounts",
