@@ -19,15 +19,6 @@ from aiclient2api.store import keys
 from aiclient2api.store.base import Put, PutFields, Store, Stored, Write
 
 FORMAT: Final = "aiclient2api state"
-PASSING: Final = (
-    "a2:v1:probe:",
-    "a2:v1:check:",
-    "a2:v1:{nodes}:",
-    "a2:v1:{accounts}:batch:",
-    "a2:v1:{accounts}:epoch",
-)
-"""What is true of one moment or one store only."""
-
 Kind = Literal["text", "hash"]
 
 
@@ -88,7 +79,7 @@ def decode(text: bytes) -> Dump:
 
 def is_lasting(key: str) -> bool:
     """Whether a key is worth a place in a dump."""
-    return not key.startswith(PASSING)
+    return not key.startswith(keys.PASSING)
 
 
 async def export(store: Store) -> list[Entry]:

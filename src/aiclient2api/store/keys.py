@@ -12,6 +12,15 @@ from typing import Final
 PREFIX: Final = "a2:v1:"
 SCHEMA_VERSION: Final = 1
 
+PASSING: Final = (
+    "a2:v1:probe:",
+    "a2:v1:check:",
+    "a2:v1:{nodes}:",
+    "a2:v1:{accounts}:batch:",
+    "a2:v1:{accounts}:epoch",
+)
+"""What is true of one moment or one store only."""
+
 META: Final = "a2:v1:meta"
 """JSON: schema version, who made it, when."""
 
