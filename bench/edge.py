@@ -3,6 +3,9 @@
 CPU of the server's process per unary request (16 connections, 1 KB body in, 1 KB out) and per write of 200 paced
 streams, from the operating system's accounting. Each server runs in a process of its own; the load is `bench.load`.
 
+python -m bench.edge pure: the same without sockets, in this process: what the server's own code costs, least of several
+rounds, so that a busy machine disturbs it less.
+
 python -m bench.edge slow: 500 slow clients beside one normal one, time until they are closed, latency of the other.
 """
 
@@ -24,6 +27,8 @@ BODY = '{"model":"m","messages":[{"role":"user","content":"' + "x" * 900 + '"}]}
 ANSWER = b"{" + b" " * 1000 + b"}"
 EVENTS, INTERVAL, STREAMS = 100, 0.02, 200
 ROUNDS = 3
+BURST = 5000
+EVENT = b"data: " + b"x" * 180 + b"\n\n"
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -43,6 +48,23 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         data = b'data: {"t":"%d "}\n\n' % (time.monotonic_ns() // 1000)
         await send({"type": "http.response.body", "body": data, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+class Worded:
+    """The application with the wording of refusals that the server asks for."""
+
+    def __init__(self, served: Any) -> None:
+        self._served = served
+
+    def __call__(self, *arguments: Any) -> Any:
+        """See ASGI."""
+        return self._served(*arguments)
+
+    def refusal(self, head: Any, error: Exception) -> Any:
+        """See Application."""
+        from aiclient2api.wire.http import WireResponse
+
+        return WireResponse(status=408)
 
 
 async def idle(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -79,7 +101,7 @@ async def serve(kind: str) -> None:
 
     pressure = Pressure(None, lambda: 0.0)
     loop = asyncio.get_running_loop()
-    edge = Edge(app, HttpSettings(), loop, pressure, print)  # pyright: ignore
+    edge = Edge(Worded(app), HttpSettings(), loop, pressure, print)  # pyright: ignore
     pressure.start(loop)
     Acceptor(sockets, lambda: Connection(edge), lambda: True, None, print).start()
     await asyncio.Event().wait()
@@ -141,6 +163,84 @@ def compare() -> None:
         print(f"{kind:10} {unary:10.1f} {event:10.1f} {event - own:17.1f}")
 
 
+class Sink(asyncio.Transport):
+    """Takes everything and counts the writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """See asyncio."""
+        return {"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}.get(name, default)
+
+    def write(self, data: Any) -> None:
+        """See asyncio."""
+        self.writes += 1
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """See asyncio."""
+
+    def is_closing(self) -> bool:
+        """See asyncio."""
+        return False
+
+
+def protocol(kind: str, served: Any) -> asyncio.Protocol:
+    """One connection of a server."""
+    if kind == "lean":
+        from aiclient2api.server.http.connection import Connection
+        from aiclient2api.server.http.edge import Edge
+        from aiclient2api.server.http.settings import HttpSettings
+        from aiclient2api.server.pressure import Pressure
+
+        loop = asyncio.get_running_loop()
+        return Connection(Edge(Worded(served), HttpSettings(), loop, Pressure(None, lambda: 0.0), print))  # pyright: ignore
+    import uvicorn
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    from uvicorn.server import ServerState
+
+    config = uvicorn.Config(
+        served, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False
+    )
+    config.load()
+    return HttpToolsProtocol(config, ServerState(), {})
+
+
+async def burst(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Reads the body, then streams as fast as it can."""
+    while (await receive()).get("more_body"):
+        pass
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
+    )
+    for _ in range(BURST):
+        await send({"type": "http.response.body", "body": EVENT, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def pure() -> None:
+    """Microseconds per request (11 headers, 0.9 KB) and per streamed write, without any socket."""
+    fields = "".join(f"X-Stainless-Field-{number}: some value\r\n" for number in range(9))
+    request = f"POST / HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: {len(BODY)}\r\n\r\n{BODY}".encode()
+    least: dict[str, list[float]] = {"lean": [1e9, 1e9], "uvicorn": [1e9, 1e9]}
+    for _ in range(12):
+        for kind, best in least.items():
+            for place, served in enumerate((app, burst)):
+                connection, sink = protocol(kind, served), Sink()
+                connection.connection_made(sink)
+                start = time.process_time()
+                for _ in range(1000 if place == 0 else 1):
+                    connection.data_received(request)
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+                while place == 1 and sink.writes < BURST:
+                    await asyncio.sleep(0)
+                best[place] = min(best[place], (time.process_time() - start) / (1000, BURST)[place] * 1e6)
+    for kind, (unary, event) in least.items():
+        print(f"{kind:10} {unary:8.1f} µs per request {event:6.2f} µs per streamed write")
+
+
 async def slow_clients(url: str, count: int) -> None:
     """Latency of a normal client alone and beside slow ones, and how long those are kept."""
     host, port = url.removeprefix("http://").split(":")
@@ -186,6 +286,8 @@ if __name__ == "__main__":
 
     if sys.argv[1:2] == ["serve"]:
         uvloop.run(serve(sys.argv[2]))
+    elif sys.argv[1:2] == ["pure"]:
+        uvloop.run(pure())
     elif sys.argv[1:2] == ["slow"]:
         for name in ("lean", "uvicorn"):
             with server(name) as (address, _):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiclient2api.errors import GatewayError
-from aiclient2api.server.asgi import Message, Receive, Scope, Send
+from aiclient2api.server.asgi import Receive, Scope, Send
 from aiclient2api.server.http.connection import Connection
 from aiclient2api.server.http.edge import Edge
 from aiclient2api.server.http.settings import HttpSettings
@@ -60,12 +60,15 @@ async def respond(send: Send, status: int, body: bytes) -> None:
 
 @asynccontextmanager
 async def lean(
-    app: object, settings: HttpSettings | None = None, load: Callable[[], float] = lambda: 0.0
+    app: object,
+    settings: HttpSettings | None = None,
+    load: Callable[[], float] = lambda: 0.0,
+    bugs: int = 0,
 ) -> AsyncIterator[tuple[Edge, int]]:
-    """The server on a free port; yields what its connections share, and the port."""
+    """The server on a free port; yields what its connections share, and the port. `bugs`: so many are reported."""
     loop = asyncio.get_running_loop()
-    bugs: list[Exception] = []
-    edge = Edge(app, settings or HttpSettings(), loop, Pressure(1 << 40, load), bugs.append)  # pyright: ignore[reportArgumentType]
+    found: list[Exception] = []
+    edge = Edge(app, settings or HttpSettings(), loop, Pressure(1 << 40, load), found.append)  # pyright: ignore[reportArgumentType]
     server = await loop.create_server(lambda: Connection(edge), "127.0.0.1", 0)
     try:
         yield edge, server.sockets[0].getsockname()[1]
@@ -75,7 +78,7 @@ async def lean(
             connection.abort()
         while edge.connections:
             await asyncio.sleep(0)
-    assert bugs == []
+    assert len(found) == bugs, found
 
 
 async def answers(port: int, *parts: bytes) -> bytes:
@@ -100,8 +103,3 @@ async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
         head = await reader.readuntil(b"\r\n\r\n")
         lengths = [line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         return head, await reader.readexactly(int(lengths[0])) if lengths else b""
-
-
-def message(kind: str, **members: object) -> Message:
-    """An ASGI message."""
-    return {"type": kind, **members}

@@ -189,16 +189,15 @@ class Connection(asyncio.Protocol):
             "query_string": query,
             "root_path": "",
             "headers": head.headers,
-            "extensions": {},
             **self._addresses,
         }
 
     def _begin(self, exchange: HttpExchange) -> None:
         self._current = exchange
-        exchange.scope["extensions"][CLIENT] = exchange
-        exchange.body_until = self._edge.loop.time() + self._edge.settings.timeouts.body
+        extensions: dict[str, object] = {CLIENT: exchange}
         if self._is_reserved:
-            exchange.scope["extensions"][RESERVED] = True
+            extensions[RESERVED] = True
+        exchange.scope["extensions"] = extensions
         exchange.task = self._edge.loop.create_task(self._run(exchange))
 
     async def _run(self, exchange: HttpExchange) -> None:
@@ -238,10 +237,15 @@ class Connection(asyncio.Protocol):
     def _refuse(self, error: GatewayError) -> None:
         """Tell why in the form of the path's protocol and close; without a path there is no form."""
         reader = self._reader
+        told = NOT_HTTP if not isinstance(error, ClientTimeout) else b""
         if reader.target:
-            self.write(self._edge.refusal(reader.target, reader.headers, error))
-        elif not isinstance(error, ClientTimeout):
-            self.write(NOT_HTTP)
+            try:
+                told = self._edge.refusal(reader.target, reader.headers, error)
+            except Exception as bug:  # whatever is wrong with the wording, the connection ends
+                self._edge.bug(bug)
+                told = NOT_HTTP
+        if told:
+            self.write(told)
         self._linger()
 
     # ---- for the exchange
@@ -330,8 +334,10 @@ class Connection(asyncio.Protocol):
             case Phase.HEAD:
                 self._timer.set(now + (min(timeouts.header, 2.0) if self._is_reserved else timeouts.header))
             case Phase.BODY:
-                until = self._current.body_until if self._current is not None else math.inf
-                self._timer.set(min(now + timeouts.body_idle, until))
+                current = self._current
+                if current is not None:
+                    current.body_until = current.body_until or now + timeouts.body
+                    self._timer.set(min(now + timeouts.body_idle, current.body_until))
             case Phase.READER | Phase.CLOSE:
                 self._timer.set(now + timeouts.write)
             case Phase.LINGER:

@@ -86,12 +86,10 @@ def _check_size(head: Head) -> None:
 
 def _watched(headers: RawHeaders) -> dict[bytes, bytes]:
     """The headers that decide how a message is read, each at most once."""
-    found: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name in _WATCHED:
-            if name in found:
-                raise BadRequest(f"two {name.decode('ascii')} headers")
-            found[name] = value
+    pairs = [pair for pair in headers if pair[0] in _WATCHED]
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BadRequest("a header that decides how a message is read stands there twice")
     return found
 
 
