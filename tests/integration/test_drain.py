@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any
@@ -10,8 +11,10 @@ import anthropic
 import httpx
 import pytest
 
+from aiclient2api.simulator.app import Simulator
 from aiclient2api.simulator.settings import SimulatorSettings
 from tests.harness import Stack, four_pools, simulated
+from tests.integration.test_many_streams import EVENTS, STREAMS, one
 
 pytestmark = pytest.mark.usefixtures("each_server")
 
@@ -65,3 +68,30 @@ def test_readiness_ends_with_the_signal_and_the_listener_closes() -> None:
                 while time.monotonic() < end:
                     httpx.get(f"{stack.url}/healthz")
             runner.join()
+
+
+def test_five_hundred_streams_outlive_the_signal() -> None:
+    def patient(url: str) -> dict[str, Any]:
+        data = dict(four_pools(url))
+        patience = {"pool": "60s", "connect": "60s", "headers": "60s"}  # for a busy machine
+        data["accounts"]["chat-1"] |= {"concurrency": STREAMS, "timeouts": patience}
+        return {**data, "server": {"drain": "100s"}}
+
+    settings = SimulatorSettings(events=EVENTS, interval=0.2)
+
+    async def all_of_them(stack: Stack, simulator: Simulator) -> list[tuple[str, list[str]]]:
+        streams = [asyncio.ensure_future(one(stack, number)) for number in range(STREAMS)]
+        while simulator.open_streams < STREAMS and not any(stream.done() for stream in streams):
+            await asyncio.sleep(0.01)
+        begun = simulator.open_streams
+        stack.stop()
+        answers = await asyncio.gather(*streams)
+        assert begun > STREAMS / 2, "most were under way when the signal came"
+        return answers
+
+    with simulated(patient, settings) as (stack, simulator):
+        answers = asyncio.run(all_of_them(stack, simulator))
+
+    assert len(answers) == STREAMS
+    assert all(events[-1] == "message_stop" for _, events in answers)
+    assert all(f"w{number}-0 " in text for number, (text, _) in enumerate(answers))

@@ -25,7 +25,6 @@ from aiclient2api.errors import (
     MethodNotAllowed,
     NotFound,
     Rejected,
-    ShuttingDown,
 )
 from aiclient2api.gateway.attempt import as_client_error
 from aiclient2api.gateway.exchange import Exchange
@@ -38,6 +37,7 @@ from aiclient2api.server.asgi import (
     Receive,
     Scope,
     Send,
+    cut_reason,
     read_body,
     request_head,
     send_whole,
@@ -189,7 +189,7 @@ class _Request:
         except asyncio.CancelledError as cancelled:
             if exchange.outcome != "client_gone":
                 exchange.outcome = "cut"
-                await self._tell(_cut_reason(cancelled).info, exchange)
+                await self._tell(cut_reason(cancelled).info, exchange)
         except Exception as error:  # the last line of defence: the client gets a 500, the log the place
             exchange.outcome = "internal_error"
             services.log.bug(error, exchange.request_id)
@@ -322,9 +322,3 @@ def _told(info: ErrorInfo, exchange: Exchange, services: Services) -> WireRespon
 
 def _json(status: int, body: bytes) -> WireResponse:
     return WireResponse(status=status, body=body, headers=(("content-type", "application/json"),))
-
-
-def _cut_reason(cancelled: asyncio.CancelledError) -> GatewayError:
-    """Why a request was ended by us: our server says it; the other one only does so when it stops."""
-    reason = cancelled.args[0] if cancelled.args else None
-    return reason if isinstance(reason, GatewayError) else ShuttingDown("the server is shutting down")

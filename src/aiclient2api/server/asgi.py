@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
-from aiclient2api.errors import BadRequest, TooLarge
+from aiclient2api.errors import BadRequest, GatewayError, ShuttingDown, TooLarge
 from aiclient2api.wire.http import Headers, WireRequest, WireResponse
 
 Scope = MutableMapping[str, Any]
@@ -30,6 +31,12 @@ class Client(Protocol):
 
 class ClientGone(Exception):
     """The client closed the connection."""
+
+
+def cut_reason(cancelled: asyncio.CancelledError) -> GatewayError:
+    """Why a request was ended by us: our server says it; the other one only does so when it stops."""
+    reason = cancelled.args[0] if cancelled.args else None
+    return reason if isinstance(reason, GatewayError) else ShuttingDown("the server is shutting down")
 
 
 def request_head(scope: Scope) -> WireRequest:

@@ -18,13 +18,12 @@ from aiclient2api.errors import (
     ErrorInfo,
     GatewayError,
     MalformedMessage,
-    ShuttingDown,
     TimedOut,
     UpstreamError,
 )
 from aiclient2api.gateway.exchange import Exchange, Phase
 from aiclient2api.gateway.upstream import Live
-from aiclient2api.server.asgi import ClientGone, Send, send_head
+from aiclient2api.server.asgi import ClientGone, Send, cut_reason, send_head
 from aiclient2api.wire.http import Headers
 
 ERROR_SECONDS = 1.0
@@ -101,9 +100,9 @@ class StreamedAnswer:
         except GatewayError as error:
             await self._tell(error)
             raise
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             if self._exchange.outcome != "client_gone":
-                await self._tell(ShuttingDown("the server is shutting down"))
+                await self._tell(cut_reason(cancelled))
             raise
 
     async def _pass_on(self, live: Live) -> None:
@@ -117,9 +116,9 @@ class StreamedAnswer:
             await self._break_off(live, error, error)
         except TimeoutError:
             await self._break_off(live, TimedOut("the answer took too long"), None)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             if exchange.outcome != "client_gone":
-                await self._break_off(live, ShuttingDown("the server is shutting down"), None)
+                await self._break_off(live, cut_reason(cancelled), None)
             live.abort(None)
             raise
         except BaseException:

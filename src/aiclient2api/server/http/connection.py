@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop has its own classes
+        self.write = self._transport.write
         self._transport.set_write_buffer_limits(HIGH_WATER)
         self._addresses: dict[str, Any] = {
             "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
@@ -250,12 +251,9 @@ class Connection(asyncio.Protocol):
 
     # ---- for the exchange
 
-    def write(self, *parts: bytes) -> None:
+    def write_both(self, head: bytes, body: bytes) -> None:
         """See Line."""
-        if len(parts) == 1:
-            self._transport.write(parts[0])
-        else:
-            self._transport.writelines(parts)
+        self._transport.writelines((head, body))
 
     async def room(self) -> None:
         """See Line."""

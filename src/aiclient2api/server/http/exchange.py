@@ -20,10 +20,14 @@ class Line(Protocol):
     """What an exchange needs of its connection."""
 
     is_full: bool
-    is_closing: bool
 
-    def write(self, *parts: bytes) -> None:
-        """Hand bytes to the transport at once."""
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """Hands bytes to the transport."""
+        ...
+
+    def write_both(self, head: bytes, body: bytes) -> None:
+        """Hand a head and a large body to the transport without copying them together."""
         ...
 
     async def room(self) -> None:
@@ -61,6 +65,7 @@ class HttpExchange:
         "_line",
         "_parts",
         "_waiter",
+        "_write",
         "body_until",
         "has_begun",
         "held",
@@ -74,6 +79,7 @@ class HttpExchange:
 
     def __init__(self, line: Line, scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
         self._line = line
+        self._write = line.write
         self.scope = scope
         self.keep_alive = keep_alive
         self._expects = expects_continue
@@ -149,7 +155,7 @@ class HttpExchange:
                 raise self._failure
             if self._expects and not self.has_begun:
                 self._expects = False
-                self._line.write(CONTINUE)
+                self._write(CONTINUE)
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
 
@@ -157,19 +163,27 @@ class HttpExchange:
         """See ASGI. Waits only while the client is slower than we are."""
         if self.is_gone:
             return
+        if self._is_chunked:  # nearly every call: one event of a stream
+            body: bytes = message["body"]
+            if not message.get("more_body", False):
+                self.is_complete = True
+                self._write(_last_chunk(body))
+                return
+            if body:
+                self._write(b"%x\r\n%b\r\n" % (len(body), body))
+            if self._line.is_full:
+                await self._line.room()
+            return
         if message["type"] == "http.response.start":
             self._head = message
             return
-        body: bytes = message.get("body", b"")
-        has_more: bool = message.get("more_body", False)
-        self.is_complete = not has_more
+        body = message.get("body", b"")
+        self.is_complete = not message.get("more_body", False)
         if self._head is not None:
             self._begin(self._head, body)
-        elif self._is_chunked:
-            self._continue(body)
         elif body and not self._is_bodiless:
-            self._line.write(body)
-        if self._line.is_full and has_more:
+            self._write(body)
+        if self._line.is_full and not self.is_complete:
             await self._line.room()
 
     def _begin(self, start: Message, body: bytes) -> None:
@@ -192,24 +206,18 @@ class HttpExchange:
         if not self.keep_alive:
             more.append(CLOSE)
         head = encode_head(status, headers, (self._line.date(), *more))
-        if self._is_bodiless:
-            self._line.write(head)
+        if self._is_bodiless or not body:
+            self._write(head)
         elif self._is_chunked:
-            self._continue(body, head)
+            self._write(b"%b%x\r\n%b\r\n" % (head, len(body), body))
         elif len(body) > _LARGE:
-            self._line.write(head, body)
+            self._line.write_both(head, body)
         else:
-            self._line.write(head + body)
+            self._write(head + body)
 
-    def _continue(self, body: bytes, head: bytes = b"") -> None:
-        """One chunk, the last one too when the answer is complete: one write."""
-        if self.is_complete:
-            last = b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(body), body) if body else head + b"0\r\n\r\n"
-            self._line.write(last)
-        elif body:
-            self._line.write(b"%b%x\r\n%b\r\n" % (head, len(body), body))
-        elif head:
-            self._line.write(head)
+
+def _last_chunk(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
 
 
 def _has_length(headers: list[tuple[bytes, bytes]]) -> bool:
