@@ -108,10 +108,11 @@ def l13_client_safety(words: Words, client: str, upstream: str) -> None:
     say(client, doc, "x")
     whole, _ = Exchange(client, upstream, doc, stream=False).answered(told, words)
     body, _ = Exchange(client, upstream, doc, stream=True).streamed(streamed(upstream, told, words), words)
-    assert _spoken(client, accumulated(client, body)) == _spoken(client, parsed(client, whole))
+    assert spoken(client, accumulated(client, body)) == spoken(client, parsed(client, whole))
 
 
-def _spoken(protocol: str, doc: Any) -> Any:
+def spoken(protocol: str, doc: Any) -> Any:
+    """What an answer says, without the freedoms that streams have."""
     found = loose(facts(protocol, content_of(protocol, doc)))
     shown = [(*fact[:2], *fact[3:]) if fact[0] == "thought" and protocol != OR else fact for fact in found]
     return [fact for fact in shown if fact[:2] != ("thought", "")]
