@@ -20,3 +20,24 @@ def test_a_loss_is_one_line(loss: Loss, line: str) -> None:
 
 def test_no_loss_is_said_too() -> None:
     assert describe_all([]) == ["nothing is lost"]
+
+
+def test_the_rule_of_a_loss_is_told_when_it_is_asked_for() -> None:
+    assert describe_all([Loss("sampling.seed", "", "dropped")], explain=True) == [
+        "dropped sampling.seed",
+        "  rule: a setting that the protocol or the model refuses is left out, never guessed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("feature", "beginning"),
+    [
+        ("reasoning.opaque", "a signature goes back"),
+        ("reasoning.effort", "effort, budget and level"),
+        ("cache_mark", "cache marks"),
+        ("somebody.else", "no loss is silent"),
+    ],
+)
+def test_the_most_specific_rule_is_told(feature: str, beginning: str) -> None:
+    _, rule = describe_all([Loss(feature, "", "dropped")], explain=True)
+    assert rule.startswith(f"  rule: {beginning}")

@@ -67,6 +67,7 @@ Converted = tuple[bytes, list[Loss], str]
 @click.option("--model", help="The model asked for [default: the input's].")
 @click.option("--status", default=400, show_default=True, help="The HTTP status of an error.")
 @click.option("--json", "as_json", is_flag=True, help="Print the loss report as JSON.")
+@click.option("--explain", is_flag=True, help="Name the rule that decided each entry of the report.")
 @click.argument("file", type=click.File("rb"), default="-")
 def convert(
     source: str,
@@ -75,6 +76,7 @@ def convert(
     model: str | None,
     status: int,
     as_json: bool,
+    explain: bool,
     file: BinaryIO,
 ) -> int:
     """Convert FILE (default: stdin) to stdout; the loss report goes to stderr."""
@@ -88,7 +90,7 @@ def convert(
     if as_json:
         print_json({"kind": kind, "from": source, "to": target, "note": note, "losses": losses}, err=True)
     else:
-        click.echo("\n".join([*([note] if note else []), *describe_all(losses)]), err=True)
+        click.echo("\n".join([*([note] if note else []), *describe_all(losses, explain=explain)]), err=True)
     return 0
 
 

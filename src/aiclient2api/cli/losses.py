@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from aiclient2api.cli.rules import rule_of
 from aiclient2api.ir.loss import Loss
 
 
@@ -14,6 +15,11 @@ def describe(loss: Loss) -> str:
     return f"{loss.act} {loss.feature}{where}{note}"
 
 
-def describe_all(losses: Iterable[Loss]) -> list[str]:
-    """A line for each loss, or one that says there is none."""
-    return [describe(loss) for loss in losses] or ["nothing is lost"]
+def describe_all(losses: Iterable[Loss], *, explain: bool = False) -> list[str]:
+    """A line for each loss, and one for the rule that decided it; or a line that says there is none."""
+    lines: list[str] = []
+    for loss in losses:
+        lines.append(describe(loss))
+        if explain:
+            lines.append(f"  rule: {rule_of(loss)}")
+    return lines or ["nothing is lost"]
