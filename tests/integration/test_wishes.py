@@ -29,10 +29,11 @@ def test_claude_clients_find_the_request_id_under_their_name() -> None:
     assert answer.headers["request-id"] == answer.headers["x-request-id"]
 
 
-def test_a_second_model_member_does_not_reach_the_upstream() -> None:
+def test_a_second_model_member_is_refused() -> None:
     body = b'{"model":"forbidden","max_tokens":9,"stream":true,"model":"claude-x","messages":[]}'
     upstream = Upstream(list(EVENTS))
     with serving(upstream.running(), one_account) as stack:
-        post(stack, body, "/claude/v1/messages")
+        answer = post(stack, body, "/claude/v1/messages")
 
-    assert upstream.bodies == [b'{"model":"claude-x","max_tokens":9,"stream":true,"messages":[]}']
+    assert answer.status_code == 400
+    assert upstream.bodies == []

@@ -28,7 +28,7 @@ def converters() -> Sequence[Converter]:
             problems.append(f"{where} cannot be loaded: {error!r}")
             continue
         name: object = getattr(loaded, "name", None)
-        if not isinstance(name, str):
+        if isinstance(loaded, type) or not isinstance(name, str):
             problems.append(f"{where} is not a Converter instance")
         elif name in found:
             problems.append(f"{where}: the protocol {name!r} exists already")
