@@ -172,8 +172,8 @@ ROWS: list[tuple[str, Sequence[int], bool, float | None]] = [
     ("1+1, two providers", (1, 1), True, None),
     ("3+1", (3, 1), True, None),
     ("2+2", (2, 2), True, 99.99),
-    ("4+4", (4, 4), True, 99.99),
-    ("4+2+2, three providers", (4, 2, 2), True, 99.99),
+    ("4+4", (4, 4), True, None),
+    ("4+2+2, three providers", (4, 2, 2), True, None),
 ]
 """Name, accounts per provider, failover, and the goal."""
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +16,9 @@ def two_accounts(url: str) -> Sections:
     return {"accounts": {name: {**account, "api_key": f"secret-of-{name}"} for name in ("a", "b")}}
 
 
-def test_the_accounts_of_a_running_gateway_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_accounts_of_a_running_gateway_are_listed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with simulated(two_accounts) as (stack, simulator):
         simulator.scenario.add(Rule(fault=Fault(status=401), match=Match(key="secret-of-a")))
         simulator.scenario.add(Rule(fault=Fault(status=429, retry_after=600), match=Match(key="secret-of-b")))
@@ -25,14 +28,22 @@ def test_the_accounts_of_a_running_gateway_are_listed(capfd: pytest.CaptureFixtu
         assert run(["accounts", "list", "--url", stack.url]) == 0
         table = capfd.readouterr().out
         assert run(["accounts", "list", "--url", stack.url, "--json"]) == 0
-        first, second = json.loads(capfd.readouterr().out)["accounts"]
+        accounts = capfd.readouterr().out
+        config = tmp_path / "gateway.json"
+        config.write_text(json.dumps(two_accounts(stack.upstream_url)))
+        for model in ("x", "y"):
+            assert run(["explain", f"claude/{model}", "--config", str(config), "--url", stack.url]) == 0
+        explained = capfd.readouterr().out.split("rule ")
+        first, second = json.loads(accounts)["accounts"]
 
     assert (first["account"], first["state"], first["limit"]) == ("a", "disabled", 64)
-    assert first["out"][0].startswith("all models: disabled for ")
+    assert first["out"][0]["text"].startswith("all models: disabled for ")
     assert (second["account"], second["state"]) == ("b", "healthy")
-    assert second["out"][0].startswith("x: cooling for ")
-    assert "rate_limit_exceeded" in second["out"][0]
+    assert second["out"][0]["text"].startswith("x: cooling for ")
+    assert "rate_limit_exceeded" in second["out"][0]["text"]
     assert "upstream_auth" in table
+    assert ["x: cooling for" in part for part in explained[1:]] == [True, False]
+    assert ["all models: disabled for" in part for part in explained[1:]] == [True, True]
     assert "secret-of" not in table
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from aiclient2api.accounts.policy import RetryPolicy
-from aiclient2api.gateway.deadline import is_retry, patience
+from aiclient2api.gateway.deadline import told
 from aiclient2api.wire.http import WireRequest
 
 
@@ -28,7 +28,7 @@ def request(**headers: str) -> WireRequest:
     ],
 )
 def test_the_deadline_is_the_clients_less_a_second_or_ours(headers: dict[str, str], seconds: float) -> None:
-    assert patience(request(**headers), RetryPolicy()) == seconds
+    assert told(request(**headers), RetryPolicy()) == (seconds, False)
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_the_deadline_is_the_clients_less_a_second_or_ours(headers: dict[str, st
 def test_an_sdk_that_tries_again_says_so(count: str | None, retry: bool) -> None:
     headers = {} if count is None else {"x_stainless_retry_count": count}
 
-    assert is_retry(request(**headers)) is retry
+    assert told(request(**headers), RetryPolicy()) == (600.0, retry)

@@ -129,8 +129,9 @@ def test_a_request_without_a_verdict_is_sent_again_only_once(kind: str) -> None:
     assert len(rig.calls) == 2
 
 
-def test_the_one_unsafe_retry_goes_to_an_account_beyond_doubt_or_to_the_next_target() -> None:
-    rig = Rig(2, 1)
+@pytest.mark.parametrize("size", [2, 4, 8])
+def test_the_one_unsafe_retry_goes_to_an_account_beyond_doubt_or_to_the_next_target(size: int) -> None:
+    rig = Rig(size, 1)
     provider_is_down = True
 
     def upstream(one: Account, _now: float) -> UpstreamError | None:

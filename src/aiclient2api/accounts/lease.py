@@ -109,7 +109,8 @@ class Lease:
         self._serves(now)
 
     def _serves(self, now: float) -> None:
-        self.shared.served_by, self.shared.served_at = self.account, now
+        shared = self.shared
+        shared.served_by, shared.served_at, shared.doubts = self.account, now, 0
         self._lives()
 
     def _lives(self) -> None:
@@ -189,6 +190,7 @@ class Lease:
         account, health = self.account, self._pool.policy.health
         if error.penalty is Penalty.STRIKE:
             account.evidence.bad(now)
+            self.shared.doubts += 1
             self.shared.throttle.failed(self.started)
         circumstances = Circumstances(
             is_probe=bool(self._probes & ACCOUNT) and account.state.status is Status.HALF_OPEN,

@@ -38,7 +38,7 @@ class Dependent(Protocol):
 class ProviderModel:
     """One model at one provider, over all accounts and pools."""
 
-    __slots__ = ("overload", "served_at", "served_by", "throttle")
+    __slots__ = ("doubts", "overload", "served_at", "served_by", "throttle")
 
     def __init__(self, overload: Circuit, throttle: Throttle) -> None:
         self.overload = overload
@@ -46,6 +46,8 @@ class ProviderModel:
         self.served_by: object = None
         """The account that answered last."""
         self.served_at = 0.0
+        self.doubts = 0
+        """Failures since then, on whichever account: several in a row are rather the provider's than theirs."""
 
 
 class Surroundings:

@@ -19,6 +19,13 @@ PATIENCE = 5.0
 """Seconds for the gateway to answer."""
 
 
+class Out(Struct, frozen=True):
+    """Something on an account that is out; `model` is empty for the whole account."""
+
+    model: str
+    text: str
+
+
 class Line(Struct, kw_only=True):
     """One account, or something its accounts share that is out."""
 
@@ -27,7 +34,7 @@ class Line(Struct, kw_only=True):
     state: str = ""
     inflight: int = 0
     limit: float = 0.0
-    out: list[str] = []
+    out: list[Out] = []
 
 
 @click.group(short_help="List accounts; enable, disable, retry them on all nodes.")
@@ -55,13 +62,25 @@ def list_accounts(path: Path | None, url: str | None, key: str | None, shared: b
         print_json({"accounts": lines, "shared": outages})
         return 0
     rows = [
-        [line.pool, line.account, line.state, f"{line.inflight}/{line.limit:.0f}", "; ".join(line.out) or "-"]
+        [
+            line.pool,
+            line.account,
+            line.state,
+            f"{line.inflight}/{line.limit:.0f}",
+            "; ".join(out.text for out in line.out) or "-",
+        ]
         for line in lines
     ]
     print_table("Accounts", ["pool", "account", "state", "under way", "out"], rows)
     for outage in outages:
         click.echo(outage)
     return 0
+
+
+def outages(url: str, key: str | None = None) -> dict[tuple[str, str], list[Out]]:
+    """What is out at a running gateway, by pool and account."""
+    lines, _ = read(_fetch(url, key))
+    return {(line.pool, line.account): line.out for line in lines}
 
 
 def _address(path: Path | None) -> str:
@@ -107,8 +126,9 @@ def read(text: str) -> tuple[list[Line], list[str]]:
             case "limit":
                 line.limit = value
             case "out_seconds":
-                about = labels["model"] or "all models"
-                line.out.append(f"{about}: {labels['state']} for {value:.0f}s ({labels['reason']})")
+                model = labels["model"]
+                text = f"{model or 'all models'}: {labels['state']} for {value:.0f}s ({labels['reason']})"
+                line.out.append(Out(model, text))
             case _:
                 pass
     return list(lines.values()), shared

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
+import msgspec
 from msgspec import Struct
 
+from aiclient2api.cli.accounts import Out, outages
 from aiclient2api.cli.losses import describe_all
 from aiclient2api.cli.messages import PROTOCOLS, TENANT, client_request, factory
 from aiclient2api.cli.options import config_option, json_option, load_config
@@ -61,6 +63,7 @@ class Step(Struct, frozen=True):
     show_default=True,
     help="The protocol of --request.",
 )
+@click.option("--url", help="A running gateway: also say what is out there, and for how long.")
 @json_option
 def explain(
     model: str,
@@ -68,6 +71,7 @@ def explain(
     pool: str | None,
     file: BinaryIO | None,
     protocol: str,
+    url: str | None,
     as_json: bool,
 ) -> int:
     """Show which targets and accounts MODEL leads to, in order, and why others are passed over."""
@@ -81,6 +85,9 @@ def explain(
         raise click.ClickException(str(error)) from None
     except MalformedMessage as error:
         raise click.ClickException(f"--request is not a valid {protocol} request: {error}") from None
+    if url is not None:
+        live = outages(url)
+        steps, fallback = [_now(step, live) for step in steps], [_now(step, live) for step in fallback]
     if as_json:
         print_json({"model": model, "rule": route.rule, "targets": steps, "context_fallback": fallback})
         return 0
@@ -90,6 +97,17 @@ def explain(
     for step in fallback:
         _print(f"Too long a context: {step.target}", step)
     return 0
+
+
+def _now(step: Step, live: dict[tuple[str, str], list[Out]]) -> Step:
+    """The step with what is out at the moment, for this model or for all."""
+    pool, _, model = step.target.partition("/")
+    accounts: list[Candidate] = []
+    for one in step.accounts:
+        out = [each.text for each in live.get((pool, one.account), []) if each.model in ("", model)]
+        known = [one.passed_over] if one.passed_over else []
+        accounts.append(msgspec.structs.replace(one, passed_over="; ".join((*known, *out)) or None))
+    return msgspec.structs.replace(step, accounts=accounts)
 
 
 def _step(config: Config, target: Target, protocol: str, body: bytes | None) -> Step:

@@ -8,20 +8,27 @@ from typing import Final
 from aiclient2api.accounts.policy import RetryPolicy
 from aiclient2api.wire.http import WireRequest
 
-TIMEOUTS: Final = ("x-stainless-read-timeout", "x-stainless-timeout", "x-request-timeout")
+TIMEOUTS: Final = frozenset(("x-stainless-read-timeout", "x-stainless-timeout", "x-request-timeout"))
 """Seconds: what the official SDKs send with every request, and the plain form."""
 
 
-def patience(wire: WireRequest, policy: RetryPolicy) -> float:
-    """Seconds until the client gives up or the configuration does, whichever is first."""
-    told = [number for name in TIMEOUTS if (number := _number(wire.header(name))) is not None]
-    return min([policy.deadline, *(max(0.0, number - policy.margin) for number in told)])
+_RETRY_COUNT: Final = "x-stainless-retry-count"
 
 
-def is_retry(wire: WireRequest) -> bool:
-    """Whether the client's SDK has tried this request before."""
-    number = _number(wire.header("x-stainless-retry-count"))
-    return number is not None and number >= 1
+def told(wire: WireRequest, policy: RetryPolicy) -> tuple[float, bool]:
+    """Seconds until the client gives up or the configuration does, whichever is first; and whether it tries again."""
+    seconds, is_retry = policy.deadline, False
+    for name, value in wire.headers:
+        if not name.startswith("x-"):
+            continue
+        if name in TIMEOUTS:
+            number = _number(value)
+            if number is not None and number - policy.margin < seconds:
+                seconds = max(0.0, number - policy.margin)
+        elif name == _RETRY_COUNT:
+            number = _number(value)
+            is_retry = number is not None and number >= 1
+    return seconds, is_retry
 
 
 def _number(text: str | None) -> float | None:

@@ -26,7 +26,7 @@ from aiclient2api.errors import (
 )
 from aiclient2api.gateway.affinity import wish_of
 from aiclient2api.gateway.attempt import Attempts, as_client_error
-from aiclient2api.gateway.deadline import is_retry, patience
+from aiclient2api.gateway.deadline import told
 from aiclient2api.gateway.effects import has_effects
 from aiclient2api.gateway.exchange import Attempt, Exchange, Observer
 from aiclient2api.gateway.exhaustion import Facts, after_failures, all_out
@@ -79,12 +79,13 @@ class Dispatcher:
             return await self._along(route.context_fallback, inbound, exchange, request)
 
     async def _request(self, inbound: Inbound, targets: tuple[Target, ...]) -> Request:
-        retries, now = self._policy.retries, self._pools[targets[0].pool].now
+        now = self._pools[targets[0].pool].now
+        patience, is_retry = told(inbound.wire, self._policy.retries)
         return Request(
             usable=await self._usable(inbound, targets),
             wish=wish_of(inbound, self._policy, self._converters),
-            is_retry=is_retry(inbound.wire),
-            deadline=now() + patience(inbound.wire, retries),
+            is_retry=is_retry,
+            deadline=now() + patience,
             has_effects=lambda: has_effects(inbound),
         )
 

@@ -18,6 +18,8 @@ from aiclient2api.errors import EmptyAnswer, Overloaded, Unexplained, UpstreamEr
 from aiclient2api.routing.targets import Target
 from aiclient2api.verdicts import Failover
 
+DOUBTFUL: Final = 2
+"""Failures in a row on accounts of one provider that put all of them in doubt."""
 OVERLOADS_PER_HOP: Final = 2
 """An overloaded provider is tried once more elsewhere, then the chain goes on."""
 
@@ -117,7 +119,11 @@ class Journey:
         if not self._unsafe:
             return pool.take(request.usable, model, self.tried, request.wish)
         beyond_doubt = pool.take(
-            lambda account: account.is_sound and request.usable(account), model, self.tried
+            lambda account: (
+                account.is_sound and account.shared(model).doubts < DOUBTFUL and request.usable(account)
+            ),
+            model,
+            self.tried,
         )
         if beyond_doubt is not None or not self.is_last:
             return beyond_doubt
