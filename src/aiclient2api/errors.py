@@ -37,35 +37,12 @@ tables of status codes.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 import msgspec
 
+from aiclient2api.verdicts import ErrorKind as ErrorKind
 from aiclient2api.verdicts import Failover, Penalty, Scope
-
-ErrorKind = Literal[
-    "invalid",
-    "auth",
-    "billing",
-    "permission",
-    "not_found",
-    "method",
-    "conflict",
-    "too_large",
-    "rate_limit",
-    "quota",
-    "content_policy",
-    "context_length",
-    "client_timeout",
-    "timeout",
-    "overloaded",
-    "unavailable",
-    "cancelled",
-    "unimplemented",
-    "upstream",
-    "internal",
-]
-"""What went wrong, independent of protocol. Each protocol's `errors.py` maps it to status, type and code."""
 
 _WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 

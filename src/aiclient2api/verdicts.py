@@ -1,8 +1,33 @@
-"""What an upstream's failure means: where the request goes next, what happens, and to whom."""
+"""What can go wrong, and what an upstream's failure means: where the request goes next, what happens, and to whom."""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Literal
+
+ErrorKind = Literal[
+    "invalid",
+    "auth",
+    "billing",
+    "permission",
+    "not_found",
+    "method",
+    "conflict",
+    "too_large",
+    "rate_limit",
+    "quota",
+    "content_policy",
+    "context_length",
+    "client_timeout",
+    "timeout",
+    "overloaded",
+    "unavailable",
+    "cancelled",
+    "unimplemented",
+    "upstream",
+    "internal",
+]
+"""What went wrong, independent of protocol. Each protocol's `errors.py` maps it to status, type and code."""
 
 
 class Failover(Enum):

@@ -25,6 +25,7 @@ from aiclient2api.providers.api_key import ApiKeyProvider
 from aiclient2api.providers.credentials import Credentials, Secret
 from aiclient2api.routing.table import Member, RouteTable
 from aiclient2api.store.memory import MemoryStore
+from aiclient2api.store.write_behind import WriteBehind
 from aiclient2api.wire.http import WireRequest
 from tests.fakes.accounts import Clock
 from tests.fakes.scripted import JSON, Script, ScriptedTransport, cut
@@ -84,12 +85,13 @@ class Bench:
         self.pool = AccountPool(
             "main", [self._account(name) for name in NAMES], now=self.clock, random=lambda: 0.5
         )
+        store = MemoryStore(self.clock)
         self.dispatcher = Dispatcher(
             RouteTable({}, [Member("main", "openai")], {}),
             {"main": self.pool},
             factory,
             Attempts(self.transport, {name: Timeouts() for name in NAMES}, 2**20),
-            Pins(MemoryStore(self.clock)),
+            Pins(store, WriteBehind(store)),
         )
         self.dispatcher.sleep = self._sleep
 
