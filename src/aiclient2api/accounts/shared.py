@@ -51,6 +51,7 @@ class Shared:
         self._wanted: set[str] = set()
         self._asked = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_closing = False
         store.on_return.append(self._asked.set)
 
     def watch(self, pools: Mapping[str, AccountPool]) -> None:
@@ -87,9 +88,10 @@ class Shared:
         ]
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        while not self._is_closing:
             await self._safely(work)
-            await asyncio.sleep(seconds)
+            if not self._is_closing:  # a library in between may have kept the cancellation for itself
+                await asyncio.sleep(seconds)
 
     async def _safely(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -110,7 +112,7 @@ class Shared:
         await self.states.hear()
 
     async def _refill(self) -> None:
-        while True:
+        while not self._is_closing:
             await self._asked.wait()
             self._asked.clear()
             await self._safely(self._take_blocks)
@@ -123,6 +125,8 @@ class Shared:
 
     async def close(self) -> None:
         """Write what is left, if the store takes it in time."""
+        self._is_closing = True
+        self._asked.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

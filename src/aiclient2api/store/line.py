@@ -59,6 +59,7 @@ class Line:
         self._check = check
         self._places = asyncio.Semaphore(size)
         self._prober: asyncio.Task[None] | None = None
+        self._is_closing = False
         self.on_return: list[Callable[[], None]] = []
         self.on_outage: list[Callable[[str], None]] = []
 
@@ -107,7 +108,7 @@ class Line:
 
     async def _probe_until_back(self) -> None:
         """Look again and again, at most two seconds apart, until the store takes reads and writes."""
-        while True:
+        while not self._is_closing:
             await asyncio.sleep(self._breaker.next_wait())
             try:
                 await self._connections.drop()
@@ -118,6 +119,8 @@ class Line:
                 self._tell(str(error))
                 continue
             break
+        if self._is_closing:
+            return
         self._breaker.close()
         self._prober = None
         for back in self.on_return:
@@ -125,6 +128,7 @@ class Line:
 
     async def close(self) -> None:
         """Stop looking, close every connection."""
+        self._is_closing = True
         if self._prober is not None:
             self._prober.cancel()
             await asyncio.gather(self._prober, return_exceptions=True)
