@@ -380,3 +380,17 @@ async def test_keys_of_another_version_are_left_alone(mark: bytes, sentence: str
         with server.admin() as client:
             assert client.get(keys.META) == mark
             assert client.dbsize() == 1
+
+
+async def test_a_stop_at_any_moment_is_a_stop() -> None:
+    with running() as server:
+        for turn in range(30):
+            node = Node(server.url, f"n{turn}")
+            await node.shared.start()
+            node.serve(3)
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(DEADLINE):
+                await node.shared.close()
+            await node.store.close()
+        assert counts(server) == 90
