@@ -56,7 +56,7 @@ def test_a_bad_configuration_lists_every_problem_and_is_status_2(
 
     assert status == 2
     assert capfd.readouterr().err.splitlines() == [
-        "error: nonsense: unknown key (known: accounts, keys, limits, log, models, net, policy, providers, "
+        "error: nonsense: unknown key (known: accounts, keys, ledger, limits, log, models, net, policy, providers, "
         "secrets, server, store, system_prompt)",
         "error: server.port: expected 'int', got 'str'",
     ]

@@ -101,7 +101,11 @@ def test_a_reload_heals_nobody_and_forgets_no_number(tmp_path: Path) -> None:
             'aiclient2api_requests_total{operation="generate",outcome="ok",protocol="anthropic",status="200"} 6.0'
             in counted
         )
-        assert 'aiclient2api_account_state{account="a",pool="claude",state="cooling"} 1.0' in counted
+        outages = [
+            line for line in counted.splitlines() if line.startswith("aiclient2api_account_out_seconds{")
+        ]
+        assert len(outages) == 1
+        assert 'account="a"' in outages[0]
 
 
 def test_a_stream_outlives_the_reload_and_the_signal_to_stop(tmp_path: Path) -> None:
