@@ -32,6 +32,7 @@ SHORT = {
     "headers": "1200ms",
     "first_content": "1200ms",
     "idle": "1200ms",
+    "semantic_idle": "1500ms",
     "total": "1800ms",
     "total_stream": "30s",
 }

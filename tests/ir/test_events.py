@@ -16,14 +16,17 @@ from aiclient2api.ir.events import (
     UsageReport,
     is_content,
 )
-from aiclient2api.ir.parts import Opaque, Text
+from aiclient2api.ir.parts import Opaque, Reasoning, Text
 from aiclient2api.ir.response import Finish, Usage
 
 
 @pytest.mark.parametrize(
     ("event", "shows"),
     [
-        pytest.param(PartStart(0, Text(text="")), True, id="a part begins"),
+        pytest.param(PartStart(0, Text(text="")), False, id="a text begins"),
+        pytest.param(PartStart(0, Text(text="Hi")), True, id="a whole text"),
+        pytest.param(PartStart(0, Reasoning()), False, id="a thought begins"),
+        pytest.param(PartStart(0, Reasoning(redacted=True)), True, id="a thought that nobody may read"),
         pytest.param(PartDelta(0, "Hi"), True, id="text"),
         pytest.param(PartDelta(0, "", "opaque", 0, Opaque("gemini.signature", "A")), True, id="state"),
         pytest.param(PartDelta(0, ""), False, id="empty text"),

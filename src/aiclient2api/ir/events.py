@@ -17,7 +17,17 @@ from typing import Literal
 from msgspec import Raw, Struct
 
 from aiclient2api.errors import ErrorInfo
-from aiclient2api.ir.parts import Citation, Ext, Opaque, Part, Protocol, TokenLogprob
+from aiclient2api.ir.parts import (
+    Citation,
+    Ext,
+    Opaque,
+    Part,
+    Protocol,
+    Reasoning,
+    Refusal,
+    Text,
+    TokenLogprob,
+)
 from aiclient2api.ir.response import Finish, Usage
 
 Channel = Literal[
@@ -125,10 +135,17 @@ StreamEvent = (
 
 
 def is_content(event: StreamEvent) -> bool:
-    """Whether forwarding this event shows the client something of the answer: the end of invisible failover."""
+    """Whether forwarding this event shows the client something of the answer: the end of invisible failover.
+
+    A text or a thought that has only begun shows nothing; a call shows its name.
+    """
     match event:
         case PartDelta():
             return bool(event.text) or event.value is not None
+        case PartStart(part=Text(text=text) | Refusal(text=text)):
+            return bool(text)
+        case PartStart(part=Reasoning(summary=[], raw=[], redacted=False)):
+            return False
         case PartStart():
             return True
         case _:

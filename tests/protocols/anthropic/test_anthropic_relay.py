@@ -7,7 +7,9 @@ import pytest
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.anthropic import AnthropicConverter
+from aiclient2api.protocols.anthropic.relay import MessageStreamTap
 from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
+from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import WireRequest
 from aiclient2api.wire.sse import SseDecoder
 
@@ -220,3 +222,28 @@ def test_the_model_list_is_asked_for_with_a_version() -> None:
         "2023-06-01",
     )
     assert json.loads(CONVERTER.encode_model("m").body)["id"] == "m"
+
+
+def _block(kind: bytes, index: int, members: bytes) -> Frame:
+    data = b'{"type":"content_block_%b","index":%d,%b}' % (kind, index, members)
+    return Frame(
+        b"event: content_block_%b\ndata: %b\n\n" % (kind, data), data, f"content_block_{kind.decode()}"
+    )
+
+
+def test_a_text_that_has_only_begun_is_no_content_and_a_call_is() -> None:
+    text, call = MessageStreamTap(), MessageStreamTap()
+    text.feed(_block(b"start", 0, b'"content_block":{"type":"text","text":""}'))
+    call.feed(_block(b"start", 0, b'"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}'))
+    assert (text.content, call.content) == (False, True)
+
+    text.feed(_block(b"delta", 0, b'"delta":{"type":"text_delta","text":"x"}'))
+    assert text.content
+
+
+def test_a_piece_of_a_block_that_never_began_breaks_the_stream() -> None:
+    tap = MessageStreamTap()
+    tap.feed(_block(b"start", 0, b'"content_block":{"type":"text","text":""}'))
+
+    with pytest.raises(MalformedMessage, match="has not begun"):
+        tap.feed(_block(b"delta", 7, b'"delta":{"type":"text_delta","text":"x"}'))

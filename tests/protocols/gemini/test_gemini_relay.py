@@ -135,14 +135,40 @@ def test_content_behind_the_end_is_dropped_unless_the_reason_is_repeated() -> No
     both = b'{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}]}'
     counts = b'{"usageMetadata":{"promptTokenCount":2,"candidatesTokenCount":3}}'
 
-    assert once.feed(Frame(b"1", both)) == b"1"
+    assert once.feed(Frame(b"data: 1\n\n", both)) == b"data: 1\n\n"
     assert (once.finished, once.goes_on) == (True, False)
     assert once.feed(Frame(b"2", FIRST)) == b""
-    assert once.feed(Frame(b"3", counts)) == b"3"
-    assert [often.feed(Frame(name, both)) for name in (b"1", b"2")] == [b"1", b"2"]
+    assert once.feed(Frame(b"data: 3\n\n", counts)) == b"data: 3\n\n"
+    names = [b"data: 1\n\n", b"data: 2\n\n"]
+    assert [often.feed(Frame(name, both)) for name in names] == names
     assert (often.finished, often.goes_on) == (True, True)
     once.close()
     assert once.usage == Usage(input=2, output=3)
+
+
+@pytest.mark.parametrize("raw", [b"data:{}\n\n", b": hello\ndata: {}\n\n", b"data: {}\nid: 7\nretry: 1\n\n"])
+def test_events_that_googles_sdks_cannot_read_are_written_anew(raw: bytes) -> None:
+    tap = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
+
+    assert tap.feed(Frame(raw, FIRST)) == b"data: " + FIRST + b"\r\n\r\n"
+    assert tap.feed(Frame(b": a comment\n\n", b"")) == b""
+
+
+@pytest.mark.parametrize(
+    ("part", "shows"),
+    [
+        (b'{"text":""}', False),
+        (b'{"text":"","thought":true}', False),
+        (b'{"text":"x"}', True),
+        (b'{"text":"","thoughtSignature":"QQ=="}', True),
+        (b'{"functionCall":{"name":"f"}}', True),
+    ],
+)
+def test_a_part_with_an_empty_text_is_no_content(part: bytes, shows: bool) -> None:
+    tap = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
+    tap.feed(Frame(b"data: x\n\n", b'{"candidates":[{"content":{"parts":[%b]}}]}' % part))
+
+    assert tap.content is shows
 
 
 def test_several_candidates_finish_one_by_one() -> None:

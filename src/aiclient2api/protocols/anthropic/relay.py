@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from msgspec import Raw
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
@@ -80,6 +83,11 @@ def _system_blocks(system: Raw | None) -> list[Raw]:
     return [json.raw({"type": "text", "text": text})] if text else []
 
 
+_INDEX: Final = re.compile(rb'"index"\s*:\s*(\d+)')
+_HOLLOW: Final = re.compile(rb'"(?:text|thinking)"\s*:\s*""')
+"""Blocks whose beginning shows nothing: a failover behind it is still invisible."""
+
+
 class MessageStreamTap:
     """Watches a relayed stream; see AnswerStream."""
 
@@ -94,6 +102,8 @@ class MessageStreamTap:
         self.response_id = ""
         self._tally = UsageTally()
         self._started = False
+        self._blocks: set[bytes] = set()
+        """The indexes of the blocks that have begun."""
 
     def feed(self, frame: Frame) -> bytes:
         """The frame's own bytes; nothing for an error, which `fail` tells the client once and cleaned."""
@@ -105,7 +115,7 @@ class MessageStreamTap:
             case "content_block_start" | "content_block_delta" | "content_block_stop":
                 if self.finished:
                     return b""  # what comes behind the end is no part of the answer
-                self.content = True
+                self._block(name, frame.data)
             case "message_start":
                 if self._started:
                     return b""
@@ -143,6 +153,16 @@ class MessageStreamTap:
             self.response_id = message.take("id", str) or ""
             self._count(message.raw("usage"))
             self.content = bool(message.array("content"))
+
+    def _block(self, name: str, data: bytes) -> None:
+        found = _INDEX.search(data)
+        if name == "content_block_start":
+            self._blocks.add(found[1] if found else b"")
+            self.content = self.content or _HOLLOW.search(data) is None
+            return
+        if self._blocks and (found[1] if found else b"") not in self._blocks:
+            raise MalformedMessage("a piece of a block that has not begun", "index")
+        self.content = self.content or name == "content_block_delta"
 
     def _delta(self, frame: Frame) -> None:
         members = Members.parse(frame.data)

@@ -97,6 +97,10 @@ class _EndingCandidate(Struct, rename="camel"):
     finish_reason: str | None = None
 
 
+class _Parts(Struct, frozen=True):
+    parts: list[dict[str, Raw]] | None = None
+
+
 _NOTABLE = (b'"finishReason"', b'"promptFeedback"', b'"error"')
 
 
@@ -128,6 +132,10 @@ class StreamTap:
         if frame.data:
             if not self._watch(frame.data):
                 return b""
+            if not self._is_array and not _is_readable(frame):
+                out = b"data: " + frame.data.replace(b"\n", b" ") + b"\r\n\r\n"
+        elif not self._is_array:
+            return b""
         elif self._is_array and out.rstrip().endswith(b"]"):
             self._is_closed = True
             self.ended = self.finished
@@ -140,7 +148,7 @@ class StreamTap:
         if not self.response_id and b'"responseId"' in data:
             self.response_id = json.decode(data, Chunk).response_id or ""
         if not self.content:
-            self.content = b'"parts"' in data
+            self.content = b'"parts"' in data and _shows_something(data)
         if b'"usageMetadata"' in data:
             self._counts = data
         if self.finished or any(mark in data for mark in _NOTABLE):
@@ -197,6 +205,21 @@ class StreamTap:
     def ping(self) -> bytes:
         """See protocols.base.AnswerStream.ping."""
         return blank()
+
+
+def _is_readable(frame: Frame) -> bool:
+    """Whether Google's SDKs can read the event: one line, a space behind the colon, nothing else in it."""
+    return frame.raw.startswith(b"data: ") and len(frame.raw) - len(frame.data) <= len(b"data: \r\n\r\n")
+
+
+def _shows_something(data: bytes) -> bool:
+    """Whether a part has more than an empty text: a failover behind that is still invisible."""
+    for candidate in json.decode(data, _Ending).candidates or ():
+        if _has_parts(candidate):
+            for part in json.decode(candidate.content, _Parts).parts or ():
+                if any(key != "thought" and bytes(value) != b'""' for key, value in part.items()):
+                    return True
+    return False
 
 
 def _has_parts(candidate: _EndingCandidate) -> bool:
