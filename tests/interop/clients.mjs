@@ -214,6 +214,8 @@ const checks = {
   "cut events": (client, model) => client.events(model, `CUT ${LONG}`),
   "reset events": (client, model) => client.events(model, `RESET ${LONG}`),
   "error events": (client, model) => client.events(model, `ERROR ${LONG}`),
+  "half events": (client, model) => client.events(model, `HALF ${LONG}`),
+  "stalled events": (client, model) => client.events(model, `STALL ${LONG}`),
   refused: (client, model) => client.unary(model, "REFUSED"),
 };
 

@@ -21,6 +21,8 @@ FAULTS = (
     Rule(match=Match(prompt="CUT one"), fault=Fault(cut_after_events=AFTER_CONTENT)),
     Rule(match=Match(prompt="RESET one"), fault=Fault(cut_after_events=AFTER_CONTENT, reset=True)),
     Rule(match=Match(prompt="ERROR one"), fault=Fault(error_event_after_events=AFTER_CONTENT)),
+    Rule(match=Match(prompt="HALF one"), fault=Fault(malformed_after_events=AFTER_CONTENT)),
+    Rule(match=Match(prompt="STALL one"), fault=Fault(stall_after_events=AFTER_CONTENT)),
     Rule(match=Match(prompt="REFUSED"), fault=Fault(status=400, message="REFUSED for the test")),
 )
 
@@ -28,7 +30,12 @@ FAULTS = (
 def many_accounts(url: str) -> Sections:
     """Enough of them that some are healthy after every fault."""
     one = accounts(f"{url}/v1", url, url)
-    many = {f"{name}-{number}": given for name, given in one["accounts"].items() for number in range(30)}
+    # a stream that stalls is given up soon
+    many = {
+        f"{name}-{number}": {**given, "timeouts": {"idle": "1s"}}
+        for name, given in one["accounts"].items()
+        for number in range(30)
+    }
     return {**one, "accounts": many}
 
 
@@ -94,7 +101,9 @@ def test_a_refusal_of_the_upstream_is_shown(seen: dict[str, dict[str, Any]]) -> 
     assert "REFUSED for the test" in seen["refused"]["raised"]
 
 
-@pytest.mark.parametrize("check", ["cut stream", "cut events", "reset events", "error events"])
+@pytest.mark.parametrize(
+    "check", ["cut stream", "cut events", "reset events", "error events", "half events", "stalled events"]
+)
 def test_a_stream_that_breaks_after_content_raises(seen: dict[str, dict[str, Any]], check: str) -> None:
     raised = seen[check]["raised"]
 

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SILENT_LOSSES: Final[dict[str, tuple[frozenset[str], str]]] = {
-    "image.output": (
-        frozenset({"gemini>gemini"}),
-        "a relayed stream, since lines its SDK cannot read are dropped",
-    ),
-    "tool_call.no_id": (
-        frozenset({"gemini>gemini"}),
-        "a relayed stream, since lines its SDK cannot read are dropped",
-    ),
-}
+SILENT_LOSSES: Final[dict[str, tuple[frozenset[str], str]]] = {}
 """Feature to the pairs (client>upstream) where nothing in the report tells of the loss, and what gets lost."""
 
 FALSE_REPORTS: Final[dict[str, frozenset[str]]] = {}

@@ -117,7 +117,7 @@ STREAM = (
     b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":3}}}\n\n'
     b'event: ping\ndata: {"type": "ping"}\n\n'
     b'event: content_block_start\r\ndata: {"type":"content_block_start","index":0,"content_block":{}}\r\n\r\n'
-    b'data: {"type":"content_block_delta"}\n\n'
+    b'data: {"type":"content_block_delta","index":0}\n\n'
     b": comment\n\n"
     b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},'
     b'"usage":{"output_tokens":2}}\n\n'

@@ -112,13 +112,21 @@ LAST = b'{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCo
 
 def test_a_tap_sees_begin_end_and_counts() -> None:
     tap = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
-    first, last = Frame(b"data: 1\r\n\r\n", FIRST), Frame(b"data: 2\r\n\r\n", LAST)
+    first, last = (Frame(b"data: " + data + b"\r\n\r\n", data) for data in (FIRST, LAST))
 
     assert tap.feed(first) is first.raw
     assert (tap.content, tap.ended, tap.response_id) == (True, False, "r")
     assert tap.feed(last) is last.raw
     assert (tap.ended, tap.usage) == (False, Usage(input=2, output=3))
     assert (tap.close(), tap.ended, tap.failure) == (b"", True, None)
+
+
+def test_a_delimiter_that_the_network_cut_in_two_stays_as_it_is() -> None:
+    tap = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
+    frames = GEMINI.frames("text/event-stream")
+    sent = b"data: " + FIRST + b"\r\n\r", b"\ndata: " + LAST + b"\r\n\r\n"
+
+    assert tuple(tap.feed(frame) for piece in sent for frame in frames.feed(piece)) == sent
 
 
 def test_a_tap_that_was_cut_knows_the_counts_so_far() -> None:
@@ -129,28 +137,34 @@ def test_a_tap_that_was_cut_knows_the_counts_so_far() -> None:
     assert (tap.finished, tap.ended, tap.usage) == (False, False, Usage(input=2))
 
 
+def _framed(data: bytes) -> Frame:
+    return Frame(b"data: " + data + b"\n\n", data)
+
+
 def test_content_behind_the_end_is_dropped_unless_the_reason_is_repeated() -> None:
     once = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
     often = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
     both = b'{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}]}'
     counts = b'{"usageMetadata":{"promptTokenCount":2,"candidatesTokenCount":3}}'
 
-    assert once.feed(Frame(b"data: 1\n\n", both)) == b"data: 1\n\n"
+    assert once.feed(_framed(both)) == _framed(both).raw
     assert (once.finished, once.goes_on) == (True, False)
-    assert once.feed(Frame(b"2", FIRST)) == b""
-    assert once.feed(Frame(b"data: 3\n\n", counts)) == b"data: 3\n\n"
-    names = [b"data: 1\n\n", b"data: 2\n\n"]
-    assert [often.feed(Frame(name, both)) for name in names] == names
+    assert once.feed(_framed(FIRST)) == b""
+    assert once.feed(_framed(counts)) == _framed(counts).raw
+    assert [often.feed(_framed(both)) for _ in range(2)] == [_framed(both).raw] * 2
     assert (often.finished, often.goes_on) == (True, True)
     once.close()
     assert once.usage == Usage(input=2, output=3)
 
 
-@pytest.mark.parametrize("raw", [b"data:{}\n\n", b": hello\ndata: {}\n\n", b"data: {}\nid: 7\nretry: 1\n\n"])
-def test_events_that_googles_sdks_cannot_read_are_written_anew(raw: bytes) -> None:
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [(b"data:", b"\n\n"), (b": hello\ndata: ", b"\n\n"), (b"data: ", b"\nid: 7\nretry: 1\n\n")],
+)
+def test_events_that_googles_sdks_cannot_read_are_written_anew(before: bytes, behind: bytes) -> None:
     tap = GEMINI.stream_tap(request("streamGenerateContent", query="alt=sse"))
 
-    assert tap.feed(Frame(raw, FIRST)) == b"data: " + FIRST + b"\r\n\r\n"
+    assert tap.feed(Frame(before + FIRST + behind, FIRST)) == b"data: " + FIRST + b"\r\n\r\n"
     assert tap.feed(Frame(b": a comment\n\n", b"")) == b""
 
 

@@ -208,8 +208,12 @@ class StreamTap:
 
 
 def _is_readable(frame: Frame) -> bool:
-    """Whether Google's SDKs can read the event: one line, a space behind the colon, nothing else in it."""
-    return frame.raw.startswith(b"data: ") and len(frame.raw) - len(frame.data) <= len(b"data: \r\n\r\n")
+    """Whether Google's SDKs can read the event: one line, a space behind the colon, nothing else in it.
+
+    A line feed may stand before it: the last byte of a delimiter that the network cut in two.
+    """
+    event = frame.raw.strip(b"\r\n")
+    return event.startswith(b"data: ") and len(event) == len(b"data: ") + len(frame.data)
 
 
 def _shows_something(data: bytes) -> bool:
