@@ -191,9 +191,11 @@ class UpstreamError(GatewayError):
         info: ErrorInfo | None = None,
         retry_after: float | None = None,
         sent: bool | None = None,
+        cause: str | None = None,
     ) -> None:
         super().__init__(message, info=info, retry_after=retry_after)
         self.sent = self.sent if sent is None else sent
+        self.cause = self.cause if cause is None else cause
 
     @property
     def is_safe(self) -> bool:

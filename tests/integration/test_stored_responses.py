@@ -174,3 +174,15 @@ def test_another_protocol_cannot_continue_it(pair: tuple[Stack, Storing]) -> Non
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "previous_response_not_found"
     assert not upstream.asked
+
+
+def test_a_route_without_the_account_says_so_and_no_retry_helps(pair: tuple[Stack, Storing]) -> None:
+    stack, upstream = pair
+    first = ask(stack).json()["id"]
+
+    answer = ask(stack, first, model="chat/x")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stateful_account_unavailable")
+    assert answer.headers["x-should-retry"] == "false"
+    assert "retry-after" not in answer.headers
+    assert len(upstream.asked) == 1

@@ -101,9 +101,8 @@ class Attempts:
         except TimeoutError as error:
             if opened is not None:
                 opened.abort()
-            late = TimedOut("the upstream did not answer in time")
-            late.cause = "headers" if opened is None else "first content"
-            raise late from error
+            cause = "headers" if opened is None else "first content"
+            raise TimedOut("the upstream did not answer in time", cause=cause) from error
         except BaseException:
             if opened is not None:
                 opened.abort()
@@ -112,9 +111,7 @@ class Attempts:
     async def _refusal(self, lease: Lease, protocol: Converter, stream: HttpStream) -> UpstreamError:
         status = f"status={stream.status}"
         if not 400 <= stream.status < 600:
-            odd = Malformed(f"the upstream answered with status {stream.status}")
-            odd.cause = status
-            return odd
+            return Malformed(f"the upstream answered with status {stream.status}", cause=status)
         try:
             body = await stream.read(MAX_ERROR_BYTES)
             await stream.release(EOF_GRACE)

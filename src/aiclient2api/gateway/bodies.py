@@ -119,9 +119,8 @@ def error_in(answer: AnswerStream, body: bytes) -> None:
 def unexpected(stream: HttpStream, body: bytes) -> Malformed:
     """Neither an answer nor an error of the upstream's protocol."""
     what = "nothing" if not body.strip() else f"content type {content_type(stream)[:80]!r}"
-    error = Malformed(f"the upstream answered with {what} instead of its protocol")
-    error.cause = f"status={stream.status} type={_word(content_type(stream))}"
-    return error
+    cause = f"status={stream.status} type={_word(content_type(stream))}"
+    return Malformed(f"the upstream answered with {what} instead of its protocol", cause=cause)
 
 
 def without_blame(error: UpstreamError, body: bytes) -> UpstreamError:

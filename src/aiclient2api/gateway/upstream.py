@@ -61,6 +61,7 @@ class Live:
         self.seconds = timeouts.total_stream
         """All that the answer may take."""
         self.received = 0
+        self.events = 0
         self._stream = stream
         self._frames = frames
         self._answer = answer
@@ -140,12 +141,15 @@ class Live:
             else:
                 chunk = await self._stream.receive()
         except (TimeoutError, UpstreamError) as error:
-            return self._over(error if isinstance(error, UpstreamError) else TimedOut("no end in time"))
+            return self._over(
+                error if isinstance(error, UpstreamError) else TimedOut("no end in time", cause="eof")
+            )
         if not chunk:
             return self._over(self._untidy_tail())
         self.received += len(chunk)
         try:
             frames = self._frames.feed(chunk)
+            self.events += len(frames)
             if len(frames) == 1:
                 frame = frames[0]
                 out = answer.feed(frame)
@@ -201,7 +205,7 @@ class Live:
         if not self._quiet_since:
             self._quiet_since = now
         elif now - self._quiet_since > self._timeouts.semantic_idle:
-            self._broken = TimedOut("the upstream sends nothing but pings")
+            self._broken = TimedOut("the upstream sends nothing but pings", cause="pings only")
 
     def _raise_failure(self) -> None:
         if self._broken is not None:

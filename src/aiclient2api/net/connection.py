@@ -240,6 +240,7 @@ class Connection(asyncio.Protocol):
         return UpstreamFailed(
             "the upstream closed the connection without an answer",
             sent=not self._is_writing or not self.reader.untouched,
+            cause="closed",
         )
 
     def _fail(self, failure: UpstreamError | None) -> None:
@@ -284,9 +285,12 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.HEAD:
             if self._is_writing and self._writes_on():
                 return
-            self._fail(TimedOut("the upstream did not answer in time", sent=not self._is_writing))
+            cause = "write" if self._is_writing else "headers"
+            self._fail(
+                TimedOut("the upstream did not answer in time", sent=not self._is_writing, cause=cause)
+            )
         elif self.phase is Phase.BODY:
-            self._fail(TimedOut("the upstream stopped sending"))
+            self._fail(TimedOut("the upstream stopped sending", cause="idle"))
         else:
             self.close()
 

@@ -119,11 +119,11 @@ class Dialler:
                     server_hostname=host,
                 )
         except TimeoutError as error:
-            raise ConnectTimedOut("no TLS with the upstream in time") from error
+            raise ConnectTimedOut("no TLS with the upstream in time", cause="tls") from error
         except (OSError, ssl.SSLError) as error:
-            raise Unreachable("no TLS with the upstream") from error
+            raise Unreachable("no TLS with the upstream", cause="tls") from error
         if encrypted is None:
-            raise Unreachable("no TLS with the upstream")
+            raise Unreachable("no TLS with the upstream", cause="tls")
         return encrypted
 
 
@@ -160,10 +160,10 @@ async def _tunnel(transport: asyncio.BaseTransport, route: Route, proxy: Proxy, 
         async with asyncio.timeout(seconds):
             answer = await tunnel.answer
     except TimeoutError as error:
-        raise ConnectTimedOut("no answer from the proxy in time") from error
+        raise ConnectTimedOut("no answer from the proxy in time", cause="proxy") from error
     # the upstream speaks second in TLS: what follows the head now comes from somebody else
     if _ACCEPTED.match(answer) is None or answer.find(b"\r\n\r\n") != len(answer) - 4:
-        raise Unreachable("the proxy refused the connection")
+        raise Unreachable("the proxy refused the connection", cause="proxy")
 
 
 def _abort(transport: asyncio.BaseTransport) -> None:

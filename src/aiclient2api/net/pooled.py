@@ -10,6 +10,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
@@ -26,6 +27,12 @@ from aiclient2api.wire.http import Headers
 
 MIN_STATUS = 200
 """Below are interim responses, and one that switches protocols."""
+
+_CAUSES: Final[dict[type[Exception], str]] = {
+    aiohttp.ClientConnectorDNSError: "dns",
+    aiohttp.ClientConnectorSSLError: "tls",
+    aiohttp.ClientConnectorCertificateError: "tls",
+}
 
 
 class PooledTransport:
@@ -102,12 +109,13 @@ class PooledTransport:
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError) and not seen.dialling:
                 raise Saturated("all connections to the provider are in use") from error
-            raise Unreachable("no connection to the upstream") from error
+            cause = _CAUSES.get(type(error))
+            raise Unreachable("no connection to the upstream", cause=cause) from error
         except TimeoutError as error:
-            raise TimedOut("the upstream did not answer in time", sent=seen.sent) from error
+            raise TimedOut("the upstream did not answer in time", sent=seen.sent, cause="headers") from error
         except aiohttp.ClientError as error:
             if seen.dialling and not seen.dialled:
-                raise Unreachable("the proxy refused the connection") from error
+                raise Unreachable("the proxy refused the connection", cause="proxy") from error
             if isinstance(error, aiohttp.ClientConnectionError):
                 raise
             raise UpstreamFailed("the upstream's answer is not valid HTTP") from error
@@ -224,7 +232,7 @@ class AiohttpStream:
             async with asyncio.timeout(self._idle):  # aiohttp's own is off after a chunk that it cannot parse
                 return await self._response.content.readany()
         except TimeoutError as error:
-            raise TimedOut("the upstream stopped sending") from error
+            raise TimedOut("the upstream stopped sending", cause="idle") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Truncated("the upstream's answer was cut") from error
         except asyncio.CancelledError:

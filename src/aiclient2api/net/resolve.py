@@ -44,9 +44,9 @@ class Resolver:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(asking)  # others wait for it too
         except TimeoutError as error:
-            raise ConnectTimedOut("the upstream's name was not resolved in time") from error
+            raise ConnectTimedOut("the upstream's name was not resolved in time", cause="dns") from error
         except (OSError, UnicodeError) as error:
-            raise Unreachable("the upstream's name cannot be resolved") from error
+            raise Unreachable("the upstream's name cannot be resolved", cause="dns") from error
 
     def _answered(self, key: tuple[str, int], done: asyncio.Future[Addresses]) -> None:
         self._asking.pop(key, None)

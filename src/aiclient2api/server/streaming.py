@@ -130,6 +130,7 @@ class StreamedAnswer:
             await live.finish()
         finally:
             exchange.usage = live.usage
+            exchange.events = live.events
 
     async def _pump(self, live: Live) -> None:
         send, time = self._send, self._loop.time
@@ -137,13 +138,15 @@ class StreamedAnswer:
         await self._settle()
         if not self._has_begun:
             await self._begin()
-        while not live.is_done:
+        goes_on = True
+        while goes_on:
             self._is_writing = False
             data = await live.receive()
             self._is_writing = True
             if self._beat is not None:
                 await self._settle()
-            await send({"type": "http.response.body", "body": data, "more_body": not live.is_done})
+            goes_on = not live.is_done
+            await send({"type": "http.response.body", "body": data, "more_body": goes_on})
             self._last = time()
 
     async def _begin(self) -> None:

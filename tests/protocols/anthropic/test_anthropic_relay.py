@@ -241,9 +241,11 @@ def test_a_text_that_has_only_begun_is_no_content_and_a_call_is() -> None:
     assert text.content
 
 
-def test_a_piece_of_a_block_that_never_began_breaks_the_stream() -> None:
+@pytest.mark.parametrize("index", [7, 12])
+def test_a_piece_of_a_block_that_never_began_breaks_the_stream(index: int) -> None:
     tap = MessageStreamTap()
-    tap.feed(_block(b"start", 0, b'"content_block":{"type":"text","text":""}'))
+    tap.feed(_block(b"start", 1, b'"content_block":{"type":"text","text":""}'))
+    tap.feed(_block(b"delta", 1, b'"delta":{"type":"text_delta","text":"x"}'))
 
     with pytest.raises(MalformedMessage, match="has not begun"):
-        tap.feed(_block(b"delta", 7, b'"delta":{"type":"text_delta","text":"x"}'))
+        tap.feed(_block(b"delta", index, b'"delta":{"type":"text_delta","text":"x"}'))
