@@ -33,6 +33,7 @@ from aiclient2api.config.model import AccountConfig, Config
 from aiclient2api.errors import GatewayError, MalformedMessage
 from aiclient2api.gateway.attempt import Attempts
 from aiclient2api.gateway.attempt_counts import AttemptCounts
+from aiclient2api.gateway.carried import Carried, Traces
 from aiclient2api.gateway.dispatch import Dispatcher
 from aiclient2api.gateway.limits import Admission
 from aiclient2api.gateway.listing import Listing
@@ -122,7 +123,7 @@ class Runtime:
             self.pools,
             factory,
             Attempts(self._transport, timeouts, config.limits.answer),
-            Pins(self.store, self.shared.writes),
+            Traces(Pins(self.store, self.shared.writes), Carried(self.store, self.shared.writes)),
             self.surroundings.policy,
         )
         dispatcher.observers = observers

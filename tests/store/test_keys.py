@@ -18,6 +18,7 @@ NAMES = {
     "batch": "BATCH",
     "tenant": "TENANT",
     "response_id": "RESPONSE",
+    "call_id": "CALL",
     "hour": "HOUR",
     "day": "DAY",
     "segment": "SEGMENT",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -26,12 +27,12 @@ from aiclient2api.errors import (
 )
 from aiclient2api.gateway.affinity import wish_of
 from aiclient2api.gateway.attempt import Attempts, as_client_error
+from aiclient2api.gateway.carried import Traces
 from aiclient2api.gateway.deadline import told
 from aiclient2api.gateway.effects import has_effects
 from aiclient2api.gateway.exchange import Attempt, Exchange, Observer
 from aiclient2api.gateway.exhaustion import Facts, after_failures, all_out
 from aiclient2api.gateway.failover import Journey, Request, any_account
-from aiclient2api.gateway.pins import Pins
 from aiclient2api.gateway.upstream import Empty, Live, Whole
 from aiclient2api.protocols.conversion import Conversion, Inbound
 from aiclient2api.protocols.conversion import Target as ConversionTarget
@@ -54,14 +55,14 @@ class Dispatcher:
         pools: Mapping[str, AccountPool],
         converters: ConverterFactory,
         attempts: Attempts,
-        pins: Pins,
+        traces: Traces,
         policy: Policy = DEFAULTS,
     ) -> None:
         self._routes = routes
         self._pools = pools
         self._converters = converters
         self._attempts = attempts
-        self._pins = pins
+        self._pins, self._carried = traces.pins, traces.carried
         self._policy = policy
         self.observers: Sequence[Observer] = ()
         self.wall: Callable[[], float] = time.time
@@ -193,6 +194,8 @@ class Dispatcher:
         )
         exchange.attempts.append(attempt)
         try:
+            if protocol != inbound.converter.name and inbound.peek.operation == "generate":
+                await self._carried.fetch(inbound)
             conversion = self._convert(inbound, exchange, target, account, protocol)
             if conversion.local is not None:
                 lease.abandoned()  # nobody has to be asked
@@ -254,7 +257,11 @@ class Dispatcher:
     ) -> Conversion:
         profile = account.provider.profile(target.model, protocol)
         wanted = ConversionTarget(
-            model=target.model, profile=profile, streams=account.provider.streams, account=account.mark
+            model=target.model,
+            profile=profile,
+            streams=account.provider.streams,
+            account=account.mark,
+            remember=partial(self._carried.remember, inbound.tenant),
         )
         try:
             conversion = self._converters.convert(inbound, protocol, wanted)

@@ -7,6 +7,7 @@ The gateway only sees `Conversion` and `AnswerStream`; it does not know which on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -55,6 +56,8 @@ class Target(Struct, frozen=True, kw_only=True):
     streams: bool = True
     """The upstream can stream, so that converted unary calls are streamed and folded."""
     account: str = ""  # its mark, for what it seals
+    remember: Callable[[str, bytes], None] | None = None
+    """Takes the record of a complete answer by its call id (side_table.py); must not wait."""
 
 
 class Inbound:
@@ -65,6 +68,8 @@ class Inbound:
         self.wire = wire
         self.tenant = tenant
         self.peek: Peek = converter.peek(wire)
+        self.records: dict[str, bytes] | None = None
+        """What the side table has of turns that came back bare, by call id; None until it was asked."""
         self._request: ModelRequest | None = None
 
     @property

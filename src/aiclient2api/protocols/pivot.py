@@ -5,7 +5,7 @@ Unary calls are streamed upstream and folded, where the account can stream.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -34,6 +34,7 @@ from aiclient2api.protocols.base import (
 from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
 from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty
 from aiclient2api.protocols.shadow import with_shadows
+from aiclient2api.protocols.side_table import TurnRecorder, put_back
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.protocols.tool_names import ToolNames
 from aiclient2api.wire.frames import Frame
@@ -59,9 +60,12 @@ class PivotConversion:
         self._client = inbound.converter
         self._tenant = inbound.tenant
         self._carrier, self._account = carrier, target.account
+        self._remember: Callable[[str, bytes], None] | None = target.remember
         self._asked = inbound.request()
         refuse_foreign_state(self._asked)
         request, losses = open_request(join_continued(self._asked), carrier, inbound.tenant)
+        request, found = put_back(request, inbound.records or {}, upstream.slots.native, upstream.name)
+        losses = [*losses, *found]
         request = with_shadows(apply_system_prompt(request, system), upstream.name)
         self._names = ToolNames(request, upstream.tool_names)
         request = self._names.shorten(request)
@@ -96,13 +100,16 @@ class PivotConversion:
 
     def whole(self, response: WireResponse) -> Answer:
         """An upstream's unary answer, by way of the same events as a stream."""
-        sealing, report = self._sealing(), AnswerReport(self._client.name)
+        sealing, report, recorder = self._sealing(), AnswerReport(self._client.name), self.recorder()
         decoded = self.upstream.decode_response(response)
         report.note_whole(decoded)
         sealed: list[StreamEvent] = []
         for event in unfold(decoded):
             report.note(event)
-            sealed.extend(sealing.feed(self._names.restore(event)))
+            named = self._names.restore(event)
+            recorder.note(named)
+            sealed.extend(sealing.feed(named))
+        self.keep(recorder)
         return self.answer(fold(sealed, self.upstream.name), [*sealing.losses, *report.losses])
 
     def answer(self, response: ModelResponse, losses: list[Loss]) -> Answer:
@@ -120,6 +127,18 @@ class PivotConversion:
             losses=[*losses, *encoded.losses],
             is_empty=is_empty(response),
         )
+
+    def recorder(self) -> TurnRecorder:
+        """What watches one answer for the side table."""
+        return TurnRecorder(self._account)
+
+    def keep(self, recorder: TurnRecorder) -> None:
+        """A complete answer was recorded."""
+        if self._remember is None:
+            return
+        record = recorder.record()
+        if record is not None:
+            self._remember(record[0], record[1])
 
     def _sealing(self) -> SealingStream:
         return SealingStream(self._carrier, self._tenant, self._client.slots, self._account)
@@ -167,6 +186,7 @@ class _EventStream:
         self._sealing = sealing
         self._conversion = conversion
         self._beside = AnswerReport(conversion.client)
+        self._recorder: TurnRecorder = conversion.recorder()
 
     @property
     def finished(self) -> bool:
@@ -208,7 +228,14 @@ class _EventStream:
                     self.content = self.content or is_content(event)
             if not isinstance(event, PartDelta):
                 self._beside.note(event)
-            yield from self._sealing.feed(self._names.restore(event))
+            yield from self._sealed(event)
+
+    def _sealed(self, event: StreamEvent) -> list[StreamEvent]:
+        named = self._names.restore(event)
+        self._recorder.note(named)
+        if isinstance(event, ResponseEnd):
+            self._conversion.keep(self._recorder)
+        return self._sealing.feed(named)
 
 
 class PivotStream(_EventStream):

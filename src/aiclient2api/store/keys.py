@@ -90,6 +90,11 @@ def pin(tenant: str, response_id: str) -> str:
     return f"a2:v1:pin:{tenant}:{response_id}"
 
 
+def carried(tenant: str, call_id: str) -> str:
+    """What an assistant turn held beside its words, by the id of its first tool call."""
+    return f"a2:v1:carry:{tenant}:{call_id}"
+
+
 def usage_hour(hour: int) -> str:
     """What was used in one hour since the Unix epoch."""
     return f"a2:v1:{{usage}}:hour:{hour}"
