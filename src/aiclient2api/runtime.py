@@ -123,7 +123,10 @@ class Runtime:
             self.pools,
             factory,
             Attempts(self._transport, timeouts, config.limits.answer),
-            Traces(Pins(self.store, self.shared.writes), Carried(self.store, self.shared.writes)),
+            Traces(
+                Pins(self.store, self.shared.writes),
+                Carried(self.store, self.shared.writes, time.monotonic, is_on=config.policy.side_table),
+            ),
             self.surroundings.policy,
         )
         dispatcher.observers = observers

@@ -11,6 +11,7 @@ from aiclient2api.accounts.account import Account, AccountSettings
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.errors import TimedOut, Unreachable, UpstreamError, UpstreamFailed
 from aiclient2api.gateway.attempt import Attempts
+from aiclient2api.gateway.carried import Carried, Traces
 from aiclient2api.gateway.dispatch import Dispatcher
 from aiclient2api.gateway.exchange import Exchange
 from aiclient2api.gateway.pins import Pins
@@ -86,12 +87,13 @@ class Bench:
             "main", [self._account(name) for name in NAMES], now=self.clock, random=lambda: 0.5
         )
         store = MemoryStore(self.clock)
+        writes = WriteBehind(store)
         self.dispatcher = Dispatcher(
             RouteTable({}, [Member("main", "openai")], {}),
             {"main": self.pool},
             factory,
             Attempts(self.transport, {name: Timeouts() for name in NAMES}, 2**20),
-            Pins(store, WriteBehind(store)),
+            Traces(Pins(store, writes), Carried(store, writes, self.clock)),
         )
         self.dispatcher.sleep = self._sleep
 

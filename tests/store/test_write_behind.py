@@ -9,7 +9,7 @@ import pytest
 from aiclient2api.store import keys
 from aiclient2api.store.base import StoreUnavailable, Write
 from aiclient2api.store.memory import MemoryStore
-from aiclient2api.store.write_behind import MAX_FIELDS, MAX_PUTS, WriteBehind
+from aiclient2api.store.write_behind import MAX_FIELDS, MAX_PUT_BYTES, MAX_PUTS, WriteBehind
 from tests.fakes.accounts import Clock
 
 
@@ -137,3 +137,20 @@ async def test_what_waits_is_bounded() -> None:
     assert await store.get_many(["k0", "k1"]) == [None, b"1"]
     assert len(counts) == MAX_FIELDS + 1
     assert counts["other ok"] == 100
+
+
+async def test_the_bytes_of_what_waits_are_bounded_through_an_outage() -> None:
+    store = Flaky()
+    writes = WriteBehind(store)
+    half = bytes(MAX_PUT_BYTES // 2)
+    for name in ("a", "b"):
+        writes.put(name, half, 60.0)
+    writes.put("b", half, 60.0)
+    store.lose_before = 1
+    with pytest.raises(StoreUnavailable):
+        await writes.flush()
+    writes.put("c", b"1", 60.0)
+
+    await writes.flush()
+
+    assert await store.get_many(["a", "b", "c"]) == [None, half, b"1"]

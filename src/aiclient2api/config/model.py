@@ -263,6 +263,7 @@ class Policy(Section, frozen=True, kw_only=True):
     attempts: Annotated[int, Meta(ge=1, le=10)] = 5
     strict: bool = False
     affinity: Affinity = "conversation"
+    side_table: bool = True
     affinity_load: Annotated[float, Meta(ge=1)] = 1.25
     health: Health = Health()
     retries: Retries = Retries()

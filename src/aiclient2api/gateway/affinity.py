@@ -18,7 +18,7 @@ def wish_of(inbound: Inbound, policy: Policy, converters: ConverterFactory) -> W
     """By `policy.affinity`; the first preference is for the account that made the sealed state in the history."""
     body = inbound.wire.body
     account = None
-    if policy.affinity == "conversation" and inbound.has_envelopes:
+    if policy.affinity == "conversation" and (inbound.has_envelopes or inbound.records):
         account = converters.sealed_by(inbound)
     prompt = _prompt(inbound, body) if policy.affinity == "prompt_cache" else None
     may_probe = len(body) <= policy.health.probe_body

@@ -82,6 +82,9 @@ class Dispatcher:
     async def _request(self, inbound: Inbound, targets: tuple[Target, ...]) -> Request:
         now = self._pools[targets[0].pool].now
         patience, is_retry = told(inbound.wire, self._policy.retries)
+        first = self._pools[targets[0].pool].accounts[:1]
+        if first and self._converts(inbound, self._protocol(inbound, first[0])):
+            await self._carried.fetch(inbound)  # before the choice of an account, which may depend on it
         return Request(
             usable=await self._usable(inbound, targets),
             wish=wish_of(inbound, self._policy, self._converters),
@@ -130,6 +133,10 @@ class Dispatcher:
     def _protocol(self, inbound: Inbound, account: Account) -> str:
         client, operation = inbound.converter.name, inbound.peek.operation
         return self._converters.protocol_for(client, account.protocols, operation)
+
+    def _converts(self, inbound: Inbound, protocol: str) -> bool:
+        """Whether a conversation is decoded for another protocol: a relay strips nothing, so it restores nothing."""
+        return protocol != inbound.converter.name and inbound.peek.operation != "embed"
 
     async def _lease(self, journey: Journey, exchange: Exchange, request: Request) -> Lease | None:
         """An account for the next attempt on this target, waited for where only its limit stands in the way."""
@@ -194,7 +201,7 @@ class Dispatcher:
         )
         exchange.attempts.append(attempt)
         try:
-            if protocol != inbound.converter.name and inbound.peek.operation == "generate":
+            if self._converts(inbound, protocol):
                 await self._carried.fetch(inbound)
             conversion = self._convert(inbound, exchange, target, account, protocol)
             if conversion.local is not None:

@@ -90,12 +90,28 @@ class Carrier:
         except msgspec.DecodeError:
             return None
 
+    def sign(self, record: bytes, tenant: str, call_id: str) -> bytes:
+        """A record of the side table that nobody else can have made, for this tenant and tool call only."""
+        body = bytes((self._current,)) + record
+        return body + self._mac(self._keys[self._current], tenant, body, call_id)
+
+    def verified(self, signed: bytes, tenant: str, call_id: str) -> bytes | None:
+        """The record; None when it is not ours, another tenant's or call's, or damaged."""
+        body, mac = signed[:-_MAC_BYTES], signed[-_MAC_BYTES:]
+        key = self._keys.get(body[0]) if body else None
+        if key is None or not hmac.compare_digest(mac, self._mac(key, tenant, body, call_id)):
+            return None
+        return body[1:]
+
     @staticmethod
-    def _mac(key: bytes, tenant: str, body: bytes) -> bytes:
+    def _mac(key: bytes, tenant: str, body: bytes, call_id: str | None = None) -> bytes:
         name = tenant.encode()
-        return hashlib.blake2b(
-            len(name).to_bytes(2, "big") + name + body, key=key[:64], digest_size=_MAC_BYTES
-        ).digest()
+        bound = len(name).to_bytes(2, "big") + name
+        if call_id is not None:
+            call = call_id.encode("utf-8", "surrogatepass")
+            bound += len(call).to_bytes(2, "big") + call
+        person = b"" if call_id is None else b"a2 side table"
+        return hashlib.blake2b(bound + body, key=key[:64], digest_size=_MAC_BYTES, person=person).digest()
 
 
 def sealed_by(body: bytes, carrier: Carrier, tenant: str) -> str | None:

@@ -56,8 +56,9 @@ class Target(Struct, frozen=True, kw_only=True):
     streams: bool = True
     """The upstream can stream, so that converted unary calls are streamed and folded."""
     account: str = ""  # its mark, for what it seals
-    remember: Callable[[str, bytes], None] | None = None
-    """Takes the record of a complete answer by its call id (side_table.py); must not wait."""
+    remember: Callable[[str, bytes | None], None] | None = None
+    """Takes the signed record of a complete answer by its call id (side_table.py), None where there is nothing to
+    keep of it; must not wait."""
 
 
 class Inbound:
@@ -69,7 +70,7 @@ class Inbound:
         self.tenant = tenant
         self.peek: Peek = converter.peek(wire)
         self.records: dict[str, bytes] | None = None
-        """What the side table has of turns that came back bare, by call id; None until it was asked."""
+        """What the side table has of turns that came back bare, by call id, newest first; None until it was asked."""
         self._request: ModelRequest | None = None
 
     @property

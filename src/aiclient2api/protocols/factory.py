@@ -10,6 +10,7 @@ from aiclient2api.protocols.carrier import Carrier, sealed_by
 from aiclient2api.protocols.conversion import Conversion, Inbound, PatchConversion, RelayConversion, Target
 from aiclient2api.protocols.operation import OperationConversion, complete_request
 from aiclient2api.protocols.pivot import PivotConversion
+from aiclient2api.protocols.side_table import SideTable
 
 
 class ConverterFactory:
@@ -50,8 +51,10 @@ class ConverterFactory:
         return next((protocol for protocol in ranked if self._offers(operation, protocol)), ranked[0])
 
     def sealed_by(self, inbound: Inbound) -> str | None:
-        """The mark of the account that made the newest sealed state in a request."""
-        return sealed_by(inbound.wire.body, self._carrier, inbound.tenant)
+        """The mark of the account that made the newest state of ours in a request or for it in the side table."""
+        if inbound.has_envelopes:
+            return sealed_by(inbound.wire.body, self._carrier, inbound.tenant)
+        return SideTable(inbound.records or {}, self._carrier, inbound.tenant).account
 
     def convert(self, inbound: Inbound, upstream: str, target: Target) -> Conversion:
         """`inbound` for a target that speaks the protocol `upstream`.
@@ -63,7 +66,7 @@ class ConverterFactory:
             upstream_converter = self._converters[upstream]
             counts = self._offers("count_tokens", upstream)
             system = self._system if inbound.peek.operation == "count_tokens" else None
-            request = complete_request(inbound, self._carrier, system)
+            request = complete_request(inbound, self._carrier, system, upstream_converter.slots)
             return OperationConversion(inbound, upstream_converter, target, request, counts=counts)
         if inbound.converter.name != upstream:
             return PivotConversion(inbound, self._converters[upstream], target, self._system, self._carrier)

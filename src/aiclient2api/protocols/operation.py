@@ -7,11 +7,12 @@ import msgspec
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import ModelResponse, Usage
-from aiclient2api.protocols.base import Converter, SystemPrompt
+from aiclient2api.protocols.base import Converter, OpaqueSlots, SystemPrompt
 from aiclient2api.protocols.carrier import Carrier, join_continued, open_request
 from aiclient2api.protocols.conversion import Answer, AnswerStream, Inbound, Target
 from aiclient2api.protocols.counting import estimate
 from aiclient2api.protocols.pivot import refuse_foreign_state
+from aiclient2api.protocols.side_table import SideTable
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.protocols.tool_names import ToolNames
 from aiclient2api.wire.http import WireRequest, WireResponse
@@ -23,12 +24,15 @@ ESTIMATED = "count_tokens"
 Completed = tuple[ModelRequest, list[Loss]]
 
 
-def complete_request(inbound: Inbound, carrier: Carrier, system: SystemPrompt | None) -> Completed:
-    """The client's request with its envelopes opened and the operator's text added. Raises Unrepresentable."""
+def complete_request(
+    inbound: Inbound, carrier: Carrier, system: SystemPrompt | None, upstream: OpaqueSlots
+) -> Completed:
+    """The client's request with its state put back and the operator's text added. Raises Unrepresentable."""
     asked = inbound.request()
     refuse_foreign_state(asked)
     request, losses = open_request(join_continued(asked), carrier, inbound.tenant)
-    return apply_system_prompt(request, system), losses
+    request, found = SideTable(inbound.records or {}, carrier, inbound.tenant).put_back(request, upstream)
+    return apply_system_prompt(request, system), [*losses, *found]
 
 
 class OperationConversion:

@@ -34,7 +34,7 @@ from aiclient2api.protocols.base import (
 from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
 from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty
 from aiclient2api.protocols.shadow import with_shadows
-from aiclient2api.protocols.side_table import TurnRecorder, put_back
+from aiclient2api.protocols.side_table import SideTable, TurnRecorder
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.protocols.tool_names import ToolNames
 from aiclient2api.wire.frames import Frame
@@ -60,11 +60,12 @@ class PivotConversion:
         self._client = inbound.converter
         self._tenant = inbound.tenant
         self._carrier, self._account = carrier, target.account
-        self._remember: Callable[[str, bytes], None] | None = target.remember
+        self._remember: Callable[[str, bytes | None], None] | None = target.remember
         self._asked = inbound.request()
         refuse_foreign_state(self._asked)
         request, losses = open_request(join_continued(self._asked), carrier, inbound.tenant)
-        request, found = put_back(request, inbound.records or {}, upstream.slots.native, upstream.name)
+        table = SideTable(inbound.records or {}, carrier, inbound.tenant)
+        request, found = table.put_back(request, upstream.slots)
         losses = [*losses, *found]
         request = with_shadows(apply_system_prompt(request, system), upstream.name)
         self._names = ToolNames(request, upstream.tool_names)
@@ -130,15 +131,16 @@ class PivotConversion:
 
     def recorder(self) -> TurnRecorder:
         """What watches one answer for the side table."""
-        return TurnRecorder(self._account)
+        return TurnRecorder(self._asked, self._account)
 
     def keep(self, recorder: TurnRecorder) -> None:
-        """A complete answer was recorded."""
-        if self._remember is None:
+        """An answer is complete: what its client may not send back is kept."""
+        found = recorder.record() if self._remember is not None else None
+        if found is None or self._remember is None:
             return
-        record = recorder.record()
-        if record is not None:
-            self._remember(record[0], record[1])
+        call_id, record = found
+        signed = self._carrier.sign(record, self._tenant, call_id) if record is not None else None
+        self._remember(call_id, signed)
 
     def _sealing(self) -> SealingStream:
         return SealingStream(self._carrier, self._tenant, self._client.slots, self._account)

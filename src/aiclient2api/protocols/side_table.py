@@ -7,7 +7,8 @@ with the client. Where the client's turn does not fit the record, the record is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -15,13 +16,18 @@ from msgspec import Struct
 from aiclient2api.ir.events import PartDelta, PartEnd, PartStart, StreamEvent
 from aiclient2api.ir.fold import PartBuilder
 from aiclient2api.ir.loss import Loss
-from aiclient2api.ir.parts import HostedCall, Opaque, Part, Reasoning, Text, ToolCall
+from aiclient2api.ir.parts import HostedCall, Opaque, Part, Reasoning, Text, ToolCall, ToolResult
 from aiclient2api.ir.request import ModelRequest, Turn
+from aiclient2api.protocols.base import OpaqueSlots
+from aiclient2api.protocols.carrier import Carrier
+from aiclient2api.protocols.ids import digest
 
-MAX_BYTES = 64 * 1024
+MAX_BYTES: Final = 64 * 1024
 """A larger record is not kept."""
-MAX_TURNS = 64
+MAX_TURNS: Final = 64
 """Turns of one history that are looked up, the newest ones."""
+MAX_ID: Final = 256
+"""Characters of a call id; a longer one is not looked up."""
 
 
 class Words(Struct, frozen=True, tag="words", tag_field="slot"):
@@ -44,10 +50,17 @@ class Whole(Struct, frozen=True, tag="whole", tag_field="slot"):
     part: Reasoning | HostedCall
 
 
-class Record(Struct, frozen=True):
-    """One assistant turn without its words."""
+Slot = Words | Call | Whole
 
-    slots: list[Words | Call | Whole]
+
+class Record(Struct, frozen=True):
+    """One assistant turn without its words, and the mark of the account that made it.
+
+    `question` tells what it answered: some upstreams number their calls, so that an id comes again.
+    """
+
+    slots: list[Slot]
+    question: str
     account: str = ""
 
 
@@ -56,20 +69,17 @@ _decoder = msgspec.json.Decoder(Record)
 
 
 class TurnRecorder:
-    """Watches an answer before it is sealed, the first candidate only."""
+    """Watches the answer to a request before it is sealed, the first candidate only."""
 
-    def __init__(self, account: str) -> None:
-        self._account = account
+    def __init__(self, asked: ModelRequest, account: str) -> None:
+        self._asked, self._account = asked, account
         self._open: dict[int, PartBuilder] = {}
         self._lengths: dict[int, int] = {}
-        self._done: dict[int, Words | Call | Whole] = {}
+        self._done: dict[int, Slot] = {}
 
     def note(self, event: StreamEvent) -> None:
         """Take the next event."""
         match event:
-            case PartStart(candidate=0):
-                self._open[event.number] = PartBuilder(event.part)
-                self._lengths[event.number] = len(event.part.text) if isinstance(event.part, Text) else 0
             case PartDelta(candidate=0):
                 builder = self._open.get(event.number)
                 if builder is None:
@@ -78,6 +88,9 @@ class TurnRecorder:
                     self._lengths[event.number] += len(event.text)
                 elif event.channel in ("summary", "raw", "opaque"):
                     builder.add(event)
+            case PartStart(candidate=0):
+                self._open[event.number] = PartBuilder(event.part)
+                self._lengths[event.number] = len(event.part.text) if isinstance(event.part, Text) else 0
             case PartEnd(candidate=0):
                 self._end(event)
             case _:
@@ -87,13 +100,12 @@ class TurnRecorder:
         builder = self._open.pop(event.number, None)
         if builder is None:
             return
-        match builder.part:
+        part, opaque = builder.part, builder.opaque or builder.part.opaque
+        match part:
             case Text():
-                self._done[event.number] = Words(
-                    self._lengths[event.number], builder.opaque or builder.part.opaque
-                )
+                self._done[event.number] = Words(self._lengths[event.number], opaque)
             case ToolCall(call_id=call_id):
-                self._done[event.number] = Call(call_id, builder.opaque or builder.part.opaque)
+                self._done[event.number] = Call(call_id, opaque)
             case Reasoning() | HostedCall():
                 whole = event.part or builder.whole()
                 if isinstance(whole, Reasoning | HostedCall):
@@ -101,20 +113,35 @@ class TurnRecorder:
             case _:
                 pass
 
-    def record(self) -> tuple[str, bytes] | None:
-        """The id to keep the turn by and its record; None when there is nothing that only we could give back."""
+    def record(self) -> tuple[str, bytes | None] | None:
+        """The call id to keep the turn by, and its record.
+
+        No record where the turn holds nothing that only we could give back; None where it has no call.
+        """
         slots = [slot for _, slot in sorted(self._done.items())]
         call_id = next((slot.call_id for slot in slots if isinstance(slot, Call)), None)
-        if call_id is None or not any(_is_state(slot) for slot in slots):
+        if call_id is None or len(call_id) > MAX_ID:
             return None
-        data = _encode(Record(slots, self._account))
-        return (call_id, data) if len(data) <= MAX_BYTES else None
+        if not any(_is_state(slot) for slot in slots):
+            return call_id, None
+        data = _encode(Record(slots, _question(self._asked.turns), self._account))
+        return call_id, data if len(data) <= MAX_BYTES else None
 
 
-def _is_state(slot: Words | Call | Whole) -> bool:
+def _is_state(slot: Slot) -> bool:
     if isinstance(slot, Whole):
         return isinstance(slot.part, HostedCall) or slot.part.opaque is not None
     return slot.opaque is not None
+
+
+def _question(turns: Sequence[Turn]) -> str:
+    """What the next turn answers, by the user's words and the ids of results, which clients keep."""
+    asked = next((turn for turn in reversed(turns) if turn.role != "assistant"), None)
+    said = [] if asked is None else asked.parts
+    return digest(
+        *(part.text for part in said if isinstance(part, Text)),
+        *(part.call_id for part in said if isinstance(part, ToolResult)),
+    )
 
 
 def wanted(request: ModelRequest) -> list[str]:
@@ -126,51 +153,72 @@ def wanted(request: ModelRequest) -> list[str]:
 def _bare_call(turn: Turn) -> str | None:
     if turn.role != "assistant" or any(part.opaque is not None for part in turn.parts):
         return None
-    return next((part.call_id for part in turn.parts if isinstance(part, ToolCall)), None)
+    call_id = next((part.call_id for part in turn.parts if isinstance(part, ToolCall)), None)
+    return call_id if call_id is not None and len(call_id) <= MAX_ID else None
 
 
-def put_back(
-    request: ModelRequest, records: Mapping[str, bytes], upstream: frozenset[str], protocol: str
-) -> tuple[ModelRequest, list[Loss]]:
-    """The request with the state that its upstream made, where the turns fit their records.
+class SideTable:
+    """The signed records that were found for one request, by call id, the newest turn's first."""
 
-    `upstream` are the kinds of state that the upstream reads, `protocol` whose hosted blocks it takes.
-    """
-    if not records:
-        return request, []
-    losses: list[Loss] = []
-    turns: list[Turn] = []
-    for index, turn in enumerate(request.turns):
-        call_id = _bare_call(turn)
-        data = records.get(call_id) if call_id is not None else None
-        parts = _joined(turn, data, upstream, protocol) if data is not None else None
-        if parts is not None:
-            turn = msgspec.structs.replace(turn, parts=parts)
-            losses.append(Loss("reasoning.opaque", f"turns[{index}]", "side_table"))
-        turns.append(turn)
-    return msgspec.structs.replace(request, turns=turns), losses
+    def __init__(self, records: Mapping[str, bytes], carrier: Carrier, tenant: str) -> None:
+        self._records = records
+        self._carrier = carrier
+        self._tenant = tenant
+
+    def _record(self, call_id: str) -> Record | None:
+        signed = self._records.get(call_id)
+        data = self._carrier.verified(signed, self._tenant, call_id) if signed else None
+        if data is None:
+            return None
+        try:
+            return _decoder.decode(data)
+        except msgspec.DecodeError:
+            return None
+
+    @property
+    def account(self) -> str | None:
+        """The mark of the account that made the newest of the turns, None when there is none."""
+        found = (self._record(call_id) for call_id in self._records)
+        return next((record.account or None for record in found if record is not None), None)
+
+    def put_back(self, request: ModelRequest, upstream: OpaqueSlots) -> tuple[ModelRequest, list[Loss]]:
+        """The request with the state that its upstream made, where the turns fit their records."""
+        if not self._records:
+            return request, []
+        losses: list[Loss] = []
+        turns: list[Turn] = []
+        for index, turn in enumerate(request.turns):
+            call_id = _bare_call(turn)
+            record = self._record(call_id) if call_id is not None else None
+            parts = None
+            if record is not None and record.question == _question(request.turns[:index]):
+                parts = _joined(turn, record, upstream)
+            if parts is not None:
+                turn = msgspec.structs.replace(turn, parts=parts)
+                losses.append(Loss("reasoning.opaque", f"turns[{index}]", "side_table"))
+            turns.append(turn)
+        return msgspec.structs.replace(request, turns=turns), losses
 
 
-def _joined(turn: Turn, data: bytes, upstream: frozenset[str], protocol: str) -> list[Part] | None:
-    try:
-        record = _decoder.decode(data)
-    except msgspec.DecodeError:
-        return None
-    text = "".join(part.text for part in turn.parts if isinstance(part, Text))
+def _joined(turn: Turn, record: Record, upstream: OpaqueSlots) -> list[Part] | None:
+    texts = [part for part in turn.parts if isinstance(part, Text)]
     calls = [part for part in turn.parts if isinstance(part, ToolCall)]
     told = [slot.call_id for slot in record.slots if isinstance(slot, Call)]
-    length = sum(slot.length for slot in record.slots if isinstance(slot, Words))
     others = [part for part in turn.parts if not isinstance(part, Text | ToolCall | Reasoning)]
-    if others or told != [call.call_id for call in calls] or length != len(text):
+    if others or told != [call.call_id for call in calls]:
         return None
-    if not any(_is_state(slot) and _reads(slot, upstream, protocol) for slot in record.slots):
+    if not any(_is_state(slot) and _reads(slot, upstream) for slot in record.slots):
+        return None
+    pieces = _pieces(texts, [slot.length for slot in record.slots if isinstance(slot, Words)])
+    if pieces is None:
         return None
     parts: list[Part] = []
     for slot in record.slots:
         match slot:
             case Words(length=size, opaque=opaque):
-                parts.append(Text(text=text[:size], opaque=opaque))
-                text = text[size:]
+                piece = pieces.pop(0)
+                if piece or not size:
+                    parts.append(Text(text=piece, opaque=opaque))
             case Call(opaque=opaque):
                 parts.append(msgspec.structs.replace(calls.pop(0), opaque=opaque))
             case Whole(part=part):
@@ -178,9 +226,21 @@ def _joined(turn: Turn, data: bytes, upstream: frozenset[str], protocol: str) ->
     return parts
 
 
-def _reads(slot: Words | Call | Whole, upstream: frozenset[str], protocol: str) -> bool:
+def _pieces(texts: list[Text], lengths: list[int]) -> list[str] | None:
+    """The client's text as it stood; a text that it changed or left out has a place where there is only one."""
+    text = "".join(part.text for part in texts)
+    if len(text) == sum(lengths):
+        ends = [sum(lengths[: index + 1]) for index in range(len(lengths))]
+        return [text[end - size : end] for end, size in zip(ends, lengths, strict=True)]
+    spoken = [size for size in lengths if size]
+    if len(spoken) != 1:
+        return None
+    return [text if size else "" for size in lengths]
+
+
+def _reads(slot: Slot, upstream: OpaqueSlots) -> bool:
     if isinstance(slot, Whole):
         if isinstance(slot.part, HostedCall):
-            return slot.part.protocol == protocol
-        return slot.part.opaque is not None and slot.part.opaque.kind in upstream
-    return slot.opaque is not None and slot.opaque.kind in upstream
+            return slot.part.protocol == upstream.protocol
+        return slot.part.opaque is not None and slot.part.opaque.kind in upstream.native
+    return slot.opaque is not None and slot.opaque.kind in upstream.native

@@ -19,6 +19,8 @@ EVERY: Final = 0.1
 BATCH_KEPT: Final = 86_400.0
 MAX_PUTS: Final = 10_000
 """Values that wait; beyond, the oldest are given up."""
+MAX_PUT_BYTES: Final = 16 * 1024 * 1024
+"""The same for their bytes."""
 MAX_FIELDS: Final = 500
 """Counters of one account: model names come from requests, more of them are counted as `other`."""
 
@@ -40,6 +42,7 @@ class WriteBehind:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._puts: dict[str, Put] = {}
+        self._put_bytes = 0
         self._counts: Counts = {}
         self._batch: tuple[str, Counts] | None = None
         """Sent, perhaps written: the next flush sends it again."""
@@ -49,10 +52,14 @@ class WriteBehind:
 
     def put(self, key: str, value: bytes, ttl: float) -> None:
         """Have a value written; a later one for the same key replaces it."""
-        self._puts.pop(key, None)
+        before = self._puts.pop(key, None)
         self._puts[key] = Put(key, value, ttl)
-        if len(self._puts) > MAX_PUTS:
-            del self._puts[next(iter(self._puts))]
+        self._put_bytes += len(value) - (len(before.value) if before is not None else 0)
+        self._bound()
+
+    def _bound(self) -> None:
+        while len(self._puts) > MAX_PUTS or self._put_bytes > MAX_PUT_BYTES:
+            self._put_bytes -= len(self._puts.pop(next(iter(self._puts))).value)
 
     def count(self, account: str, model: str, outcome: str) -> None:
         """One attempt."""
@@ -82,7 +89,7 @@ class WriteBehind:
             await self._flush_counts()
 
     async def _flush_puts(self) -> None:
-        puts, self._puts = self._puts, {}
+        puts, self._puts, self._put_bytes = self._puts, {}, 0
         if not puts:
             return
         writes: list[Write] = list(puts.values())
@@ -90,6 +97,8 @@ class WriteBehind:
             await self._store.apply(writes)
         except StoreUnavailable:
             self._puts = {**puts, **self._puts}
+            self._put_bytes = sum(len(put.value) for put in self._puts.values())
+            self._bound()
             raise
 
     async def _flush_counts(self) -> None:
