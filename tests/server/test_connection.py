@@ -129,6 +129,29 @@ async def test_each_part_of_a_stream_is_one_write() -> None:
     connection.connection_lost(None)
 
 
+class Gone(Sink):
+    """The client has broken the connection off, and nobody was told yet."""
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        raise OSError(107, "Transport endpoint is not connected")
+
+    def abort(self) -> None:
+        self.written.append(b"aborted")
+
+
+async def test_a_client_that_is_gone_before_its_refusal_raises_nothing() -> None:
+    sink = Gone()
+    connection = await connected(Recorder(), sink)
+    connection.data_received(b"GET / HTTP/1.1\r\n\r\n")
+
+    assert sink.written[0].startswith(b"HTTP/1.1 400 ")
+    assert sink.written[-1] == b"aborted"
+    connection.connection_lost(None)
+
+
 class Broken(Recorder):
     """Cannot even word a refusal, and adds a line to a header."""
 

@@ -51,8 +51,6 @@ def test_a_plain_request_passes(given: Head, verdict: Verdict) -> None:
         (head(HOST, (b"transfer-encoding", b"gzip, chunked")), BadRequest),
         (head(HOST, (b"transfer-encoding", b"Chunked")), BadRequest),
         (head(HOST, (b"transfer-encoding", b"chunked"), version="1.0"), BadRequest),
-        (head(HOST, (b"upgrade", b"h2c")), BadRequest),
-        (head(HOST, (b"connection", b"keep-alive, Upgrade")), BadRequest),
         (head(HOST, (b"expect", b"200-ok")), BadRequest),
         (head(HOST, target=b"http://other/v1/messages"), BadRequest),
         (head(HOST, target=b"*", method="OPTIONS"), BadRequest),

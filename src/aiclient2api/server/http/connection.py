@@ -364,8 +364,12 @@ class Connection(asyncio.Protocol):
         self._reader.is_deaf = True
         if self._phase in (Phase.CLOSE, Phase.LINGER):
             return
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        try:
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+        except OSError:  # the client has broken the connection off, and the loop has not heard of it yet
+            self.abort()
+            return
         self.take()
         self._watch(Phase.LINGER)
 

@@ -23,9 +23,7 @@ _TARGET: Final = re.compile(rb"/[!\"$-~]*")
 """Origin form: printable, no fragment."""
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-_WATCHED: Final = frozenset(
-    (b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect")
-)
+_WATCHED: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"))
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -100,11 +98,9 @@ def _framing(version: str, found: dict[bytes, bytes]) -> Verdict:
     if encoding is not None and (encoding != b"chunked" or version == "1.0"):
         raise BadRequest("Transfer-Encoding must be chunked")
     connection, expectation = found.get(b"connection"), found.get(b"expect")
-    if connection in _STAYS and expectation is None and b"upgrade" not in found:
+    if connection in _STAYS and expectation is None:
         return _PLAIN if version == "1.1" else _LAST
     options = [option.strip() for option in (connection or b"").lower().split(b",")]
-    if b"upgrade" in found or b"upgrade" in options:
-        raise BadRequest("no other protocol is spoken here")
     if expectation is not None and expectation.lower() != b"100-continue":
         raise BadRequest("this expectation cannot be met")
     return Verdict(

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import httptools
 
 from aiclient2api.errors import BadRequest, GatewayError, TooLarge
-from aiclient2api.server.http.guard import Head, Verdict, judge
+from aiclient2api.server.http.guard import Head, RawHeaders, Verdict, judge
 from aiclient2api.server.http.settings import MAX_HEAD
 
 OVERHEAD: Final = 8
@@ -44,7 +44,9 @@ class RequestReader:
     __slots__ = (
         "_body_bytes",
         "_first_read",
+        "_framing",
         "_in_body",
+        "_is_echo",
         "_is_odd",
         "_line",
         "_owner",
@@ -70,6 +72,10 @@ class RequestReader:
         self._line: bytes | None = b""
         """What was read of a request line; None once it was looked at."""
         self._is_odd = False
+        self._framing = b""
+        """How the body is framed of a request that asks for another protocol, as a head; empty for others."""
+        self._is_echo = False
+        """The parser reads such a head."""
         self.target = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.in_head = False
@@ -84,8 +90,10 @@ class RequestReader:
         self._wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._stop(BadRequest(f"not a valid HTTP request: {error}"[:200]))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data, upgrade)
+        except httptools.HttpParserError as error:
+            self._stop(_invalid(error))
         if not self.in_head and not self._in_body:
             self._line = b""
         if self._wire_bytes <= MAX_HEAD:
@@ -94,6 +102,26 @@ class RequestReader:
             self._stop(TooLarge(f"the request head is larger than {MAX_HEAD} bytes"))
         elif self._in_body and self._wire_bytes > MAX_HEAD + OVERHEAD * self._body_bytes:
             self._stop(BadRequest("too much around the chunks of the body"))
+
+    def _stay(self, data: bytes, upgrade: httptools.HttpParserUpgrade) -> None:
+        """Read on as HTTP/1.1, as a server may that is asked for another protocol (RFC 9110 7.8).
+
+        llhttp takes what follows such a head for the other protocol, a body too: another parser reads it, behind a
+        head that says of the framing what this one said.
+        """
+        try:
+            while not self.is_deaf:
+                data = data[upgrade.args[0] :]
+                framing, self._framing = self._framing, b""
+                self._parser, self._is_echo = httptools.HttpRequestParser(self), True
+                self._parser.feed_data(framing)
+                try:
+                    self._parser.feed_data(data)
+                    return
+                except httptools.HttpParserUpgrade as another:
+                    upgrade = another
+        except httptools.HttpParserError as error:
+            self._stop(_invalid(error))
 
     def _look_at_line(self, data: bytes) -> None:
         """A request that begins a read (all but pipelined ones) must begin in one way."""
@@ -115,6 +143,8 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         """The first byte of a request line."""
+        if self._is_echo:
+            return
         self.in_head = True
         self.target = b""
         self.headers = []
@@ -123,16 +153,21 @@ class RequestReader:
 
     def on_url(self, url: bytes) -> None:
         """A part of the request target."""
+        if self._is_echo:
+            return
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; those behind a body go into a list that nobody reads."""
+        if self._is_echo:
+            return
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self.in_head = False
-        if self.is_deaf:
+        if self.is_deaf or self._is_echo:
+            self._is_echo = False
             return
         parser = self._parser
         size = self._first_read + self._wire_bytes
@@ -146,6 +181,7 @@ class RequestReader:
         except GatewayError as error:
             self._stop(error)
             return
+        self._framing = _framing(self.headers) if parser.should_upgrade() else b""
         self.target = b""
         self.headers = []
         self._in_body = True
@@ -159,6 +195,17 @@ class RequestReader:
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._framing:
+            return  # llhttp says so of every head that asks for another protocol
         self._in_body = False
         if not self.is_deaf:
             self._owner.end()
+
+
+def _framing(headers: RawHeaders) -> bytes:
+    lines = [b"%b: %b\r\n" % pair for pair in headers if pair[0] in (b"content-length", b"transfer-encoding")]
+    return b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(lines)
+
+
+def _invalid(error: httptools.HttpParserError) -> BadRequest:
+    return BadRequest(f"not a valid HTTP request: {error}"[:200])
