@@ -5,7 +5,7 @@
     │   ├── BadRequest · Unauthenticated · Forbidden · UnknownModel · NotFound · MethodNotAllowed
     │   ├── TooLarge · ClientTimeout
     │   ├── Unrepresentable           the target protocol cannot express this content (400)
-    │   └── Busy                      our own concurrency limit
+    │   └── OverLimit · Busy          the client key's limits; our own concurrency limit
     ├── UpstreamError                 failover         penalty
     │   ├── Rejected                  never            none       the upstream refused the request itself
     │   ├── Unexplained               never            none       an unknown 4xx; an account's, if others serve the like
@@ -163,6 +163,13 @@ class Unrepresentable(ClientError):
     """The target protocol cannot express a part of the request's content (400)."""
 
     code = "unsupported_content"
+
+
+class OverLimit(ClientError):
+    """The client key may not use more at the moment (429)."""
+
+    kind = "rate_limit"
+    code = "rate_limit_exceeded"
 
 
 class Busy(ClientError):

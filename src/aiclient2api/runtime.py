@@ -38,6 +38,9 @@ from aiclient2api.gateway.dispatch import Dispatcher
 from aiclient2api.gateway.limits import Admission
 from aiclient2api.gateway.listing import Listing
 from aiclient2api.gateway.pins import Pins
+from aiclient2api.keys.gauges import gauges as key_gauges
+from aiclient2api.keys.limiter import KeyLimiter
+from aiclient2api.keys.ring import ClientKey, ClientKeys, key_hash, limits_of
 from aiclient2api.ledger.bookkeeper import Bookkeeper
 from aiclient2api.ledger.gauges import gauges
 from aiclient2api.ledger.ledger import Ledger
@@ -47,7 +50,6 @@ from aiclient2api.net.transport import Timeouts, Transport
 from aiclient2api.protocols.carrier import Carrier
 from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.protocols.registry import converters
-from aiclient2api.server.auth import ClientKey, ClientKeys, key_hash
 from aiclient2api.server.first_start import (
     Keys,
     derive,
@@ -94,13 +96,14 @@ class Runtime:
         self.shared = (
             before.shared if before else Shared(self.store, _node_name(), random.random, self.log.bug)
         )
+        self.limiter = before.limiter if before else KeyLimiter(self.shared.clock, random.random)
         self.surroundings = Surroundings(policy(config), self.shared.states)
         if before is not None:
             self.surroundings.take_over(before.surroundings)
         self.pools = _pools(config, self.surroundings, self.shared, before)
         self.services = self._services()
         self.metrics.pools = self.pools
-        self.metrics.sources = [lambda: gauges(self.ledger)]
+        self.metrics.sources = [lambda: gauges(self.ledger), lambda: key_gauges(self.limiter)]
         self.shared.watch(self.pools)
 
     def _services(self) -> Services:
@@ -113,6 +116,7 @@ class Runtime:
         timeouts = {name: _timeouts(account) for name, account in config.accounts.items()}
         routes = route_table(config)
         observers = (
+            self.limiter,
             self.metrics,
             Bookkeeper(self.ledger, time.time),
             RequestLog(self.log),
@@ -135,7 +139,8 @@ class Runtime:
             dispatcher=dispatcher,
             converters=factory,
             pools=self.pools,
-            keys=ClientKeys(self.secrets.pepper, self.client_keys),
+            keys=ClientKeys(_peppers(self.secrets, config), self.client_keys),
+            limiter=self.limiter,
             admission=Admission(config.limits.streams_per_worker),
             models=ModelLists(routes.names(), self.pools, listing, time.monotonic),
             observers=observers,
@@ -226,7 +231,13 @@ def _client_key(entry: config_model.ClientKey, pepper: bytes) -> ClientKey:
         models=entry.models,
         strict=entry.strict,
         expires=entry.expires.timestamp() if entry.expires else None,
+        limits=limits_of(entry.rpm, entry.tpm, entry.concurrency),
     )
+
+
+def _peppers(current: Keys, config: Config) -> list[bytes]:
+    """Keys that were hashed under an earlier secret are still known."""
+    return [current.pepper, *(derive(secret.reveal()).pepper for secret in config.secrets.previous)]
 
 
 def policy(config: Config) -> Policy:

@@ -119,9 +119,6 @@ def test_rules_between_sections(data: dict[str, object], problems: list[str]) ->
                 ]
             },
             [
-                "keys[0].rpm: is not enforced in this version",
-                "keys[0].tpm: is not enforced in this version",
-                "keys[0].concurrency: is not enforced in this version",
                 "keys[0].key: is shorter than 16 characters and easily guessed",
             ],
         ),

@@ -27,6 +27,7 @@ from aiclient2api.errors import (
     Forbidden,
     MethodNotAllowed,
     NoCapacity,
+    OverLimit,
     QuotaExhausted,
     RateLimited,
     TimedOut,
@@ -36,6 +37,8 @@ from aiclient2api.errors import (
     Unrepresentable,
     UpstreamFailed,
 )
+from aiclient2api.keys.gauges import gauges as key_gauges
+from aiclient2api.keys.limiter import KeyLimiter
 from aiclient2api.ledger.gauges import gauges
 from aiclient2api.ledger.ledger import Ledger
 from aiclient2api.protocols.registry import converters
@@ -117,9 +120,6 @@ def test_nothing_on_the_page_is_unknown() -> None:
 
 
 WITHOUT_EFFECT: dict[str, Any] = {
-    "keys[0].rpm": {"keys": [{"name": "k", "key": "k" * 16, "rpm": 1}]},
-    "keys[0].tpm": {"keys": [{"name": "k", "key": "k" * 16, "tpm": 1}]},
-    "keys[0].concurrency": {"keys": [{"name": "k", "key": "k" * 16, "concurrency": 1}]},
     "log.prompts": {"log": {"prompts": True}},
 }
 
@@ -214,7 +214,8 @@ def test_every_header_of_ours_is_documented(header: str) -> None:
 
 def test_every_metric_has_a_row_with_its_labels() -> None:
     metrics = Metrics()
-    metrics.sources = [lambda: gauges(Ledger(None, lambda: 0.0))]
+    limiter = KeyLimiter(lambda: 0.0, lambda: 0.0)
+    metrics.sources = [lambda: gauges(Ledger(None, lambda: 0.0)), lambda: key_gauges(limiter)]
     labels = {each.name: each.labels for each in vars(metrics).values() if isinstance(each, Counter)}
     labels |= {each.name: (each.label,) for each in vars(metrics).values() if isinstance(each, Histogram)}
     table = {code(row[0])[0]: row for row in rows(section(OPERATIONS, "Metrics"))[1:]}
@@ -246,6 +247,7 @@ ERRORS: dict[str, ErrorInfo] = {
     "wrong method": MethodNotAllowed().info,
     "body too slow": ClientTimeout().info,
     "body too large": TooLarge().info,
+    "over a client key's limit": OverLimit().info,
     "rate limit, all cooling": RateLimited().info,
     "upstream quota spent": QuotaExhausted().info,
     "gateway's own fault": ErrorInfo(kind="internal", code="internal_error", message="m"),

@@ -3,13 +3,14 @@ from __future__ import annotations
 import pytest
 
 from aiclient2api.errors import BadRequest, Unauthenticated
-from aiclient2api.server.auth import ClientKey, ClientKeys, extract_key, key_hash
+from aiclient2api.keys.ring import ClientKey, ClientKeys, key_hash
+from aiclient2api.server.auth import extract_key
 from aiclient2api.wire.http import Headers, WireRequest
 
 PEPPER = b"pepper"
 ALICE = ClientKey(name="alice", hash=key_hash(PEPPER, "sk-alice"), models=("gpt-*", "o3"))
 BOB = ClientKey(name="bob", hash=key_hash(PEPPER, "sk-bob"), strict=True)
-KEYS = ClientKeys(PEPPER, [ALICE, BOB])
+KEYS = ClientKeys([PEPPER], [ALICE, BOB])
 
 
 def head(query: str = "", *headers: tuple[str, str]) -> WireRequest:
@@ -83,7 +84,7 @@ def test_only_the_exact_key_is_known(key: str) -> None:
 
 def test_another_pepper_makes_other_hashes() -> None:
     with pytest.raises(Unauthenticated):
-        ClientKeys(b"salt", [ALICE]).identify("sk-alice")
+        ClientKeys([b"salt"], [ALICE]).identify("sk-alice")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_a_key_may_be_limited_to_models(key: ClientKey, model: str, allowed: boo
 def test_an_expired_key_is_refused_from_its_moment_on() -> None:
     now = [99.0]
     limited = ClientKey(name="carol", hash=key_hash(PEPPER, "sk-carol"), expires=100.0)
-    keys = ClientKeys(PEPPER, [limited], wall=lambda: now[0])
+    keys = ClientKeys([PEPPER], [limited], wall=lambda: now[0])
     assert keys.identify("sk-carol") is limited
 
     now[0] = 100.0

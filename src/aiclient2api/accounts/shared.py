@@ -72,6 +72,10 @@ class Shared:
         self._wanted.add(pool)
         self._asked.set()
 
+    def clock(self) -> float:
+        """The store's clock as far as we know: Unix time in seconds."""
+        return self._now() + self.states.offset
+
     # ---- loops
 
     async def start(self) -> None:

@@ -19,7 +19,6 @@ _WITHOUT_EFFECT: Final[Sequence[tuple[str, str, object]]] = [
     ("log", "prompts", False),
 ]
 """Section, key, and the value that is what this version does anyway."""
-_KEYS_WITHOUT_EFFECT: Final = ("rpm", "tpm", "concurrency")
 
 
 def problems(document: Document, registry: ProviderRegistry, *, has_keys: bool) -> Iterator[str]:
@@ -107,8 +106,5 @@ def warnings(document: Document, data: Mapping[str, object]) -> Iterator[str]:
         if has_key and getattr(getattr(document, section), key) != harmless:
             yield f"{section}.{key}: has no effect in this version"
     for index, client_key in enumerate(document.keys):
-        for name in _KEYS_WITHOUT_EFFECT:
-            if getattr(client_key, name) is not None:
-                yield f"keys[{index}].{name}: is not enforced in this version"
         if len(client_key.key.reveal()) < SHORT_KEY:
             yield f"keys[{index}].key: is shorter than {SHORT_KEY} characters and easily guessed"

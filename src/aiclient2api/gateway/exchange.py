@@ -11,6 +11,7 @@ from aiclient2api.errors import GatewayError, UpstreamError
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import Operation
 from aiclient2api.ir.response import Usage
+from aiclient2api.wire.http import Headers
 
 Outcome = Literal["ok", "client_error", "upstream_error", "cut", "client_gone", "internal_error"]
 
@@ -81,6 +82,8 @@ class Exchange(Struct, kw_only=True):
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     passed_over: list[str] = field(default_factory=list[str])
     """Why accounts were not tried, for `x-a2-explain`."""
+    limit_headers: Headers = ()
+    """What the client key may still ask for, as the client's protocol tells it."""
     pool: str = ""
     target_model: str = ""
     upstream_protocol: str = ""

@@ -62,6 +62,20 @@ class Bookkeeper:
             )
 
 
+def tokens_used(exchange: Exchange) -> int:
+    """Input and output of all attempts of an exchange, as they are booked."""
+    total = 0
+    last = len(exchange.attempts)
+    for number, attempt in enumerate(exchange.attempts, 1):
+        if attempt.is_sent:
+            is_last = number == last
+            counts, _ = _counts(
+                attempt, exchange.usage if is_last else None, exchange.events if is_last else 0
+            )
+            total += counts[0] + counts[3]
+    return total
+
+
 _UNANSWERED = ("abandoned", "cut")
 """Outcomes of attempts whose answer had begun or may have: the upstream worked, and counts it."""
 

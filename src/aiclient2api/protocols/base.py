@@ -14,8 +14,9 @@ from aiclient2api.ir.loss import Encoded, Loss
 from aiclient2api.ir.request import ModelRequest, Operation, StreamMode
 from aiclient2api.ir.response import ModelResponse, Usage
 from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.protocols.rate_limits import RateLimit
 from aiclient2api.wire.frames import Frame, FrameDecoder
-from aiclient2api.wire.http import WireRequest, WireResponse
+from aiclient2api.wire.http import Headers, WireRequest, WireResponse
 
 
 class Endpoint(Struct, frozen=True):
@@ -221,6 +222,14 @@ class Converter(Protocol):
 
     def peek(self, request: WireRequest) -> Peek:
         """What routing needs. Raises MalformedMessage."""
+        ...
+
+    def output_bound(self, request: WireRequest) -> int | None:
+        """The most tokens a request lets its answers have together; None without a bound. Never raises."""
+        ...
+
+    def limit_headers(self, limits: Sequence[RateLimit], wall: float) -> Headers:
+        """How a client is told what it may still ask for; `wall` is Unix time in seconds."""
         ...
 
     def splice(self, request: WireRequest, change: Splice, /) -> WireRequest:

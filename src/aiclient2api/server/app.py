@@ -28,6 +28,7 @@ from aiclient2api.errors import (
 )
 from aiclient2api.gateway.attempt import as_client_error
 from aiclient2api.gateway.exchange import Exchange
+from aiclient2api.keys.ring import ClientKey
 from aiclient2api.server.asgi import (
     CLIENT,
     RESERVED,
@@ -42,7 +43,7 @@ from aiclient2api.server.asgi import (
     request_head,
     send_whole,
 )
-from aiclient2api.server.auth import ClientKey, extract_key
+from aiclient2api.server.auth import extract_key
 from aiclient2api.server.bodies import BodyBudget, check_body
 from aiclient2api.server.cors import allowed_origin, is_preflight, preflight_headers, with_cors
 from aiclient2api.server.inference import answer, is_wished, report_headers

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from aiclient2api.errors import ConfigError
-from aiclient2api.server.auth import ClientKey, key_hash
+from aiclient2api.keys.ring import ClientKey, key_hash
 
 SECRET_FILE = "gateway_secret"  # noqa: S105  # a file's name
 MIN_SECRET = 32

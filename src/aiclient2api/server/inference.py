@@ -8,9 +8,9 @@ from aiclient2api.errors import BadRequest, Forbidden, MalformedMessage
 from aiclient2api.gateway.attempt import as_client_error
 from aiclient2api.gateway.exchange import Attempt, Exchange, Phase
 from aiclient2api.gateway.upstream import Live, Whole
+from aiclient2api.keys.ring import ClientKey
 from aiclient2api.protocols.conversion import Inbound
 from aiclient2api.server.asgi import Send, send_whole
-from aiclient2api.server.auth import ClientKey
 from aiclient2api.server.services import Services
 from aiclient2api.server.streaming import StreamedAnswer, Voice
 from aiclient2api.wire.http import Headers, WireRequest
@@ -27,6 +27,7 @@ async def answer(
     """Answer a request with a body. Raises GatewayError as long as nothing was sent."""
     inbound = _inbound(wire, key, exchange, services)
     explain = exchange.explain = is_wished(wire, "x-a2-explain")
+    services.limiter.reserve(key, inbound, exchange)
     exchange.phase = Phase.PRE_HEADERS
     opening = services.dispatcher.open(inbound, exchange, pool)
     if inbound.peek.stream == "no":
@@ -95,7 +96,7 @@ def report_headers(exchange: Exchange, *, explain: bool = False) -> Headers:
         headers.append(("x-a2-conversion", _printable(_conversion(exchange))))
     if explain:
         headers.append(("x-a2-explain", _printable(_trail(exchange))))
-    return tuple(headers)
+    return (*headers, *exchange.limit_headers)
 
 
 def _conversion(exchange: Exchange) -> str:

@@ -10,8 +10,9 @@ from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.gateway.dispatch import Dispatcher
 from aiclient2api.gateway.exchange import Exchange, Observer
 from aiclient2api.gateway.limits import Admission
+from aiclient2api.keys.limiter import KeyLimiter
+from aiclient2api.keys.ring import ClientKeys
 from aiclient2api.protocols.factory import ConverterFactory
-from aiclient2api.server.auth import ClientKeys
 from aiclient2api.server.models import ModelLists
 from aiclient2api.server.streaming import Heartbeat
 from aiclient2api.telemetry.log import JsonLog
@@ -24,6 +25,7 @@ class Services(Struct, kw_only=True):
     converters: ConverterFactory
     pools: Mapping[str, AccountPool]
     keys: ClientKeys
+    limiter: KeyLimiter
     admission: Admission
     models: ModelLists
     observers: Sequence[Observer]

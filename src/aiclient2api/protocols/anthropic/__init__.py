@@ -17,6 +17,7 @@ from aiclient2api.protocols.anthropic.stream_decoder import MessageStreamDecoder
 from aiclient2api.protocols.anthropic.stream_encoder import MessageStreamEncoder
 from aiclient2api.protocols.anthropic.usage import usage_of
 from aiclient2api.protocols.base import Endpoint, OpaqueSlots
+from aiclient2api.protocols.rate_limits import anthropic_limit_headers
 from aiclient2api.wire.http import WireRequest, WireResponse
 from aiclient2api.wire.sse import SseDecoder
 
@@ -50,6 +51,8 @@ class AnthropicConverter:
     stream_decoder = MessageStreamDecoder
 
     peek = staticmethod(relay.peek)
+    output_bound = staticmethod(relay.output_bound)
+    limit_headers = staticmethod(anthropic_limit_headers)
     splice = staticmethod(relay.splice)
 
     list_models_request = staticmethod(models.list_models_request)

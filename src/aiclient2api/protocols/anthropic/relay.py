@@ -17,6 +17,7 @@ from aiclient2api.protocols.anthropic.schema import DEFAULT_VERSION
 from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING, event_name
 from aiclient2api.protocols.anthropic.usage import UsageTally
 from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
+from aiclient2api.protocols.output_bound import bound_of
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import Headers, WireRequest
@@ -38,6 +39,11 @@ def peek(request: WireRequest) -> Peek:
         stream="sse" if streams else "no",
         operation="count_tokens" if counts else "generate",
     )
+
+
+def output_bound(request: WireRequest) -> int | None:
+    """See Converter.output_bound."""
+    return bound_of(lambda: Members.parse(request.body), ("max_tokens",))
 
 
 def splice(request: WireRequest, change: Splice) -> WireRequest:

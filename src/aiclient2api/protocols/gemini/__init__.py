@@ -15,6 +15,7 @@ from aiclient2api.protocols.gemini.encode_response import encode_response
 from aiclient2api.protocols.gemini.schema import NAME, SIGNATURE, TOOL_NAME
 from aiclient2api.protocols.gemini.stream_decoder import StreamDecoder
 from aiclient2api.protocols.gemini.stream_encoder import StreamEncoder
+from aiclient2api.protocols.rate_limits import no_limit_headers
 from aiclient2api.wire.frames import FrameDecoder
 from aiclient2api.wire.http import WireRequest
 from aiclient2api.wire.json_array import JsonArrayDecoder
@@ -54,6 +55,8 @@ class GeminiConverter:
     stream_encoder = StreamEncoder
 
     peek = staticmethod(relay.peek)
+    output_bound = staticmethod(relay.output_bound)
+    limit_headers = staticmethod(no_limit_headers)
     splice = staticmethod(relay.splice)
     usage = staticmethod(relay.usage)
 

@@ -11,9 +11,10 @@ from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.protocols.gemini.decode_request import read_address
 from aiclient2api.protocols.gemini.encode_request import model_path
 from aiclient2api.protocols.gemini.errors import decode_status, inline_error
-from aiclient2api.protocols.gemini.fields import elements, fields, given
+from aiclient2api.protocols.gemini.fields import child, elements, fields, given
 from aiclient2api.protocols.gemini.schema import ABSENT, FINISH, Chunk
 from aiclient2api.protocols.gemini.usage import decode_usage
+from aiclient2api.protocols.output_bound import bound_of
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import JSON_HEADERS, WireRequest, WireResponse
@@ -27,6 +28,13 @@ def peek(request: WireRequest) -> Peek:
     """See Converter.peek: all of it stands in the path."""
     address = read_address(request)
     return Peek(model=address.model, stream=address.stream, operation=address.operation)
+
+
+def output_bound(request: WireRequest) -> int | None:
+    """See Converter.output_bound."""
+    return bound_of(
+        lambda: child(fields(request.body), "generationConfig"), ("maxOutputTokens",), times="candidateCount"
+    )
 
 
 def splice(request: WireRequest, change: Splice) -> WireRequest:

@@ -18,6 +18,7 @@ from aiclient2api.protocols.openai_chat.schema import NAME, TOOL_NAME
 from aiclient2api.protocols.openai_chat.stream_decoder import ChatStreamDecoder
 from aiclient2api.protocols.openai_chat.stream_encoder import ChatStreamEncoder
 from aiclient2api.protocols.openai_errors import decode_openai_error, encode_openai_error
+from aiclient2api.protocols.rate_limits import openai_limit_headers
 from aiclient2api.wire.http import WireRequest, WireResponse
 from aiclient2api.wire.sse import SseDecoder
 
@@ -47,6 +48,8 @@ class OpenAIChatConverter:
     stream_encoder = ChatStreamEncoder
 
     peek = staticmethod(relay.peek)
+    output_bound = staticmethod(relay.output_bound)
+    limit_headers = staticmethod(openai_limit_headers)
     splice = staticmethod(relay.splice)
     stream_tap = relay.ChatStreamTap
     usage = staticmethod(relay.whole_usage)

@@ -17,10 +17,11 @@ from aiclient2api.protocols.openai_chat.stream_decoder import DONE, parse_chunk
 from aiclient2api.protocols.openai_chat.stream_encoder import DONE_EVENT, PING, in_band_error
 from aiclient2api.protocols.openai_chat.usage import decode_usage
 from aiclient2api.protocols.openai_errors import decode_error_object
+from aiclient2api.protocols.output_bound import bound_of
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import WireRequest, WireResponse
-from aiclient2api.wire.json import NULL
+from aiclient2api.wire.json import NULL, Members
 
 _KEPT_HEADERS = frozenset(("content-type", "openai-beta"))
 _PATHS = {"generate": "/chat/completions", "embed": "/embeddings"}
@@ -57,6 +58,11 @@ def peek(request: WireRequest) -> Peek:
         stream="sse" if peeked.stream else "no",
         operation=operation_of(request.path),
     )
+
+
+def output_bound(request: WireRequest) -> int | None:
+    """See Converter.output_bound."""
+    return bound_of(lambda: Members.parse(request.body), ("max_completion_tokens", "max_tokens"), times="n")
 
 
 def splice(request: WireRequest, splice: Splice) -> WireRequest:

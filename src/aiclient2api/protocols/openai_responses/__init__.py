@@ -18,6 +18,7 @@ from aiclient2api.protocols.openai_responses.encode_response import encode_respo
 from aiclient2api.protocols.openai_responses.schema import NAME, NATIVE_OPAQUE, TOOL_NAME
 from aiclient2api.protocols.openai_responses.stream_decoder import ResponsesStreamDecoder
 from aiclient2api.protocols.openai_responses.stream_encoder import ResponsesStreamEncoder
+from aiclient2api.protocols.rate_limits import openai_limit_headers
 from aiclient2api.wire.http import WireRequest, WireResponse
 from aiclient2api.wire.sse import SseDecoder
 
@@ -46,6 +47,8 @@ class OpenAIResponsesConverter:
     stream_encoder = ResponsesStreamEncoder
 
     peek = staticmethod(relay.peek)
+    output_bound = staticmethod(relay.output_bound)
+    limit_headers = staticmethod(openai_limit_headers)
     splice = staticmethod(relay.splice)
     usage = staticmethod(relay.usage)
 

@@ -15,6 +15,7 @@ from aiclient2api.protocols.openai_responses.errors import decode_failure, respo
 from aiclient2api.protocols.openai_responses.schema import COUNT_PATH, GENERATE_PATH
 from aiclient2api.protocols.openai_responses.stream_encoder import PING, flat_error
 from aiclient2api.protocols.openai_responses.usage import decode_usage
+from aiclient2api.protocols.output_bound import bound_of
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import WireRequest, WireResponse
@@ -71,6 +72,11 @@ def _conversation_id(raw: Raw) -> str | None:
     if json.is_string(raw):
         return json.decode(raw, str, "conversation")
     return json.decode(raw, _Conversation, "conversation").id
+
+
+def output_bound(request: WireRequest) -> int | None:
+    """See Converter.output_bound."""
+    return bound_of(lambda: Members.parse(request.body), ("max_output_tokens",))
 
 
 def splice(request: WireRequest, change: Splice) -> WireRequest:

@@ -19,7 +19,8 @@ from aiclient2api.ir.parts import Text
 from aiclient2api.ir.request import ModelRequest, StreamMode, Turn
 from aiclient2api.ir.response import ModelResponse
 from aiclient2api.protocols.base import Endpoint, OpaqueSlots, Peek
-from aiclient2api.wire.http import JSON_HEADERS, WireRequest, WireResponse
+from aiclient2api.protocols.rate_limits import RateLimit
+from aiclient2api.wire.http import JSON_HEADERS, Headers, WireRequest, WireResponse
 
 NAME = "plain"
 
@@ -82,6 +83,14 @@ class PlainConverter:
         """See Converter."""
         asked = read(request.body)
         return Peek(model=asked.model, stream="sse" if asked.stream else "no")
+
+    def output_bound(self, request: WireRequest) -> int | None:
+        """See Converter."""
+        return None
+
+    def limit_headers(self, limits: Sequence[RateLimit], wall: float) -> Headers:
+        """See Converter."""
+        return ()
 
     def decode_request(self, request: WireRequest) -> ModelRequest:
         """See Converter."""

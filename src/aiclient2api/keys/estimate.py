@@ -1,0 +1,46 @@
+"""How many tokens a request may need, before anybody has counted: what a limit reserves until the truth is known."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from aiclient2api.errors import MalformedMessage
+from aiclient2api.ledger.ledger import estimated_tokens
+from aiclient2api.protocols import counting
+from aiclient2api.protocols.conversion import Inbound
+
+OUTPUT: Final = 4096
+"""Tokens of an answer whose request sets no bound."""
+SMALL: Final = 32 * 1024
+"""Bytes up to which a request is not read for this: larger ones may hold pictures, whose bytes are not their tokens."""
+
+
+class Needed(Struct, frozen=True):
+    """Tokens of a request and of the longest answer it allows."""
+
+    input: int
+    output: int
+
+
+def estimated(inbound: Inbound) -> Needed:
+    """What a request may need; counting tokens needs none."""
+    match inbound.peek.operation:
+        case "generate":
+            bound = inbound.converter.output_bound(inbound.wire)
+            return Needed(_input(inbound), OUTPUT if bound is None else bound)
+        case "embed":
+            return Needed(estimated_tokens(len(inbound.wire.body)), 0)
+        case _:
+            return Needed(0, 0)
+
+
+def _input(inbound: Inbound) -> int:
+    by_size = estimated_tokens(len(inbound.wire.body))
+    if len(inbound.wire.body) <= SMALL:
+        return by_size
+    try:
+        return min(by_size, counting.estimate(inbound.request()))
+    except MalformedMessage:  # a relay may carry what we cannot read
+        return by_size

@@ -1,0 +1,208 @@
+"""The limits of client keys: reserved before a request is dispatched, settled when it is over, whatever its end.
+
+A check is a few operations on integers; nothing here waits, and nobody is asked. How nodes hear of each other's use is
+the affair of `sharing.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from aiclient2api.errors import ErrorInfo, OverLimit
+from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.keys.estimate import estimated
+from aiclient2api.keys.meter import MINUTE, Meter, Slots
+from aiclient2api.keys.ring import ClientKey, KeyLimits
+from aiclient2api.ledger.bookkeeper import tokens_used
+from aiclient2api.protocols.conversion import Inbound
+from aiclient2api.protocols.rate_limits import RateLimit
+
+WAIT_FOR_A_SLOT: Final = 1.0
+
+
+class Heard(Struct, frozen=True):
+    """What other nodes have used of a key in this window and have under way, and what all used in the one before."""
+
+    requests: int = 0
+    tokens: int = 0
+    slots: int = 0
+    requests_before: int = 0
+    tokens_before: int = 0
+
+
+NOTHING_HEARD: Final = Heard()
+
+
+class Use:
+    """What is used of one key's limits; a limit that the key does not have is None."""
+
+    __slots__ = ("limits", "refused", "requests", "slots", "tokens")
+
+    def __init__(self, limits: KeyLimits) -> None:
+        self.limits = limits
+        self.requests = Meter(limits.requests or 0)
+        self.tokens = Meter(limits.tokens or 0)
+        self.slots = Slots(limits.concurrency or 0)
+        self.refused: dict[str, int] = {}
+
+    def change(self, limits: KeyLimits) -> None:
+        """Other limits from now on; what is used stays used."""
+        self.limits = limits
+        self.requests.limit = limits.requests or 0
+        self.tokens.limit = limits.tokens or 0
+        self.slots.limit = limits.concurrency or 0
+
+    def roll(self, window: int) -> None:
+        """Go on in this window."""
+        self.requests.roll(window)
+        self.tokens.roll(window)
+
+    def hear(self, heard: Heard) -> None:
+        """This is what others use."""
+        self.requests.others, self.requests.before = heard.requests, heard.requests_before
+        self.tokens.others, self.tokens.before = heard.tokens, heard.tokens_before
+        self.slots.others = heard.slots
+
+    def refusal(self, tokens: int, elapsed: float, nodes: int) -> tuple[str, str, float] | None:
+        """Which limit refuses, in words, and for how many seconds; None when the request fits."""
+        limits = self.limits
+        if limits.concurrency is not None and self.slots.refuses(nodes):
+            return "concurrency", f"{limits.concurrency} requests at a time", WAIT_FOR_A_SLOT
+        if limits.requests is not None:
+            wait = self.requests.refuses(1, elapsed, nodes)
+            if wait is not None:
+                return "requests", f"{limits.requests} requests per minute", wait
+        if limits.tokens is not None:
+            wait = self.tokens.refuses(tokens, elapsed, nodes)
+            if wait is not None:
+                return "tokens", f"{limits.tokens} tokens per minute", wait
+        return None
+
+    def take(self, tokens: int) -> None:
+        """One more request."""
+        self.requests.mine += 1
+        self.tokens.mine += tokens
+        self.slots.mine += 1
+
+    def is_half_gone(self, nodes: int) -> bool:
+        """Whether half of what this node may take before it hears of the others is taken."""
+        limits = self.limits
+        return (
+            (limits.requests is not None and self.requests.is_half_gone(nodes))
+            or (limits.tokens is not None and self.tokens.is_half_gone(nodes))
+            or (limits.concurrency is not None and self.slots.is_half_gone(nodes))
+        )
+
+    def shown(self, elapsed: float) -> list[RateLimit]:
+        """What is left, for the answer's headers."""
+        shown: list[RateLimit] = []
+        if self.limits.requests is not None:
+            shown.append(_left("requests", self.requests, elapsed))
+        if self.limits.tokens is not None:
+            shown.append(_left("tokens", self.tokens, elapsed))
+        return shown
+
+
+def _left(kind: Literal["requests", "tokens"], meter: Meter, elapsed: float) -> RateLimit:
+    return RateLimit(
+        kind=kind, limit=meter.limit, remaining=meter.remaining(elapsed), reset=meter.reset(elapsed)
+    )
+
+
+class _Taken(Struct, frozen=True):
+    """What one request has taken."""
+
+    use: Use
+    window: int
+    tokens: int
+
+
+class KeyLimiter:
+    """See the module; also the observer that settles. `clock` is the store's: Unix time in seconds."""
+
+    def __init__(self, clock: Callable[[], float], random: Callable[[], float]) -> None:
+        self.clock = clock
+        self._random = random
+        self.uses: dict[str, Use] = {}
+        self._taken: dict[str, _Taken] = {}
+        self.nodes: Callable[[], int] = lambda: 1
+        """How many nodes serve, as far as we know."""
+        self.hurry: Callable[[], None] = lambda: None
+        """Asks to hear of the others soon: our share of what is left runs out."""
+        self.heard: Callable[[str], Heard] = lambda name: NOTHING_HEARD
+        """What others have used of a key that was not used here yet."""
+        self.changes = 0
+        """Counts everything that others might want to hear of."""
+
+    def reserve(self, key: ClientKey, inbound: Inbound, exchange: Exchange) -> None:
+        """Take what a request may need at most; what is left goes into the exchange's headers. Raises OverLimit."""
+        limits = key.limits
+        if limits is None:
+            return
+        now = self.clock()
+        window, seconds = divmod(now, MINUTE)
+        elapsed, nodes = seconds / MINUTE, self.nodes()
+        use = self._use(key.name, limits, int(window))
+        tokens = 0 if limits.tokens is None else self._tokens(inbound, use, limits.tokens)
+        refusal = use.refusal(tokens, elapsed, nodes)
+        if refusal is None:
+            use.take(tokens)
+            self._taken[exchange.request_id] = _Taken(use, int(window), tokens)
+            self.changes += 1
+        if nodes > 1 and (refusal is not None or use.is_half_gone(nodes)):
+            self.hurry()
+        exchange.limit_headers = inbound.converter.limit_headers(use.shown(elapsed), now)
+        if refusal is not None:
+            raise self._refused(use, *refusal)
+
+    def _use(self, name: str, limits: KeyLimits, window: int) -> Use:
+        use = self.uses.get(name)
+        if use is None:
+            use = self.uses[name] = Use(limits)
+            use.roll(window)
+            use.hear(self.heard(name))
+            return use
+        if use.limits is not limits:
+            use.change(limits)
+        use.roll(window)
+        return use
+
+    def _tokens(self, inbound: Inbound, use: Use, limit: int) -> int:
+        needed = estimated(inbound)
+        if needed.input > limit:
+            use.refused["tokens"] = use.refused.get("tokens", 0) + 1
+            message = f"the request alone is larger than the client key's limit of {limit} tokens per minute"
+            raise OverLimit(
+                info=ErrorInfo(kind=OverLimit.kind, code=OverLimit.code, message=message, should_retry=False)
+            )
+        return min(needed.input + needed.output, limit)  # the largest may run, alone
+
+    def _refused(self, use: Use, limit: str, words: str, wait: float) -> OverLimit:
+        use.refused[limit] = use.refused.get(limit, 0) + 1
+        return OverLimit(
+            f"the client key's limit of {words} is reached",
+            retry_after=max(1.0, wait) * (1 + 0.2 * self._random()),  # not all at the same moment
+        )
+
+    # ---- Observer
+
+    def started(self, exchange: Exchange) -> None:
+        """See Observer."""
+
+    def attempting(self, exchange: Exchange, attempt: Attempt) -> None:
+        """See Observer."""
+
+    def ended(self, exchange: Exchange) -> None:
+        """See Observer: give the place back, and book what was really used."""
+        taken = self._taken.pop(exchange.request_id, None)
+        if taken is None:
+            return
+        use = taken.use
+        use.roll(int(self.clock() // MINUTE))
+        use.slots.mine -= 1
+        if taken.tokens:
+            use.tokens.settle(taken.window, tokens_used(exchange) - taken.tokens)
+        self.changes += 1

@@ -1,0 +1,115 @@
+"""How much of a limit is used, as far as this node knows, and how much of the rest it may take before it has heard.
+
+All nodes together may use `limit`. A node knows what it used itself, and what the others had used when it last heard of
+them. Of what was left then it takes an equal share at most until it has heard again. So with M nodes the worst that can
+happen, whatever the store does, is `limit + (M - 1) * max(ceil(limit / M), largest single amount)`.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Final
+
+MINUTE: Final = 60.0
+
+
+class Meter:
+    """Requests or tokens of a sliding minute: this window, and of the one before as much as still counts."""
+
+    __slots__ = ("before", "heard", "limit", "mine", "others", "window")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.window = 0
+        """Minutes since the Unix epoch, by the store's clock."""
+        self.mine = 0
+        self.heard = 0
+        """Of `mine`, what was there when we last heard of the others, who know it too."""
+        self.others = 0
+        self.before = 0
+        """What all nodes used in the window before."""
+
+    def roll(self, window: int) -> None:
+        """Go on in this window."""
+        if window <= self.window:
+            return
+        self.before = self.mine + self.others if window == self.window + 1 else 0
+        self.window, self.mine, self.heard, self.others = window, 0, 0, 0
+
+    def used(self, elapsed: float) -> float:
+        """In the last minute; `elapsed` is the share of the window that is over."""
+        return self.before * (1 - elapsed) + self.mine + self.others
+
+    def refuses(self, amount: int, elapsed: float, nodes: int) -> float | None:
+        """None where it fits, else the seconds until it may. An amount over the limit needs the whole limit."""
+        amount = min(amount, self.limit)
+        used = self.used(elapsed)
+        if used + amount > self.limit:
+            return self._wait(amount, elapsed)
+        if exceeds_share(self.mine - self.heard, amount, self.limit - used, nodes):
+            return 1.0
+        return None
+
+    def _wait(self, amount: int, elapsed: float) -> float:
+        now = self.mine + self.others
+        left = (1 - elapsed) * MINUTE
+        if now + amount <= self.limit:
+            return max(0.0, left - (self.limit - now - amount) / self.before * MINUTE)
+        return left + (1 - (self.limit - amount) / now) * MINUTE
+
+    def remaining(self, elapsed: float) -> int:
+        """What is left of the limit."""
+        return max(0, int(self.limit - self.used(elapsed)))
+
+    def reset(self, elapsed: float) -> float:
+        """Seconds until all of the limit is there again, if nothing more is used."""
+        if self.mine + self.others:
+            return (2 - elapsed) * MINUTE
+        return (1 - elapsed) * MINUTE if self.before else 0.0
+
+    def is_half_gone(self, nodes: int) -> bool:
+        """Whether half of our share of what was left is taken since we last heard of the others."""
+        return is_half_gone(self.mine - self.heard, self.limit - self.before - self.mine - self.others, nodes)
+
+    def settle(self, window: int, more: int) -> None:
+        """Correct what was taken in `window`: an answer used so much more, or less."""
+        if more > 0 or window == self.window:
+            self.mine = max(0, self.mine + more)
+        elif window == self.window - 1:
+            self.before = max(0, self.before + more)
+
+
+class Slots:
+    """Requests under way."""
+
+    __slots__ = ("heard", "limit", "mine", "others")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.mine = 0
+        self.heard = 0
+        self.others = 0
+
+    def refuses(self, nodes: int) -> bool:
+        """Whether there is no place for one more."""
+        left = self.limit - self.mine - self.others
+        return left < 1 or exceeds_share(self.mine - self.heard, 1, left, nodes)
+
+    def is_half_gone(self, nodes: int) -> bool:
+        """See Meter."""
+        return is_half_gone(self.mine - self.heard, self.limit - self.mine - self.others, nodes)
+
+
+def is_half_gone(unheard: int, left: int, nodes: int) -> bool:
+    """Whether a node should hear of the others soon."""
+    return unheard > 0 and unheard * 2 * nodes >= left + unheard
+
+
+def exceeds_share(unheard: int, amount: int, left: float, nodes: int) -> bool:
+    """Whether `amount` more is too much for one of so many nodes until it has heard of the others again.
+
+    The first amount after a hearing may be as large as it likes: a large request must fit some time.
+    """
+    if nodes <= 1 or unheard <= 0:
+        return False
+    return unheard + amount > ceil((left + unheard) / nodes)
