@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench.__main__ import cpu_seconds
+from bench.contender import cpu_seconds
 
 BODY = '{"model":"m","messages":[{"role":"user","content":"' + "x" * 900 + '"}]}'
 ANSWER = b"{" + b" " * 1000 + b"}"

@@ -2,6 +2,7 @@
 
 python -m bench.load URL KEY PATH BODY --connections N --seconds S        unary, closed loop
 python -m bench.load URL KEY PATH BODY --connections N --streams          one stream per connection
+BODY is the request's, or `-` for standard input.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import argparse
 import asyncio
 import json
 import re
+import sys
 import time
 from typing import cast
 from urllib.parse import urlsplit
 
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _STAMP = re.compile(rb'"(\d{9,17}) "')
+MAX_GAP = 200_000
+"""Microseconds of silence that a user notices."""
 
 
 class Client(asyncio.Protocol):
@@ -23,6 +28,8 @@ class Client(asyncio.Protocol):
     def __init__(self, request: bytes, until: float, *, once: bool) -> None:
         self.latencies: list[float] = []
         self.events: list[float] = []
+        self.gaps = 0
+        """Silences of a stream over 200 ms, from its first event on."""
         self.ends: list[float] = []
         self.first: float | None = None
         self.bytes = 0
@@ -34,6 +41,8 @@ class Client(asyncio.Protocol):
         self._buffer = b""
         self._status = b""
         self._sent = 0.0
+        self._seen = 0.0
+        self._tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -54,7 +63,7 @@ class Client(asyncio.Protocol):
         head = self._buffer.find(b"\r\n\r\n")
         if head < 0:
             return
-        length = re.search(rb"content-length: (\d+)", self._buffer[:head])
+        length = _LENGTH.search(self._buffer, 0, head)
         if length is None or len(self._buffer) < head + 4 + int(length[1]):
             return
         self.errors += not self._buffer.startswith(b"HTTP/1.1 200")
@@ -67,10 +76,19 @@ class Client(asyncio.Protocol):
     def _stream(self, data: bytes) -> None:
         now = time.monotonic_ns() // 1000
         if self.first is None:
-            self.first = time.perf_counter() - self._sent
             self.errors += not data.startswith(b"HTTP/1.1 200")
-        self.bytes += len(data)
-        self.events.extend((now - int(match)) / 1e6 for match in _STAMP.findall(data))
+            if b"data:" not in data:
+                return
+            self.first = time.perf_counter() - self._sent
+        elif now - self._seen > MAX_GAP:
+            self.gaps += 1
+        self._seen = now
+        data = self._tail + data
+        end = 0
+        for match in _STAMP.finditer(data):
+            self.events.append((now - int(match[1])) / 1e6)
+            end = match.end()
+        self._tail = data[max(end, len(data) - 24) :]
         if data.endswith(b"0\r\n\r\n"):
             self._finish()
 
@@ -95,7 +113,7 @@ def percentile(values: list[float], share: float) -> float:
 async def run(arguments: argparse.Namespace) -> dict[str, float]:
     """Run the load and return the figures (seconds)."""
     url = urlsplit(arguments.url)
-    body = arguments.body.encode()
+    body = sys.stdin.buffer.read() if arguments.body == "-" else arguments.body.encode()
     request = (
         f"POST {arguments.path} HTTP/1.1\r\nhost: {url.netloc}\r\nauthorization: Bearer {arguments.key}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -120,7 +138,9 @@ async def run(arguments: argparse.Namespace) -> dict[str, float]:
         "latency_p99": percentile(latencies, 0.99),
         "event_p50": percentile(events, 0.5),
         "event_p99": percentile(events, 0.99),
+        "first_p50": percentile(firsts, 0.5),
         "first_p99": percentile(firsts, 0.99),
+        "gaps": sum(client.gaps for client in clients),
         "own_cpu": time.process_time(),
     }
 

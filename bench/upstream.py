@@ -1,6 +1,7 @@
 """A Chat Completions upstream that costs next to nothing: ready-made answers over a raw protocol.
 
-`model` says what to answer: `unary`, `burst-N` (N deltas at once) or `paced-N-MS` (N deltas, one every MS).
+The first message says what to answer, so that it does not matter how a gateway names the model: `bench:unary`,
+`bench:burst-N` (N deltas at once) or `bench:paced-N-MS` (N deltas, one every MS). A GET gets the unary one.
 Each delta of a paced stream carries the monotonic time in microseconds at which it was written.
 """
 
@@ -13,7 +14,8 @@ import time
 from typing import cast
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_MODEL = re.compile(rb'"model": ?"(?:[^"/]*/)*(unary|burst-\d+|paced-\d+-\d+)"')
+_WANTED = re.compile(rb"bench:(unary|burst-\d+|paced-\d+-\d+)")
+_STREAMED = re.compile(rb'"stream": ?true')
 _HEAD = b'{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":'
 _SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _UNARY = (
@@ -41,7 +43,9 @@ class Upstream(asyncio.Protocol):
     """One connection."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._wanted = 0
+        """Bytes of the request that is arriving, 0 while its head is."""
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -51,18 +55,24 @@ class Upstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
         self._buffer += data
-        while (head := self._buffer.find(b"\r\n\r\n")) >= 0:
-            match = _LENGTH.search(self._buffer, 0, head)
-            end = head + 4 + (int(match[1]) if match else 0)
-            if len(self._buffer) < end:
+        while self._buffer:
+            if not self._wanted:
+                head = self._buffer.find(b"\r\n\r\n")
+                if head < 0:
+                    return
+                match = _LENGTH.search(self._buffer, 0, head)
+                self._wanted = head + 4 + (int(match[1]) if match else 0)
+            if len(self._buffer) < self._wanted:
                 return
-            request, self._buffer = self._buffer[:end], self._buffer[end:]
+            request = bytes(self._buffer[: self._wanted])
+            del self._buffer[: self._wanted]
+            self._wanted = 0
             self._answer(request)
 
     def _answer(self, request: bytes) -> None:
-        found = _MODEL.search(request)
+        found = _WANTED.search(request)
         kind, *numbers = (found[1].decode() if found else "unary").split("-")
-        if b'"stream":true' not in request.replace(b" ", b""):
+        if _STREAMED.search(request) is None:
             self._write_unary()
         elif kind == "paced":
             self._pace(int(numbers[0]), int(numbers[1]) / 1000)
