@@ -35,7 +35,7 @@ interop: $(VENV)/.dev ## clients and upstreams that were not written here (Node.
 	$(BIN)/python -m tests.interop.nodejs
 	$(BIN)/python -m pytest -n $(JOBS) -m interop tests/interop tests/store $(ARGS)
 
-bench: $(VENV)/.dev ## timings
+bench: $(VENV)/.dev ## timings; ARGS="unary --of direct,ours,nginx,ferrogw,vllm-router --rounds 5" compares
 	$(BIN)/python -m bench $(ARGS)
 
 matrix: $(VENV)/.dev ## observe again what survives between the protocols: docs/conversion-matrix.*
