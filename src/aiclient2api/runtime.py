@@ -39,8 +39,12 @@ from aiclient2api.gateway.limits import Admission
 from aiclient2api.gateway.listing import Listing
 from aiclient2api.gateway.pins import Pins
 from aiclient2api.keys.gauges import gauges as key_gauges
+from aiclient2api.keys.journal import KeyJournal
 from aiclient2api.keys.limiter import KeyLimiter
 from aiclient2api.keys.ring import ClientKey, ClientKeys, key_hash, limits_of
+from aiclient2api.keys.shared import KeySharing
+from aiclient2api.keys.sharing import UseSharing
+from aiclient2api.keys.stored import SharedClientKeys
 from aiclient2api.ledger.bookkeeper import Bookkeeper
 from aiclient2api.ledger.gauges import gauges
 from aiclient2api.ledger.ledger import Ledger
@@ -97,6 +101,9 @@ class Runtime:
             before.shared if before else Shared(self.store, _node_name(), random.random, self.log.bug)
         )
         self.limiter = before.limiter if before else KeyLimiter(self.shared.clock, random.random)
+        self.limiter.nodes = lambda: self.shared.presence.live
+        self.key_sharing = before.key_sharing if before else self._key_sharing(ephemeral=ephemeral)
+        self.key_sharing.has_limits = any(key.limits is not None for key in self.client_keys)
         self.surroundings = Surroundings(policy(config), self.shared.states)
         if before is not None:
             self.surroundings.take_over(before.surroundings)
@@ -105,6 +112,15 @@ class Runtime:
         self.metrics.pools = self.pools
         self.metrics.sources = [lambda: gauges(self.ledger), lambda: key_gauges(self.limiter)]
         self.shared.watch(self.pools)
+
+    def _key_sharing(self, *, ephemeral: bool) -> KeySharing:
+        journal = None if ephemeral else KeyJournal(self.config.store.data_dir / "client_keys.json")
+        return KeySharing(
+            SharedClientKeys(self.store, time.monotonic, journal, self.log.event),
+            self.limiter,
+            UseSharing(self.store, self.shared.node, self.limiter, time.monotonic),
+            self.log.bug,
+        )
 
     def _services(self) -> Services:
         config = self.config
@@ -139,7 +155,7 @@ class Runtime:
             dispatcher=dispatcher,
             converters=factory,
             pools=self.pools,
-            keys=ClientKeys(_peppers(self.secrets, config), self.client_keys),
+            keys=ClientKeys(_peppers(self.secrets, config), self.client_keys, self.key_sharing.stored),
             limiter=self.limiter,
             admission=Admission(config.limits.streams_per_worker),
             models=ModelLists(routes.names(), self.pools, listing, time.monotonic),

@@ -6,11 +6,12 @@ import contextlib
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.harness import KEY, Stack, four_pools, simulated
+from tests.harness import KEY, Sections, Stack, four_pools, simulated
 
 VERBS = (
     "get", "get_many", "fields", "ranked", "put", "delete", "increment", "update", "claim", "apply", "scan", "time",
@@ -55,10 +56,16 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def limited(url: str) -> Sections:
+    key = {"name": "tests", "key": KEY, "rpm": 1000, "tpm": 1_000_000, "concurrency": 100}
+    return {**four_pools(url), "keys": [key]}
+
+
+@pytest.mark.parametrize("sections", [four_pools, limited])
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_request_uses_no_verb_of_the_store(name: str) -> None:
+def test_a_request_uses_no_verb_of_the_store(name: str, sections: Callable[[str], Sections]) -> None:
     path, body = REQUESTS[name]
-    with simulated(four_pools) as (stack, _):
+    with simulated(sections) as (stack, _):
         used = counted(stack)
         for _ in range(3):
             assert post(stack, path, body)

@@ -60,12 +60,12 @@ class Nodes:
         self.programs, self.server = programs, server
         self.tally = Tally()
         simulator.requests = self.tally
-        self._simulator = simulator
+        self.simulator = simulator
 
     def refuse(self, refused: str) -> None:
         """The upstream does not take this account's key any more."""
         admitted = tuple(f"upstream-{name}" for name in ACCOUNTS if name != refused)
-        self._simulator.settings = SimulatorSettings(keys=admitted)
+        self.simulator.settings = SimulatorSettings(keys=admitted)
 
     @property
     def urls(self) -> list[str]:
@@ -103,14 +103,16 @@ class Nodes:
 
 
 @contextmanager
-def two_nodes(folder: Path) -> Iterator[Nodes]:
+def two_nodes(folder: Path, more: Mapping[str, Any] = {}) -> Iterator[Nodes]:
     with ExitStack() as stack:
         server = stack.enter_context(running())
         simulator, url = stack.enter_context(simulating())
         programs: list[Program] = []
         for name in ("one", "two"):
             (folder / name).mkdir()
-            programs.append(stack.enter_context(serving_program(folder / name, sections(url, server.url))))
+            programs.append(
+                stack.enter_context(serving_program(folder / name, {**sections(url, server.url), **more}))
+            )
         with server.admin() as client:
             until(lambda: client.zcard(keys.nodes()) == 2)
         yield Nodes(programs, simulator, server)

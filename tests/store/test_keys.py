@@ -22,6 +22,7 @@ NAMES = {
     "hour": "HOUR",
     "day": "DAY",
     "segment": "SEGMENT",
+    "window": "MINUTE",
 }
 
 

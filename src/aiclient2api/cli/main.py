@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "state": "aiclient2api.cli.state",
     "explain": "aiclient2api.cli.explain",
     "accounts": "aiclient2api.cli.accounts",
+    "keys": "aiclient2api.cli.keys",
     "convert": "aiclient2api.cli.convert",
     "simulate": "aiclient2api.cli.simulate",
     "usage": "aiclient2api.cli.usage",

@@ -66,6 +66,8 @@ async def _serve(config: Config, *, demo: bool, reload: Callable[[], Config] | N
         shared = gateway.runtime.shared
         stack.push_async_callback(shared.close)
         await shared.start()
+        stack.push_async_callback(runtime.key_sharing.close)
+        await runtime.key_sharing.start()
         libraries = LibraryLog(gateway.runtime.log)
         logging.getLogger().addHandler(libraries)
         stack.callback(logging.getLogger().removeHandler, libraries)

@@ -141,6 +141,7 @@ async def _load(store: Store, entries: list[Entry], *, force: bool, dry_run: boo
     plan = await dump.load(store, entries, force=force, dry_run=dry_run)
     if plan.written and not dry_run:
         await store.apply([Add(keys.accounts_version(), 1)])  # running nodes read again
+        await store.apply([Add(keys.client_keys_version(), 1)])
     return plan
 
 

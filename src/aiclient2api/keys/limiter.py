@@ -24,7 +24,7 @@ WAIT_FOR_A_SLOT: Final = 1.0
 
 
 class Heard(Struct, frozen=True):
-    """What other nodes have used of a key in this window and have under way, and what all used in the one before."""
+    """What the other nodes used of a key in this window and the one before, and have under way."""
 
     requests: int = 0
     tokens: int = 0
@@ -62,8 +62,8 @@ class Use:
 
     def hear(self, heard: Heard) -> None:
         """This is what others use."""
-        self.requests.others, self.requests.before = heard.requests, heard.requests_before
-        self.tokens.others, self.tokens.before = heard.tokens, heard.tokens_before
+        self.requests.others, self.requests.others_before = heard.requests, heard.requests_before
+        self.tokens.others, self.tokens.others_before = heard.tokens, heard.tokens_before
         self.slots.others = heard.slots
 
     def refusal(self, tokens: int, elapsed: float, nodes: int) -> tuple[str, str, float] | None:

@@ -16,7 +16,7 @@ MINUTE: Final = 60.0
 class Meter:
     """Requests or tokens of a sliding minute: this window, and of the one before as much as still counts."""
 
-    __slots__ = ("before", "heard", "limit", "mine", "others", "window")
+    __slots__ = ("heard", "limit", "mine", "mine_before", "others", "others_before", "window")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -26,14 +26,22 @@ class Meter:
         self.heard = 0
         """Of `mine`, what was there when we last heard of the others, who know it too."""
         self.others = 0
-        self.before = 0
+        self.mine_before = 0
+        self.others_before = 0
+        """The same of the window before."""
+
+    @property
+    def before(self) -> int:
         """What all nodes used in the window before."""
+        return self.mine_before + self.others_before
 
     def roll(self, window: int) -> None:
         """Go on in this window."""
         if window <= self.window:
             return
-        self.before = self.mine + self.others if window == self.window + 1 else 0
+        is_next = window == self.window + 1
+        self.mine_before = self.mine if is_next else 0
+        self.others_before = self.others if is_next else 0
         self.window, self.mine, self.heard, self.others = window, 0, 0, 0
 
     def used(self, elapsed: float) -> float:
@@ -76,7 +84,7 @@ class Meter:
         if more > 0 or window == self.window:
             self.mine = max(0, self.mine + more)
         elif window == self.window - 1:
-            self.before = max(0, self.before + more)
+            self.mine_before = max(0, self.mine_before + more)
 
 
 class Slots:

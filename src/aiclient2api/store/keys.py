@@ -18,6 +18,7 @@ PASSING: Final = (
     "a2:v1:{nodes}:",
     "a2:v1:{accounts}:batch:",
     "a2:v1:{accounts}:epoch",
+    "a2:v1:{limits}:use:",
 )
 """What is true of one moment or one store only."""
 
@@ -108,6 +109,21 @@ def usage_day(day: int) -> str:
 def usage_position(segment: str) -> str:
     """How far a segment of a node's ledger is booked, in bytes."""
     return f"a2:v1:{{usage}}:position:{segment}"
+
+
+def client_keys() -> str:
+    """The client keys, by name."""
+    return "a2:v1:{keys}:records"
+
+
+def client_keys_version() -> str:
+    """Counts changes of any client key."""
+    return "a2:v1:{keys}:version"
+
+
+def key_use(window: int) -> str:
+    """What each node used of the limits of client keys, in one minute since the Unix epoch."""
+    return f"a2:v1:{{limits}}:use:{window}"
 
 
 def aside(key: str, stamp: str) -> str:

@@ -1,0 +1,261 @@
+"""Client keys in the store: every node hears of them, limits hold for all, nothing depends on the store's answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiclient2api.simulator.scenario import Fault, Match, Rule
+from aiclient2api.store import keys
+from tests.integration.test_two_nodes import KEY, Nodes, two_nodes
+from tests.program import run, serving_program, simulating, write_config
+from tests.store.servers import until
+
+SOON = 1.0
+"""Seconds until all nodes know of a change."""
+
+
+def ask(url: str, key: str, model: str = "chat/m", prompt: str = "hi") -> int:
+    """The status of one request."""
+    body = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    request = urllib.request.Request(
+        f"{url}/v1/chat/completions",
+        json.dumps(body).encode(),
+        {"authorization": f"Bearer {key}", "content-type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            answer.read()
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            error.read()
+            return error.code
+
+
+def everywhere(nodes: Nodes, key: str, **members: Any) -> set[int]:
+    return {ask(url, key, **members) for url in nodes.urls}
+
+
+def soon(nodes: Nodes, key: str, status: int, **members: Any) -> None:
+    """All nodes answer so within a second of the command's end."""
+    until(lambda: everywhere(nodes, key, **members) == {status}, SOON)
+
+
+def test_a_change_of_a_key_is_known_to_all_nodes_within_a_second(tmp_path: Path) -> None:
+    with two_nodes(tmp_path) as nodes:
+        first = nodes.cli("keys", "create", "ci", "--models", "chat/m", "--label", "for the builds").strip()
+        assert first.startswith("sk-a2-")
+        soon(nodes, first, 200)
+        assert everywhere(nodes, first, model="chat/other") == {403}
+
+        nodes.cli("keys", "disable", "ci")
+        soon(nodes, first, 401)
+        nodes.cli("keys", "enable", "ci")
+        soon(nodes, first, 200)
+
+        second = nodes.cli("keys", "rotate", "ci").strip()
+        soon(nodes, second, 200)
+        assert everywhere(nodes, first) == {200}, "the old text works for a while"
+        third = nodes.cli("keys", "rotate", "ci", "--overlap", "0s").strip()
+        soon(nodes, third, 200)
+        assert everywhere(nodes, first) == everywhere(nodes, second) == {401}
+
+        nodes.cli("keys", "change", "ci", "--models", "chat/other")
+        soon(nodes, third, 403)
+        nodes.cli("keys", "expire", "ci")
+        soon(nodes, third, 401)
+        (listed,) = [row for row in json.loads(nodes.cli("keys", "list", "--json")) if row["name"] == "ci"]
+        assert (listed["state"], listed["label"], listed["models"]) == (
+            "expired",
+            "for the builds",
+            ["chat/other"],
+        )
+        assert listed["keys"] == [{"ends_in": third[-4:]}]
+        nodes.cli("keys", "remove", "ci")
+        assert "ci" not in nodes.cli("keys", "list")
+
+        with nodes.server.admin() as client:
+            everything = repr(client.hgetall(keys.client_keys())).encode()
+        on_disk = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        for key in (first, second, third):
+            assert key.encode() not in everything + on_disk, "only keyed hashes are kept"
+
+
+def test_a_limit_is_one_limit_for_all_nodes(tmp_path: Path) -> None:
+    limit = 60
+    with two_nodes(tmp_path) as nodes:
+        key = nodes.cli("keys", "create", "ci", "--rpm", str(limit)).strip()
+        soon(nodes, key, 200)
+        used = nodes.upstream.total()
+
+        def some(number: int) -> int:
+            return ask(nodes.urls[number % 2], key)
+
+        with ThreadPoolExecutor(8) as pool:
+            statuses = Counter(pool.map(some, range(300)))
+            # what is refused because a node has not heard yet fits a moment later
+            statuses += Counter(pool.map(some, range(60)))
+
+        assert set(statuses) <= {200, 429}
+        assert nodes.upstream.total() == used + statuses[200], "a refused request costs no call"
+        assert limit <= used + statuses[200] <= limit + ceil(limit / 2)
+
+
+def test_without_a_store_known_keys_work_unknown_ones_do_not_and_limits_are_shares(tmp_path: Path) -> None:
+    limit = 20
+    with two_nodes(tmp_path) as nodes:
+        key = nodes.cli("keys", "create", "ci").strip()
+        limited = nodes.cli("keys", "create", "small", "--rpm", str(limit)).strip()
+        soon(nodes, key, 200)
+        until(
+            lambda: all(
+                "keys" in path.read_text() and "small" in path.read_text() for path in journals(tmp_path)
+            ),
+            SOON,
+        )
+        nodes.server.pause()
+        try:
+            until(lambda: everywhere(nodes, "sk-a2-unknown") == {503}, 5.0)
+            assert everywhere(nodes, key) == everywhere(nodes, KEY) == {200}
+            statuses = Counter(ask(url, limited) for url in nodes.urls for _ in range(limit))
+            assert set(statuses) == {200, 429}
+            assert limit - 1 <= statuses[200] <= limit + 2 - 1
+        finally:
+            nodes.server.resume()
+        until(lambda: everywhere(nodes, "sk-a2-unknown") == {401}, 5.0)
+        assert everywhere(nodes, key) == {200}
+
+
+def journals(folder: Path) -> list[Path]:
+    return list(folder.rglob("client_keys.json"))
+
+
+def test_a_store_that_was_emptied_gets_its_keys_back_and_a_change_stays(tmp_path: Path) -> None:
+    with two_nodes(tmp_path) as nodes:
+        key = nodes.cli("keys", "create", "ci").strip()
+        off = nodes.cli("keys", "create", "off").strip()
+        nodes.cli("keys", "disable", "off")
+        soon(nodes, key, 200)
+        with nodes.server.admin() as client:
+            client.flushall()
+            until(lambda: client.hlen(keys.client_keys()) == 2, 5.0)
+
+        assert everywhere(nodes, key) == {200}
+        assert everywhere(nodes, off) == {401}
+        nodes.cli("keys", "disable", "ci")
+        soon(nodes, key, 401)
+
+
+def test_places_are_shared_and_those_of_a_killed_node_are_free_after_a_while(tmp_path: Path) -> None:
+    with two_nodes(tmp_path) as nodes:
+        key = nodes.cli("keys", "create", "ci", "--concurrency", "1").strip()
+        soon(nodes, key, 200)
+        nodes.simulator.scenario.add(Rule(fault=Fault(delay=60), match=Match(prompt="wait")))
+
+        def hang() -> None:
+            with contextlib.suppress(OSError):
+                ask(nodes.urls[0], key, prompt="wait")
+
+        client = threading.Thread(target=hang)
+        client.start()
+        try:
+            until(lambda: ask(nodes.urls[1], key) == 429, 5.0)
+            nodes.programs[0].process.kill()
+            killed = time.monotonic()
+            until(lambda: ask(nodes.urls[1], key) == 200, 15.0)
+            assert time.monotonic() - killed < 15
+        finally:
+            client.join(20)
+
+
+def test_commands_work_beside_a_running_embedded_store_and_without_one(tmp_path: Path) -> None:
+    with simulating() as (_, url):
+        config = {
+            "accounts": {
+                "a": {
+                    "provider": "openai_compatible",
+                    "base_url": f"{url}/v1",
+                    "api_key": "x",
+                    "pool": "chat",
+                }
+            },
+            "keys": [{"name": "tests", "key": KEY}],
+            "store": {"url": "embedded", "data_dir": str(tmp_path / "data")},
+        }
+        path = str(write_config(tmp_path, config))
+        before = run(tmp_path, "keys", "create", "before", "--config", path)
+        assert before.returncode == 0, before.stderr
+        with serving_program(tmp_path, config) as program:
+            assert ask(program.url, before.stdout.strip()) == 200
+            beside = run(tmp_path, "keys", "create", "beside", "--config", path, "--json")
+            assert beside.returncode == 0, beside.stderr
+            until(lambda: ask(program.url, json.loads(beside.stdout)["key"]) == 200, SOON)
+            listed = json.loads(run(tmp_path, "keys", "list", "--config", path, "--json").stdout)
+            assert [row["name"] for row in listed] == ["tests", "before", "beside"]
+            assert program.stop() == 0
+        # without its store's files the next start knows the keys from the node's own
+        for file in (tmp_path / "data").rglob("*"):
+            if "aof" in file.name or file.suffix == ".rdb":
+                file.unlink() if file.is_file() else None
+        with serving_program(tmp_path, config) as program:
+            assert ask(program.url, before.stdout.strip()) == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "status"),
+    [
+        (("create", "tests"), "is the name of a key outside of the store", 2),
+        (("create", "-x"), "No such option", 2),
+        (("create", "a b"), "a name has letters", 2),
+        (("create", "k", "--rpm", "0"), "--rpm", 2),
+        (("create", "k", "--expires", "soon"), "neither a date", 2),
+        (("rotate", "nobody"), "there is no key 'nobody'", 1),
+        (("disable", "nobody"), "there is no key 'nobody'", 1),
+        (("change", "nobody"), "nothing to change", 2),
+        (("rotate", "k", "--overlap", "1"), "not a time span", 2),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], said: str, status: int
+) -> None:
+    config = {
+        "accounts": {"a": {"provider": "openai", "api_key": "x"}},
+        "keys": [{"name": "tests", "key": KEY}],
+    }
+    path = write_config(tmp_path, config)
+
+    done = run(tmp_path, "keys", *arguments, "--config", str(path))
+
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert done.stdout == ""
+
+
+def test_one_key_is_one_tenant_whichever_node_is_asked(tmp_path: Path) -> None:
+    with two_nodes(tmp_path) as nodes:
+        key = nodes.cli("keys", "create", "ci", "--tpm", "100000").strip()
+        soon(nodes, key, 200)
+
+        assert everywhere(nodes, key) == {200}
+        until(lambda: used(nodes.urls[0]) == used(nodes.urls[1]) > 0, SOON)
+
+
+def used(url: str) -> float:
+    """Tokens of the last minute, as a node's metrics say; they fade as the minute goes on."""
+    with urllib.request.urlopen(f"{url}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    name = 'aiclient2api_key_used{key="ci",limit="requests"}'
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
