@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import random
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -208,7 +209,7 @@ def report(count: Count, world: World, arguments: argparse.Namespace) -> str:
     p50, p99 = (reports.percentile(count.seconds, share) for share in (0.5, 0.99))
     return f"""# Chaos run
 
-{reports.made(arguments.seed)} Command: `make chaos ARGS='--seconds {arguments.seconds:.0f} --rate {arguments.rate:.0f} --seed {arguments.seed}'`.
+{reports.made(arguments.seed)} Code {reports.source()}. Command: `make chaos ARGS='--seconds {arguments.seconds:.0f} --rate {arguments.rate:.0f} --seed {arguments.seed}'`.
 
 Two gateway processes behind a client that tries the other one when a connection is refused; two providers with
 {ACCOUNTS} accounts each in a chain, all four client protocols, three quarters streams. {arguments.seconds:.0f} s at
@@ -236,19 +237,20 @@ Two gateway processes behind a client that tries the other one when a connection
 """
 
 
-def main() -> None:
-    """Run and write."""
-    parser = argparse.ArgumentParser()
+def main() -> int:
+    """Run and write; 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=1200.0)
     parser.add_argument("--rate", type=float, default=50.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--report", type=Path, default=Path("docs/reports/chaos.md"))
+    parser.add_argument("--report", type=Path, default=reports.ROOT / "docs" / "reports" / "chaos.md")
     arguments = parser.parse_args()
     count, world = asyncio.run(chaos(arguments.seconds, arguments.rate, arguments.seed))
     text = report(count, world, arguments)
     reports.write(arguments.report, text)
     print(text)  # noqa: T201
+    return 0 if reports.upper_bound(count.failures.total(), count.requests) <= GOAL else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

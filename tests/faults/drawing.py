@@ -59,7 +59,10 @@ class Drawn(Struct, frozen=True, kw_only=True):
     harmless: bool
     """Whether the upstream's own end stood before the fault."""
     doubtful: bool
-    """Whether both outcomes are right: the end is only just there, or the rubbish is where readers skip it."""
+    """Whether both outcomes are right: the end is only just there, the upstream takes it back with an error or with
+    rubbish, or the rubbish is where readers skip it."""
+    past_end: bool
+    """Whether all that makes the answer complete stood before the fault, harmless or not."""
     play: Play
 
     @property
@@ -91,7 +94,6 @@ def draw(seed: int, number: int) -> Drawn:
         at = max(edge for edge in _edges(upstream) if edge <= at)
     if not as_stream and kind in ("error event", "garbage", "broken JSON", "not UTF-8"):
         kind = "clean end"
-    harmless = at >= end
     script = _script(upstream, whole, at, kind, chance) if as_stream else _cut_json(whole, at, kind)
     return Drawn(
         number=number,
@@ -100,8 +102,9 @@ def draw(seed: int, number: int) -> Drawn:
         stream=stream,
         kind=kind,
         at=at,
-        harmless=harmless or (kind == "not UTF-8" and not _spoils(whole, at)),
-        doubtful=end - 4 <= at < end or kind in ("garbage", "not UTF-8"),
+        harmless=at >= end and kind not in ("error event", "garbage", "not UTF-8"),
+        past_end=at >= end,
+        doubtful=end - 4 <= at < end or kind in ("garbage", "not UTF-8") or at >= end,
         play=Play(
             stream=(script, OK) if as_stream else (OK,),
             unary=(OK_UNARY,) if as_stream else (script, OK_UNARY),
@@ -119,7 +122,9 @@ def _answer(protocol: str, stream: bool) -> tuple[bytes, int]:
         whole = b"".join(voice["unary"])
         return whole, len(whole)
     whole = b"".join(event for part in _PARTS for event in voice[part])
-    ends: tuple[Part, ...] = ("finish",) if protocol in (CHAT, GEMINI) else ("finish", "done")
+    ends: tuple[Part, ...] = (
+        ("finish", "done") if protocol == RESPONSES else ("finish",)
+    )  # where the reason stands
     needed: tuple[Part, ...] = ("prelude", "content", "more", *ends)
     return whole, len(b"".join(event for part in needed for event in voice[part]))
 
@@ -139,11 +144,6 @@ def _content_edge(protocol: str) -> int:
     """Where the first content is complete."""
     parts: tuple[Part, ...] = ("prelude", "content")
     return len(b"".join(event for part in parts for event in VOICES[protocol][part]))
-
-
-def _spoils(whole: bytes, at: int) -> bool:
-    """Whether a foreign byte at this place is inside a text that has to be UTF-8: not in a line's name or end."""
-    return b"{" in whole[whole.rfind(b"\n", 0, at) + 1 : at]
 
 
 def _script(protocol: str, whole: bytes, at: int, kind: Kind, chance: random.Random) -> Script:

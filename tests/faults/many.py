@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import cast
 from urllib.parse import urlsplit
@@ -29,17 +28,19 @@ class Tally(Struct, kw_only=True):
 
     streams: int = 0
     seconds: float = 0.0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    lies: Counter[str] = field(default_factory=Counter)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    lies: dict[str, int] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
     by_sdk: int = 0
 
     def add(self, drawn: Drawn, outcome: str, lies: list[str]) -> None:
         """Count one stream."""
         self.streams += 1
-        self.outcomes[f"{outcome} after {drawn.kind}"] += 1
+        name = f"{outcome} after {drawn.kind}"
+        self.outcomes[name] = self.outcomes.get(name, 0) + 1
         for lie in lies:
-            self.lies[lie.split(":")[0]] += 1
+            kind = lie.split(":")[0]
+            self.lies[kind] = self.lies.get(kind, 0) + 1
             if len(self.examples) < MAX_EXAMPLES:
                 self.examples.append(
                     f"#{drawn.number} {drawn.client}>{drawn.upstream} {'stream' if drawn.stream else 'unary'} "
@@ -167,7 +168,7 @@ def verdict(drawn: Drawn, seen: Seen, hits: int) -> tuple[str, list[str]]:
         if answer.text != whole or answer.ends != 1 or answer.error:
             lies.append(f"silent truncation: {answer.text!r}, {answer.ends} ends, {answer.error}")
         return ("whole" if hits == 1 else "whole by another account"), lies
-    if answer.ends:
+    if answer.ends and not drawn.past_end:
         lies.append("false success: an end in a stream that was broken off")
     if answer.error is None or not answer.error_is_last:
         lies.append("no error: a stream that was broken off without a word")

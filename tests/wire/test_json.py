@@ -161,12 +161,14 @@ def test_a_raw_member_is_spliced_as_it_is() -> None:
     assert json.encode({"a": Raw(b"1.50"), "b": json.raw([1, "x"])}) == b'{"a":1.50,"b":[1,"x"]}'
 
 
-@pytest.mark.parametrize("text", [b'{"a":1', b"{a}", b'{"a":1} {', b'{"a":"b', b"{", DEEP])
+@pytest.mark.parametrize(
+    "text", [b'{"a":1', b"{a}", b'{"a":1} {', b'{"a":"b', b"{", b' {"a"', b"[1", b"[DONE", DEEP]
+)
 def test_a_broken_event_is_malformed(text: bytes) -> None:
     with pytest.raises(MalformedMessage):
         json.check_event(text)
 
 
-@pytest.mark.parametrize("text", [b'{"a":[1,{}]}', b' {"a"', b"[DONE]", b"[1", b""])
-def test_a_whole_object_and_what_is_no_object_are_let_through(text: bytes) -> None:
+@pytest.mark.parametrize("text", [b'{"a":[1,{}]}', b"[1]", b"[DONE]", b" [DONE] ", b""])
+def test_a_whole_event_and_a_sentinel_are_let_through(text: bytes) -> None:
     json.check_event(text)

@@ -191,7 +191,8 @@ class Live:
         if answer.finished and (error is None or not answer.goes_on):
             out = answer.close()
             self._raise_failure()
-            return out
+            if answer.ended:
+                return out
         raise error or Truncated("the upstream's answer ended without its terminal event")
 
     def _untidy_tail(self) -> Truncated | None:

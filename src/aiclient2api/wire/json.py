@@ -7,6 +7,7 @@ nobody takes is never decoded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, cast
 
@@ -22,6 +23,7 @@ _array = msgspec.json.Decoder(list[Raw])
 _any = msgspec.json.Decoder(Raw)
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _encoder = msgspec.json.Encoder()
+_SENTINEL = re.compile(rb"\s*(?:\[[A-Z]+\]\s*)?")
 
 encode = _encoder.encode
 """Compact JSON of builtins, structs and Raw members (Raw is spliced as it is)."""
@@ -62,9 +64,9 @@ def text(data: Raw, path: str = "") -> str:
 def check_event(data: bytes) -> None:
     """An event that is relayed unread must at least be whole; raises MalformedMessage.
 
-    Only objects are looked at: sentinels such as `[DONE]` are no JSON.
+    Sentinels such as `[DONE]`, and nothing at all, are no JSON.
     """
-    if data[:1] != b"{":
+    if data[:1] != b"{" and _SENTINEL.fullmatch(data):
         return
     try:
         _any.decode(data)
