@@ -219,7 +219,7 @@ def upstream_call(
 
 def _upstream_path(path: str) -> str:
     """The path as it is sent. A model name is the client's: it must not lead anywhere else on the upstream's host."""
-    if any(segment in (".", "..") for segment in path.split("/")):
+    if "/." in f"/{path}" and any(segment in (".", "..") for segment in path.split("/")):
         raise BadRequest("the model name is not valid")
     return quote(path, safe="/:@!$&'()*+,;=-._~")
 

@@ -54,7 +54,7 @@ class Journey:
         self._pools = pools
         self._request = request
         self._policy = policy
-        self._hop = 0
+        self._turn_to(0)
         self._overloads = 0
         self._unsafe = 0
         self._is_over = False
@@ -63,19 +63,16 @@ class Journey:
         self._is_retry = request.is_retry and self.pool.is_unhealthy(self.target.model)
 
     @property
-    def target(self) -> Target:
-        """The target whose turn it is."""
-        return self.targets[self._hop]
-
-    @property
-    def pool(self) -> AccountPool:
-        """Its pool."""
-        return self._pools[self.targets[self._hop].pool]
-
-    @property
     def is_last(self) -> bool:
         """Whether no target comes after this one."""
         return self._hop == len(self.targets) - 1
+
+    def _turn_to(self, hop: int) -> None:
+        self._hop = hop
+        self.target = self.targets[hop]
+        """Whose turn it is."""
+        self.pool = self._pools[self.target.pool]
+        """Its pool."""
 
     def allowed(self) -> int:
         """Attempts up to and with this target; one is kept for each target to come."""
@@ -91,7 +88,7 @@ class Journey:
         """Go to the next target; False when there is none."""
         if self._is_over or self.is_last:
             return False
-        self._hop += 1
+        self._turn_to(self._hop + 1)
         self._overloads = 0
         self._is_hop_over = False
         self.tried = set()

@@ -45,9 +45,9 @@ class ConverterFactory:
 
     def protocol_for(self, client: str, spoken: Sequence[str], operation: Operation) -> str:
         """Which of an account's protocols serves a client's operation: the client's own before the others."""
-        ranked = sorted(spoken, key=lambda protocol: protocol != client)
         if operation == "generate":
-            return ranked[0]
+            return client if client in spoken else spoken[0]
+        ranked = sorted(spoken, key=lambda protocol: protocol != client)
         return next((protocol for protocol in ranked if self._offers(operation, protocol)), ranked[0])
 
     def sealed_by(self, inbound: Inbound) -> str | None:

@@ -7,6 +7,7 @@ the rows below them know theirs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -105,6 +106,7 @@ def _first(given: bool | None, default: bool) -> bool:
 def build_openai(settings: OpenAICompatibleSettings) -> ApiKeyProvider:
     """The adapter of one account that speaks an OpenAI protocol."""
 
+    @lru_cache(maxsize=1024)
     def profile(model: str, protocol: str) -> ModelProfile:
         return msgspec.structs.replace(
             compatible_profile(model, protocol),

@@ -57,8 +57,13 @@ def check_body(body: bytes) -> None:
     has_escapes = b"\\u" in body
     if has_escapes and _SURROGATE.search(body) is not None:
         _check_surrogates(body)
-    if (has_escapes and b"\\u00" in body) or any(body.count(name) > 1 for name in _ONCE_BYTES):
+    if has_escapes and b"\\u00" in body:
         _check_members(body)
+        return
+    for name in _ONCE_BYTES:
+        if body.count(name) > 1:
+            _check_members(body)
+            return
 
 
 def _outside_strings(body: bytes) -> bytes:

@@ -136,5 +136,7 @@ def _told(attempt: Attempt) -> str:
 
 def _printable(text: str) -> str:
     """A legal header value of bounded length."""
-    clean = "".join(char if " " <= char <= "~" else "?" for char in text)
+    clean = text
+    if not (text.isascii() and text.isprintable()):
+        clean = "".join(char if " " <= char <= "~" else "?" for char in text)
     return clean if len(clean) <= MAX_REPORT else clean[: MAX_REPORT - 3] + "..."

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -38,7 +38,8 @@ def decode(data: bytes | Raw, type_: type[T], path: str = "") -> T:
         decoder = _decoders[type_] = msgspec.json.Decoder(type_)
     try:
         _readable(data)
-        return cast(T, decoder.decode(data))
+        found: T = decoder.decode(data)
+        return found
     except msgspec.ValidationError as error:
         raise _wrong_type(error, path) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
