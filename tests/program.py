@@ -21,7 +21,7 @@ from aiclient2api.simulator.settings import SimulatorSettings
 
 SERVER: dict[str, Any] = {"port": 0, "drain": "2s", "drain_notice": "0ms"}
 """The section that tests begin with; the fixture `each_server` says which HTTP server it is."""
-DEADLINE = 20.0
+DEADLINE = 60.0
 """Seconds until a test gives up; nothing here takes a tenth of it."""
 
 

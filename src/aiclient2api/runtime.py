@@ -49,7 +49,6 @@ from aiclient2api.ledger.bookkeeper import Bookkeeper
 from aiclient2api.ledger.gauges import gauges
 from aiclient2api.ledger.ledger import Ledger
 from aiclient2api.net.lean import LeanTransport
-from aiclient2api.net.pooled import PooledTransport
 from aiclient2api.net.transport import Timeouts, Transport
 from aiclient2api.protocols.carrier import Carrier
 from aiclient2api.protocols.factory import ConverterFactory
@@ -72,6 +71,14 @@ from aiclient2api.telemetry.log import JsonLog, RequestLog
 from aiclient2api.telemetry.metrics import Metrics
 
 
+class Process(msgspec.Struct, frozen=True):
+    """What outlives every configuration of a process."""
+
+    store: Store
+    log: JsonLog
+    metrics: Metrics
+
+
 class Runtime:
     """Everything built from one configuration. `generated_key` is a client key that was made just now."""
 
@@ -81,19 +88,19 @@ class Runtime:
         *,
         ephemeral: bool = False,
         before: Runtime | None = None,
-        store: Store | None = None,
-        log: JsonLog | None = None,
+        process: Process | None = None,
     ) -> None:
         """`ephemeral`: keep nothing on disk (demo). `before`: the runtime this one replaces.
 
-        `store` is the caller's, who closes it; without one there is a memory of our own.
+        `process` is the caller's, who closes its store; without one there is a memory of our own.
 
         Raises ConfigError when the data directory cannot be used.
         """
         self.config = config
-        self.log = before.log if before else log or JsonLog(time.time, level=config.log.level)
-        self.metrics = before.metrics if before else Metrics()
-        self.store: Store = before.store if before else store or MemoryStore(time.monotonic)
+        self.process: Process = before.process if before else process or _alone(config)
+        self.log: JsonLog = self.process.log
+        self.metrics: Metrics = self.process.metrics
+        self.store: Store = self.process.store
         self.secrets, self.client_keys, self.generated_key = _keys(config, ephemeral, before)
         self.ledger = before.ledger if before else _ledger(config, ephemeral=ephemeral)
         self._transport = _transport(config)
@@ -180,6 +187,10 @@ class Runtime:
         await asyncio.to_thread(self.log.flush)
 
 
+def _alone(config: Config) -> Process:
+    return Process(MemoryStore(time.monotonic), JsonLog(time.time, level=config.log.level), Metrics())
+
+
 def _ledger(config: Config, *, ephemeral: bool) -> Ledger:
     return Ledger(None if ephemeral else config.store.data_dir / "ledger", time.monotonic)
 
@@ -190,6 +201,8 @@ def _transport(config: Config) -> Transport:
         case "lean":
             return LeanTransport(connections)
         case "aiohttp":
+            from aiclient2api.net.pooled import PooledTransport  # what is not used is not loaded
+
             return PooledTransport(connections)
 
 
@@ -238,6 +251,11 @@ def _keys(
         return keys, [ClientKey(name="generated", hash=key_hash(keys.pepper, text))], text
     generated, text = kept_client_key(config.store.data_dir, keys.pepper)
     return keys, [generated], text
+
+
+def first_key(config: Config) -> str | None:
+    """Make what a first start makes, before several processes do; the client key if it is new. Raises ConfigError."""
+    return _keys(config, False, None)[2]
 
 
 def _client_key(entry: config_model.ClientKey, pepper: bytes) -> ClientKey:

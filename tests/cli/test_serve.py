@@ -34,7 +34,10 @@ def test_without_any_configuration_it_is_a_demo(tmp_path: Path) -> None:
             ["--host", "0.0.0.0"],
             "server.host: '0.0.0.0' is reachable from outside, so a client key under keys is required",
         ),
-        (["--workers", "2"], "server.workers: more than one worker is not available in this version"),
+        (
+            ["--workers", "2", "--store", "memory"],
+            "server.workers: several workers need a store that they share, and store.url is memory",
+        ),
         (
             ["--store", "redis://x:y"],
             "store.url: the port must be a number (and '@', ':' or '/' in a password written as %40, %3A, %2F)",

@@ -27,9 +27,10 @@ def _document(data: dict[str, object]) -> Document:
     [
         ({}, []),
         (
-            {"server": {"workers": 2}},
-            ["server.workers: more than one worker is not available in this version"],
+            {"server": {"workers": 2}, "store": {"url": "memory"}},
+            ["server.workers: several workers need a store that they share, and store.url is memory"],
         ),
+        ({"server": {"workers": 2}}, []),
         (
             {"server": {"host": "0.0.0.0"}},
             ["server.host: '0.0.0.0' is reachable from outside, so a client key under keys is required"],

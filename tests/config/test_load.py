@@ -151,7 +151,7 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(
         """\
-server: {host: 0.0.0.0, prot: 1, drain: 5, workers: 2}
+server: {host: 0.0.0.0, prot: 1, drain: 5, workers: 0}
 policy: {affinity: maybe, attempts: 99}
 keys: [{name: me, key: env:NOPE}]
 accounts:
@@ -171,6 +171,7 @@ nonsense: 1
         "nonsense: unknown key (known: accounts, keys, ledger, limits, log, models, net, policy, providers, secrets, server, "
         "store, system_prompt)",
         "server.prot: unknown key, did you mean 'port'?",
+        "server.workers: expected 'int' >= 1",
         "server.drain: must be a duration like 250ms, 30s or 5m, not 5",
         "keys[0].key: environment variable NOPE is not set",
         "policy.attempts: expected 'int' <= 10",
@@ -179,7 +180,6 @@ nonsense: 1
         "accounts.a.api_key: environment variable X is not set",
         "accounts.b.provider: unknown provider 'opnai' (known: anthropic, anthropic_compatible, deepseek, gemini, "
         "gemini_compatible, groq, mistral, openai, openai_compatible, openrouter, simulator, xai)",
-        "server.workers: more than one worker is not available in this version",
         "models.x.targets[0]: a loop of models entries: x -> y -> x",
         "models.y.targets[0]: a loop of models entries: y -> x -> y",
         "models.y.context_fallback: 'nope/x' leads nowhere: no account is in pool 'nope' (pools: b, openai)",

@@ -14,6 +14,7 @@ import pytest
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo
 
+from aiclient2api.cli.fleet import worker_metrics
 from aiclient2api.cli.main import COMMANDS, cli
 from aiclient2api.config.load import build
 from aiclient2api.config.model import AccountOptions, Document, TimeoutChanges, Timeouts
@@ -47,7 +48,8 @@ from aiclient2api.providers.builtin import BUILTIN
 from aiclient2api.server.routes import Routes
 from aiclient2api.simulator.scenario import Fault, Match, parse_header
 from aiclient2api.simulator.settings import SimulatorSettings
-from aiclient2api.telemetry.metrics import Counter, Histogram, Metrics
+from aiclient2api.telemetry.counting import families
+from aiclient2api.telemetry.metrics import KINDS, Metrics
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, code, links, read, rows, section
 
 CONFIGURATION, PROVIDERS, OPERATIONS = "docs/configuration.md", "docs/providers.md", "docs/operations.md"
@@ -216,14 +218,12 @@ def test_every_metric_has_a_row_with_its_labels() -> None:
     metrics = Metrics()
     limiter = KeyLimiter(lambda: 0.0, lambda: 0.0)
     metrics.sources = [lambda: gauges(Ledger(None, lambda: 0.0)), lambda: key_gauges(limiter)]
-    labels = {each.name: each.labels for each in vars(metrics).values() if isinstance(each, Counter)}
-    labels |= {each.name: (each.label,) for each in vars(metrics).values() if isinstance(each, Histogram)}
+    labels = {kind.name: kind.labels for kind in KINDS}
     table = {code(row[0])[0]: row for row in rows(section(OPERATIONS, "Metrics"))[1:]}
-    families = {
-        f"{each.name}_total" if each.type == "counter" else each.name: each for each in metrics.collect()
-    }
-    assert set(table) == set(families)
-    for name, family in families.items():
+    shown = (*families(KINDS, metrics.tally.items()), *metrics.gauges(), *worker_metrics(2, 1, 1, {}))
+    found = {f"{each.name}_total" if each.type == "counter" else each.name: each for each in shown}
+    assert set(table) == set(found)
+    for name, family in found.items():
         assert table[name][1] == family.type
         expected = labels.get(family.name)
         assert expected is None or tuple(code(table[name][2])) == expected

@@ -18,9 +18,9 @@ import pytest
 
 from aiclient2api.simulator.scenario import Fault, Match, Rule
 from aiclient2api.store import keys
-from tests.integration.test_two_nodes import KEY, Nodes, two_nodes
 from tests.program import run, serving_program, simulating, write_config
 from tests.store.servers import until
+from tests.workers.nodes import KEY, Nodes, two_nodes
 
 SOON = 1.0
 """Seconds until all nodes know of a change."""

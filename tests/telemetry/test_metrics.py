@@ -5,7 +5,9 @@ import pytest
 from aiclient2api.gateway.exchange import Attempt, Exchange
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.response import Usage
-from aiclient2api.telemetry.metrics import MAX_SERIES, Counter, Metrics
+from aiclient2api.telemetry.counting import Counter, Kind
+from aiclient2api.telemetry.metrics import Metrics
+from aiclient2api.telemetry.tally import MAX_SERIES, LocalTally
 from tests.fakes.accounts import Clock, account, pool
 
 
@@ -109,15 +111,17 @@ def test_the_state_of_each_account_is_shown() -> None:
 
 
 def test_labels_from_requests_cannot_grow_without_bound() -> None:
-    counter = Counter("x", "X.", ("model", "kind"))
+    tally = LocalTally()
+    counter = Counter(Kind("x", "X.", ("model", "kind")), tally)
 
     for index in range(MAX_SERIES + 50):
         counter.add((f"model-{index}", "input"), 2)
     counter.add(("model-0", "input"))
 
-    assert len(counter.values) == MAX_SERIES + 1
-    assert counter.values["other", "other"] == 100
-    assert counter.values["model-0", "input"] == 3
+    values = dict(tally.items())
+    assert len(values) == MAX_SERIES + 1
+    assert values["x", ("other", "other")] == [100]
+    assert values["x", ("model-0", "input")] == [3]
 
 
 def test_a_strange_label_does_not_break_the_page() -> None:

@@ -6,7 +6,7 @@ Exit status: 0 done, 1 failed, 2 used or configured wrongly.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Final
 
@@ -52,10 +52,14 @@ def cli() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    given = None if arguments is None else list(arguments)
+    return told(lambda: cli.main(given, prog_name="aiclient2api", standalone_mode=False))
+
+
+def told(work: Callable[[], object]) -> int:
+    """The exit status of some work; a failure is told on stderr."""
     try:
-        status: object = cli.main(
-            None if arguments is None else list(arguments), prog_name="aiclient2api", standalone_mode=False
-        )
+        status = work()
     except ConfigError as error:
         _complain(*error.problems)
         return 2

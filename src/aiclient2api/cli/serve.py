@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
 from aiclient2api.cli.options import config_option, load_config, warn
 from aiclient2api.config.demo import demo_config, wants_demo
-from aiclient2api.config.load import load
-from aiclient2api.config.model import Config
+from aiclient2api.config.load import load, written
 
 
 @click.command()
@@ -35,24 +35,35 @@ def serve(
     drain: float | None,
 ) -> int:
     """Run the gateway."""
-    from aiclient2api.cli.start import run
-
     server = {
         "host": host,
         "port": port,
         "workers": workers,
         "drain": None if drain is None else f"{drain:f}s",
     }
-    overrides = {
+    overrides: dict[str, Any] = {
         "server": {key: value for key, value in server.items() if value is not None},
         "store": {} if store is None else {"url": store},
     }
     if demo or wants_demo(path, os.environ):
+        return _demo(overrides)
+    config = load_config(path, overrides)
+    if config.server.workers > 1:
+        from aiclient2api.cli.supervise import Origin, supervise
+
+        return supervise(Origin(read=lambda: written(path, environ=os.environ, overrides=overrides)))
+    from aiclient2api.cli.start import run
+
+    return run(config, demo=False, reload=lambda: load(path, environ=os.environ, overrides=overrides))
+
+
+def _demo(overrides: dict[str, Any]) -> int:
+    if overrides["server"].get("workers", 1) == 1:
+        from aiclient2api.cli.start import run
+
         config = demo_config(environ=os.environ, overrides=overrides)
         warn(config)
         return run(config, demo=True)
+    from aiclient2api.cli.supervise import supervise_demo
 
-    def reload() -> Config:
-        return load(path, environ=os.environ, overrides=overrides)
-
-    return run(load_config(path, overrides), demo=False, reload=reload)
+    return supervise_demo(overrides)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
 import click
@@ -20,27 +22,34 @@ from aiclient2api.config.demo import with_simulator
 from aiclient2api.config.model import Config
 from aiclient2api.errors import ConfigError
 from aiclient2api.ledger.booking import booked
-from aiclient2api.runtime import Runtime, store_settings
+from aiclient2api.runtime import Process, Runtime, store_settings
 from aiclient2api.server.app import App
 from aiclient2api.server.http.listener import LeanListener
 from aiclient2api.server.http.settings import RESERVED, ClientTimeouts, HttpSettings
-from aiclient2api.server.library import LibraryListener
 from aiclient2api.server.listen import Listener, ListenSettings
-from aiclient2api.simulator.app import Simulator
-from aiclient2api.simulator.serve import running
-from aiclient2api.simulator.settings import SimulatorSettings
+from aiclient2api.server.pressure import machine_memory
 from aiclient2api.store.opening import open_store
 from aiclient2api.telemetry.log import JsonLog, LibraryLog
+from aiclient2api.telemetry.metrics import Metrics
 
 _AT_START: Final = ("host", "port", "workers", "http", "drain", "drain_notice", "tls", "timeouts")
 """What a reload cannot change: the listener keeps what it was started with."""
 
 
 def run(config: Config, *, demo: bool, reload: Callable[[], Config] | None = None) -> int:
-    """Serve until a signal says stop. Raises ConfigError."""
+    """Serve in this process until a signal says stop. Raises ConfigError."""
+    warn_of_clear_text(config)
+    return run_loop(_serve(config, demo=demo, reload=reload))
+
+
+def warn_of_clear_text(config: Config) -> None:
+    """Keys that anybody on the way can read are worth a word."""
     if config.server.tls is None and not _is_loopback(config.server.host):
         click.echo("warning: clients send their keys in clear text; put TLS in front (README)", err=True)
-    main = _serve(config, demo=demo, reload=reload)
+
+
+def run_loop(main: Coroutine[None, None, int]) -> int:
+    """Run on the fastest event loop there is."""
     try:
         import uvloop
     except ImportError:
@@ -51,54 +60,98 @@ def run(config: Config, *, demo: bool, reload: Callable[[], Config] | None = Non
 async def _serve(config: Config, *, demo: bool, reload: Callable[[], Config] | None) -> int:
     async with AsyncExitStack() as stack:
         if demo:
-            config = with_simulator(
-                config, await stack.enter_async_context(running(Simulator(SimulatorSettings())))
-            )
+            config = with_simulator(config, await stack.enter_async_context(simulating()))
         log = JsonLog(time.time, level=config.log.level)
         opened = await open_store(store_settings(config), log.tell)
         stack.push_async_callback(opened.close)
         for warning in opened.warnings:
             click.echo(f"warning: {warning}", err=True)
-        runtime = Runtime(config, ephemeral=demo, store=opened.store, log=log)
-        await stack.enter_async_context(booked(runtime.ledger, opened.store, log.event))
+        runtime = Runtime(config, ephemeral=demo, process=Process(opened.store, log, Metrics()))
         gateway = Gateway(runtime, reload)
-        stack.push_async_callback(gateway.close)
-        shared = gateway.runtime.shared
-        stack.push_async_callback(shared.close)
-        await shared.start()
-        stack.push_async_callback(runtime.key_sharing.close)
-        await runtime.key_sharing.start()
-        libraries = LibraryLog(gateway.runtime.log)
-        logging.getLogger().addHandler(libraries)
-        stack.callback(logging.getLogger().removeHandler, libraries)
+        await stack.enter_async_context(assembled(gateway))
         listener = gateway.listener
         listener.on_ready = lambda: click.echo(
             banner(config, listener.port, gateway.runtime.generated_key, demo=demo), nl=False
         )
         watching = asyncio.ensure_future(gateway.watch())
         stack.callback(watching.cancel)
-        try:
-            await listener.serve()
-        except OSError as error:
-            told = f": {os.strerror(error.errno)}" if error.errno and error.errno > 0 else ""
-            raise click.ClickException(
-                f"cannot listen on {config.server.host}:{config.server.port}{told}"
-            ) from None
+        with only_with_workers(log):
+            try:
+                await listener.serve()
+            except OSError as error:
+                raise cannot_listen(config, error) from None
     return 0
 
 
+@asynccontextmanager
+async def simulating() -> AsyncGenerator[str]:
+    """The demo's upstream while the block runs; its address."""
+    from aiclient2api.simulator.app import Simulator
+    from aiclient2api.simulator.serve import running
+    from aiclient2api.simulator.settings import SimulatorSettings
+
+    async with running(Simulator(SimulatorSettings())) as url:
+        yield url
+
+
+@asynccontextmanager
+async def assembled(gateway: Gateway) -> AsyncGenerator[None]:
+    """Everything that runs beside a gateway while the block runs: booking, what nodes share, the libraries' log."""
+    runtime = gateway.runtime
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(booked(runtime.ledger, runtime.store, runtime.log.event))
+        stack.push_async_callback(gateway.close)
+        stack.push_async_callback(runtime.shared.close)
+        await runtime.shared.start()
+        stack.push_async_callback(runtime.key_sharing.close)
+        await runtime.key_sharing.start()
+        libraries = LibraryLog(runtime.log)
+        logging.getLogger().addHandler(libraries)
+        stack.callback(logging.getLogger().removeHandler, libraries)
+        yield
+
+
+def cannot_listen(config: Config, error: OSError) -> click.ClickException:
+    """The sentence for an address that cannot be had."""
+    told = f": {os.strerror(error.errno)}" if error.errno and error.errno > 0 else ""
+    return click.ClickException(f"cannot listen on {config.server.host}:{config.server.port}{told}")
+
+
+@contextmanager
+def only_with_workers(log: JsonLog) -> Generator[None]:
+    """The signal for a rolling restart ends nothing where there is nobody to take over."""
+    if not hasattr(signal, "SIGUSR2") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    reason = "there is one process only; server.workers"
+    loop.add_signal_handler(signal.SIGUSR2, lambda: log.event("info", "restart_ignored", reason=reason))
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGUSR2)
+
+
 class Gateway:
-    """A listener, and the runtime it serves at the moment. It listens on bound sockets when it is given some."""
+    """A listener, and the runtime it serves at the moment. It listens on bound sockets when it is given some.
+
+    It is one of `workers` processes that share what a machine has.
+    """
 
     def __init__(
         self,
         runtime: Runtime,
         reload: Callable[[], Config] | None = None,
         sockets: Sequence[socket.socket] = (),
+        workers: int = 1,
     ) -> None:
         limits = runtime.config.limits
         self.runtime = runtime
-        self.app = App(runtime.services, memory=limits.memory, bodies=limits.bodies)
+        self.app = App(
+            runtime.services,
+            memory=limits.memory or machine_memory() // workers,
+            bodies=max(limits.body, limits.bodies // workers),
+        )
         self.listener = _listener(self.app, runtime, sockets)
         self._load = reload
         self._retiring: set[asyncio.Task[None]] = set()
@@ -113,14 +166,17 @@ class Gateway:
             self._watch.know()
         old = self.runtime
         try:
-            self.runtime = Runtime(self._load(), before=old)
+            self.swap(self._load())
         except ConfigError as error:
             old.log.event("error", "reload_refused", problems=error.problems)
             return
+        new = self.runtime.config
+        old.log.event("info", "reloaded", warnings=new.warnings, needs_restart=needs_restart(old.config, new))
+
+    def swap(self, config: Config) -> None:
+        """Serve another configuration from now on; what is running ends on the old one. Raises ConfigError."""
+        old, self.runtime = self.runtime, Runtime(config, before=self.runtime)
         self.app.swap(self.runtime.services)
-        new, before = self.runtime.config, old.config.server
-        kept = [f"server.{name}" for name in _AT_START if getattr(new.server, name) != getattr(before, name)]
-        old.log.event("info", "reloaded", warnings=new.warnings, needs_restart=kept)
         task = asyncio.ensure_future(_retire(old))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
@@ -136,6 +192,11 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
         await self.runtime.close()
+
+
+def needs_restart(old: Config, new: Config) -> list[str]:
+    """What is written now and not served."""
+    return [f"server.{name}" for name in _AT_START if getattr(new.server, name) != getattr(old.server, name)]
 
 
 async def _retire(runtime: Runtime) -> None:
@@ -168,6 +229,8 @@ def _listener(app: App, runtime: Runtime, sockets: Sequence[socket.socket]) -> L
         case "lean":
             return LeanListener(app, settings, runtime.log, sockets)
         case "uvicorn":
+            from aiclient2api.server.library import LibraryListener  # what is not used is not loaded
+
             return LibraryListener(app, settings, runtime.log, sockets)
 
 

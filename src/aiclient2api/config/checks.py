@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, cast
 
@@ -25,6 +26,8 @@ def problems(document: Document, registry: ProviderRegistry, *, has_keys: bool) 
     """Every rule that is broken, as one sentence with its key path; `has_keys`: some are written, good or bad."""
     yield from _server(document.server, has_keys)
     yield from _store(document.store, has_secret=document.secrets.key is not None)
+    if document.server.workers > 1 and document.store.url == "memory":
+        yield "server.workers: several workers need a store that they share, and store.url is memory"
     yield from _keys(document.keys)
     yield from _secrets(document)
     for name in document.providers:
@@ -48,8 +51,8 @@ def pools(accounts: Mapping[str, object]) -> set[str]:
 
 
 def _server(server: Server, has_keys: bool) -> Iterator[str]:
-    if server.workers > 1:
-        yield "server.workers: more than one worker is not available in this version"
+    if server.workers > 1 and sys.platform == "win32":
+        yield "server.workers: more than one is not possible on Windows"
     if not is_loopback_host(server.host) and not has_keys:
         yield f"server.host: {server.host!r} is reachable from outside, so a client key under keys is required"
     if server.tls is not None:

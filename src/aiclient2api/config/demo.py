@@ -38,12 +38,22 @@ def demo_config(
     overrides: Mapping[str, object] | None = None,
 ) -> Config:
     """Every model name leads to the simulator at `url`. Raises ConfigError for what the caller adds."""
+    return build(demo_data(url, environ=environ, overrides=overrides), environ=environ or {})
+
+
+def demo_data(
+    url: str = PLACEHOLDER,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> dict[str, object]:
+    """What the demo's configuration is built of. Raises ConfigError."""
     data: dict[str, object] = {"store": {"url": "memory"}}
     overlay(data, environ or {})
     merge(data, overrides or {})
     data["accounts"] = {SIMULATOR: {"provider": SIMULATOR, "base_url": url, "pool": SIMULATOR}}
     data["models"] = {"*": {"targets": [f"{SIMULATOR}/*"]}}
-    return build(data, environ=environ or {})
+    return data
 
 
 def with_simulator(config: Config, url: str) -> Config:

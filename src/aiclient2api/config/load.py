@@ -32,13 +32,28 @@ def load(
     problem.
     """
     registry = registry or ProviderRegistry.installed()
+    data, source = written(path, environ=environ, overrides=overrides, registry=registry)
+    return build(data, environ=environ, registry=registry, source=source)
+
+
+def written(
+    path: Path | None,
+    *,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+    registry: ProviderRegistry | None = None,
+) -> tuple[dict[str, object], Path | None]:
+    """What `load` builds a configuration of: plain data that another process can build as well, and the file's path.
+
+    Raises ConfigError.
+    """
     source = find_file(path, environ)
     data = {} if source is None else read_file(source)
     overlay(data, environ)
     merge(data, overrides or {})
     if not data.get("accounts"):
-        data["accounts"] = well_known_accounts(registry, environ)
-    return build(data, environ=environ, registry=registry, source=source)
+        data["accounts"] = well_known_accounts(registry or ProviderRegistry.installed(), environ)
+    return data, source
 
 
 def build(

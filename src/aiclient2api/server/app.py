@@ -50,6 +50,7 @@ from aiclient2api.server.inference import answer, is_wished, report_headers
 from aiclient2api.server.pressure import Pressure
 from aiclient2api.server.routes import Access, Match, Routes, error_protocol, models_protocol
 from aiclient2api.server.services import Services
+from aiclient2api.server.siblings import Health, Siblings
 from aiclient2api.wire.http import WireRequest, WireResponse
 
 BODY_SECONDS = 120.0
@@ -71,6 +72,8 @@ class App:
         self.services = services
         self.routes = Routes(services.converters, services.pools.keys())
         self.is_draining = False
+        self.siblings: Siblings | None = None
+        """The other workers of this gateway."""
         self.pressure = Pressure(memory, lambda: self.services.admission.load)
         self.bodies = BodyBudget(bodies)
 
@@ -149,15 +152,15 @@ class _Request:
             await self._exchange(match)
 
     async def _health(self, match: Match) -> None:
-        services = self._services
         if match.route.name == "healthz":
             await send_whole(self._send, _json(200, b'{"status":"ok"}'))
             return
-        is_ready = services.is_ready() and not self._app.is_draining and not services.must_refuse()
-        status = "unavailable"
-        if is_ready:
-            status = "ok" if services.trouble() is None else "degraded"
-        await send_whole(self._send, _json(200 if is_ready else 503, b'{"status":"%b"}' % status.encode()))
+        health = Health(self._services.status(is_draining=self._app.is_draining))
+        if self._app.siblings is not None and not self._app.is_draining:
+            health = await self._app.siblings.health() or health
+        told = {"status": health.status} | ({} if health.workers is None else {"workers": health.workers})
+        is_ready = health.status != "unavailable"
+        await send_whole(self._send, _json(200 if is_ready else 503, msgspec.json.encode(told)))
 
     async def _metrics(self) -> None:
         is_forwarded = any(self._head.header(name) for name in FORWARDED)
@@ -169,7 +172,9 @@ class _Request:
                     self._send, self._services.converters["openai_chat"].encode_error(error.info)
                 )
                 return
-        await send_whole(self._send, WireResponse(status=200, body=self._services.metrics(), headers=TEXT))
+        page = None if self._app.siblings is None else await self._app.siblings.metrics()
+        body = self._services.metrics() if page is None else page
+        await send_whole(self._send, WireResponse(status=200, body=body, headers=TEXT))
 
     async def _exchange(self, match: Match | None) -> None:
         services = self._services

@@ -87,6 +87,10 @@ class LibraryListener(uvicorn.Server):
         self._app.is_draining = True
         self.should_exit = True
 
+    def retire(self) -> None:
+        """See `listen.Listener`; idle connections are closed at once."""
+        self.should_exit = True
+
     @property
     def port(self) -> int:
         """The port that was bound."""

@@ -47,6 +47,10 @@ class Listener(Protocol):
         """Report not ready from now on and stop when the running requests are over; a second call hurries."""
         ...
 
+    def retire(self) -> None:
+        """Another process accepts in our place: stop accepting at once, and end when what is running is over."""
+        ...
+
 
 def bind(host: str, port: int) -> list[socket.socket]:
     """Listening sockets for every address of a host. Raises OSError.

@@ -14,6 +14,7 @@ from aiclient2api.keys.limiter import KeyLimiter
 from aiclient2api.keys.ring import ClientKeys
 from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.server.models import ModelLists
+from aiclient2api.server.siblings import Status
 from aiclient2api.server.streaming import Heartbeat
 from aiclient2api.telemetry.log import JsonLog
 
@@ -52,6 +53,12 @@ class Services(Struct, kw_only=True):
         exchange.ended = self.now()
         for observer in self.observers:
             observer.ended(exchange)
+
+    def status(self, *, is_draining: bool) -> Status:
+        """Whether requests can be served, and whether all is as it should be."""
+        if is_draining or self.must_refuse() or not self.is_ready():
+            return "unavailable"
+        return "ok" if self.trouble() is None else "degraded"
 
     def is_ready(self) -> bool:
         """Whether some account can serve, by the selector's own predicate."""

@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from queue import SimpleQueue
 from typing import BinaryIO, Literal
 
@@ -25,6 +25,8 @@ Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 FLUSH_SECONDS = 0.05
 MAX_QUEUED = 10_000
+PIPE_BYTES = 4096
+"""What a write to a pipe may have to be one, pipe(7)."""
 LAST_FLUSH_SECONDS = 2.0
 """How long a stop waits for a terminal that takes no bytes."""
 
@@ -32,12 +34,22 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class JsonLog:
-    """The one log. `wall` is Unix time in seconds."""
+    """The one log. `wall` is Unix time in seconds; `marks` are for every line. With them, several processes write
+    to the same place, each line as a whole.
+    """
 
-    def __init__(self, wall: Callable[[], float], out: BinaryIO | None = None, level: Level = "info") -> None:
+    def __init__(
+        self,
+        wall: Callable[[], float],
+        out: BinaryIO | None = None,
+        level: Level = "info",
+        marks: Mapping[str, object] | None = None,
+    ) -> None:
         self._wall = wall
         self._out = out or sys.stderr.buffer
         self._threshold = LEVELS.index(level)
+        self._marks = marks or {}
+        self._is_shared = marks is not None
         self._lines: deque[bytes] = deque(maxlen=MAX_QUEUED)
         self._is_scheduled = False
         self._calls: SimpleQueue[bool] = SimpleQueue()
@@ -48,7 +60,9 @@ class JsonLog:
         if LEVELS.index(level) < self._threshold:
             return
         stamp = datetime.datetime.fromtimestamp(self._wall(), datetime.UTC).isoformat(timespec="milliseconds")
-        self._lines.append(_encode({"time": stamp, "level": level, "event": name, **fields}) + b"\n")
+        self._lines.append(
+            _encode({"time": stamp, "level": level, "event": name, **self._marks, **fields}) + b"\n"
+        )
         if self._is_scheduled:
             return
         try:
@@ -84,8 +98,9 @@ class JsonLog:
         self._is_scheduled = False  # before the lines are taken: a line that comes in between calls again
         lines = [self._lines.popleft() for _ in range(len(self._lines))]
         try:
-            self._out.write(b"".join(lines))
-            self._out.flush()
+            for part in _whole(lines) if self._is_shared else (b"".join(lines),):
+                self._out.write(part)
+                self._out.flush()
         except (OSError, ValueError):
             return  # nobody reads our log any more; requests matter more
 
@@ -96,6 +111,17 @@ class JsonLog:
             f"{frame.filename.rpartition('aiclient2api')[2]}:{frame.lineno} {frame.name}" for frame in frames
         ]
         self.event("error", "internal_error", request_id=request_id, type=type(error).__name__, where=where)
+
+
+def _whole(lines: list[bytes]) -> Iterator[bytes]:
+    """Pieces that a pipe takes as a whole, so that the lines of several processes do not mix."""
+    part = b""
+    for line in lines:
+        if part and len(part) + len(line) > PIPE_BYTES:
+            yield part
+            part = b""
+        part += line
+    yield part
 
 
 class RequestLog:

@@ -2,105 +2,60 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from aiclient2api.accounts import report
 from aiclient2api.accounts.health import Status
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.telemetry.counting import Counter, Histogram, Kind, families
+from aiclient2api.telemetry.report import page
+from aiclient2api.telemetry.tally import LocalTally, Tally
 
-SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-MAX_SERIES = 2000
-"""Labels come from requests: past this many, new ones are counted as `other`."""
-
-Labels = tuple[str, ...]
-
-
-class Counter:
-    """A counter by labels."""
-
-    def __init__(self, name: str, text: str, labels: Labels) -> None:
-        self.name, self.text, self.labels = name, text, labels
-        self.values: dict[Labels, int] = {}
-
-    def add(self, labels: Labels, amount: int = 1) -> None:
-        """Count."""
-        values = self.values
-        if labels not in values and len(values) >= MAX_SERIES:
-            labels = ("other",) * len(labels)
-        values[labels] = values.get(labels, 0) + amount
-
-    def metric(self) -> Metric:
-        """The samples."""
-        family = CounterMetricFamily(self.name, self.text, labels=self.labels)
-        for labels, value in self.values.items():
-            family.add_metric(labels, value)
-        return family
-
-
-class Histogram:
-    """Seconds by one label."""
-
-    def __init__(self, name: str, text: str, label: str) -> None:
-        self.name, self.text, self.label = name, text, label
-        self.buckets: dict[str, list[int]] = {}
-        self.sums: dict[str, float] = {}
-
-    def observe(self, label: str, seconds: float) -> None:
-        """Count one duration."""
-        counts = self.buckets.setdefault(label, [0] * (len(SECONDS) + 1))
-        counts[bisect_left(SECONDS, seconds)] += 1
-        self.sums[label] = self.sums.get(label, 0.0) + seconds
-
-    def metric(self) -> Metric:
-        """The samples."""
-        family = HistogramMetricFamily(self.name, self.text, labels=(self.label,))
-        bounds = [*(str(bound) for bound in SECONDS), "+Inf"]
-        for label, counts in self.buckets.items():
-            total = 0
-            cumulative: list[tuple[str, float]] = []
-            for bound, count in zip(bounds, counts, strict=True):
-                total += count
-                cumulative.append((bound, total))
-            family.add_metric((label,), cumulative, self.sums[label])
-        return family
+REQUESTS: Final = Kind(
+    "aiclient2api_requests", "Client requests.", ("protocol", "operation", "status", "outcome")
+)
+ATTEMPTS: Final = Kind("aiclient2api_attempts", "Tries on upstream accounts.", ("pool", "account", "outcome"))
+TOKENS: Final = Kind("aiclient2api_tokens", "Tokens the upstreams reported.", ("pool", "model", "kind"))
+LOSSES: Final = Kind(
+    "aiclient2api_conversion_loss",
+    "What conversions could not carry over.",
+    ("from", "to", "feature", "act"),
+)
+FIRST_TOKEN: Final = Kind(
+    "aiclient2api_first_token_seconds",
+    "From the request to its first content.",
+    ("protocol",),
+    is_histogram=True,
+)
+DURATION: Final = Kind(
+    "aiclient2api_stream_duration_seconds",
+    "From the request to the end of its stream.",
+    ("protocol",),
+    is_histogram=True,
+)
+KINDS: Final = (REQUESTS, ATTEMPTS, TOKENS, LOSSES, FIRST_TOKEN, DURATION)
+"""What is counted in tallies, in the order of the page."""
 
 
-class Metrics(Collector):
-    """The observer behind `/metrics`."""
+class Metrics:
+    """The observer behind `/metrics`. It counts in a tally of its own, or in the one that its supervisor gave it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally | None = None) -> None:
+        self.tally = tally or LocalTally()
         self.inflight = 0
         self.pools: Mapping[str, AccountPool] = {}
         self.sources: list[Callable[[], Iterable[Metric]]] = []
         """More samples, from parts that this package does not know."""
-        self.requests = Counter(
-            "aiclient2api_requests", "Client requests.", ("protocol", "operation", "status", "outcome")
-        )
-        self.attempts = Counter(
-            "aiclient2api_attempts", "Tries on upstream accounts.", ("pool", "account", "outcome")
-        )
-        self.tokens = Counter(
-            "aiclient2api_tokens", "Tokens the upstreams reported.", ("pool", "model", "kind")
-        )
-        self.losses = Counter(
-            "aiclient2api_conversion_loss",
-            "What conversions could not carry over.",
-            ("from", "to", "feature", "act"),
-        )
-        self.first_token = Histogram(
-            "aiclient2api_first_token_seconds", "From the request to its first content.", "protocol"
-        )
-        self.duration = Histogram(
-            "aiclient2api_stream_duration_seconds", "From the request to the end of its stream.", "protocol"
-        )
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self.requests = Counter(REQUESTS, self.tally)
+        self.attempts = Counter(ATTEMPTS, self.tally)
+        self.tokens = Counter(TOKENS, self.tally)
+        self.losses = Counter(LOSSES, self.tally)
+        self.first_token = Histogram(FIRST_TOKEN, self.tally)
+        self.duration = Histogram(DURATION, self.tally)
 
     def started(self, exchange: Exchange) -> None:
         """See Observer."""
@@ -137,12 +92,8 @@ class Metrics(Collector):
             if amount:
                 self.tokens.add((exchange.pool, exchange.target_model, kind), amount)
 
-    def collect(self) -> Iterator[Metric]:
-        """See prometheus_client."""
-        for counter in (self.requests, self.attempts, self.tokens, self.losses):
-            yield counter.metric()
-        yield self.first_token.metric()
-        yield self.duration.metric()
+    def gauges(self) -> Iterator[Metric]:
+        """What is so at the moment, and what other parts count."""
         yield GaugeMetricFamily("aiclient2api_inflight_requests", "Requests under way.", value=self.inflight)
         yield from self._accounts()
         for source in self.sources:
@@ -188,4 +139,4 @@ class Metrics(Collector):
 
     def text(self) -> bytes:
         """The exposition format."""
-        return generate_latest(self._registry)
+        return page((*families(KINDS, self.tally.items()), *self.gauges()))

@@ -36,6 +36,7 @@ class Acceptor:
         self._tls = tls
         self._starved = starved
         self._is_on = False
+        self._has_begun = False
         self._is_closed = False
         self._opening: set[asyncio.Task[object]] = set()
 
@@ -49,7 +50,7 @@ class Acceptor:
         if self._is_on or self._is_closed:
             return
         self._loop = asyncio.get_running_loop()
-        self._is_on = True
+        self._is_on = self._has_begun = True
         for listening in self._sockets:
             self._loop.add_reader(listening.fileno(), self._ready, listening)
 
@@ -61,11 +62,23 @@ class Acceptor:
                 self._loop.remove_reader(listening.fileno())
 
     def close(self) -> None:
-        """Accept no more, and stop listening."""
+        """Take who has come already, accept no more, and stop listening."""
         self.pause()
+        if not self._is_closed and self._has_begun:
+            for listening in self._sockets:
+                self._take_all(listening)
         self._is_closed = True
         for listening in self._sockets:
             listening.close()
+
+    def _take_all(self, listening: socket.socket) -> None:
+        """Who still waits in the system's queue would be reset by the close."""
+        while self._has_room():
+            try:
+                accepted, _ = listening.accept()
+            except OSError:
+                return
+            self._take(accepted)
 
     def _ready(self, listening: socket.socket) -> None:
         for _ in range(BATCH):
@@ -81,12 +94,15 @@ class Acceptor:
                 self._loop.call_later(RETRY, self.start)
                 self._starved(error)
                 return
-            accepted.setblocking(False)
-            if accepted.family != getattr(socket, "AF_UNIX", None):
-                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            task = self._loop.create_task(self._open(accepted))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._take(accepted)
+
+    def _take(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        if accepted.family != getattr(socket, "AF_UNIX", None):
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._open(accepted))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     async def _open(self, accepted: socket.socket) -> None:
         limits = (

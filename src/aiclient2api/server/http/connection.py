@@ -291,6 +291,11 @@ class Connection(asyncio.Protocol):
         else:
             self._close()
 
+    @property
+    def is_new(self) -> bool:
+        """Whether its first request may be on its way to us."""
+        return self._phase is Phase.HEAD and self.is_idle
+
     def close_idle(self) -> None:
         """Close unless a request is under way."""
         if self.is_idle:

@@ -18,6 +18,8 @@ from aiclient2api.telemetry.log import JsonLog
 
 LAST_SECONDS = 5.0
 """How long before the end of the drain those still running are told; less for a short drain."""
+NEW = 0.5
+"""Seconds in which the first request of a connection must come that was made just before the listener closed."""
 HURRIED = 1.0
 """Seconds that are left behind a second signal."""
 
@@ -36,6 +38,7 @@ class LeanListener:
         self._hurry = asyncio.Event()
         self._empty = asyncio.Event()
         self._has_starved = False
+        self._is_retired = False
         self.on_ready: Callable[[], None] | None = None
         self.on_reload: Callable[[], None] | None = None
 
@@ -110,11 +113,24 @@ class LeanListener:
 
         `at_once` leaves the notice out. A second call hurries: what runs is told and has a second.
         """
-        if self._stopping.is_set():
+        self._app.is_draining = True
+        if self._is_retired:  # it is ending already: this is its first signal
+            self._is_retired = False
+        elif self._stopping.is_set():
             self._hurry.set()
-            return
-        self._app.is_draining = self.edge.is_draining = True
-        self._notice = 0.0 if at_once else self._settings.http.notice
+        else:
+            self._end(0.0 if at_once else self._settings.http.notice)
+
+    def retire(self) -> None:
+        """Another process accepts in our place: kept-alive connections end behind their next answer, or the notice."""
+        if not self._stopping.is_set():
+            self._is_retired = True
+            self._acceptor.close()
+            self._end(self._settings.http.notice)
+
+    def _end(self, notice: float) -> None:
+        self.edge.is_draining = True
+        self._notice = notice
         self._stopping.set()
 
     async def _drain(self) -> None:
@@ -122,8 +138,12 @@ class LeanListener:
         end = loop.time() + self._settings.drain
         await _within(self._hurry, min(self._notice, self._settings.drain))
         self._acceptor.close()
-        for connection in list(self.edge.connections):
+        for connection in [each for each in self.edge.connections if not each.is_new]:
             connection.close_idle()
+        if self._acceptor.opening or any(connection.is_new for connection in self.edge.connections):
+            await _within(self._hurry, min(NEW, self._settings.drain))
+            for connection in list(self.edge.connections):
+                connection.close_idle()
         last = min(LAST_SECONDS, self._settings.drain / 4)
         await self._emptied(end - last)
         for connection in list(self.edge.connections):
