@@ -121,6 +121,7 @@ def test_what_is_left_is_told_in_the_headers_of_the_openai_protocols() -> None:
             assert headers["x-ratelimit-limit-tokens"] == "100000"
             assert 90_000 < int(headers["x-ratelimit-remaining-tokens"]) < 100_000
         assert headers["x-ratelimit-remaining-requests"] == "8"
+        assert gateway.ask(stream=True).headers["x-ratelimit-remaining-requests"] == "7"
 
 
 def test_what_is_left_is_told_in_the_headers_of_messages_and_with_a_refusal_too() -> None:

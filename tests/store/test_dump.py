@@ -10,6 +10,9 @@ from aiclient2api.accounts.health import Status
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.accounts.surroundings import Surroundings
 from aiclient2api.accounts.sync import StateSync
+from aiclient2api.keys.ring import ClientKeys, KeyLimits
+from aiclient2api.keys.stored import SharedClientKeys
+from aiclient2api.server.first_start import derive
 from aiclient2api.store import dump, keys
 from aiclient2api.store.base import Add, AddFields, Put, PutFields, Rank
 from aiclient2api.store.dump import DumpUnreadable, Entry
@@ -40,6 +43,14 @@ async def test_a_committed_dump_loads_and_is_understood(path: Path, store: Redis
     assert (accounts[0].state.status, accounts[0].state.reason) == (Status.COOLING, "insufficient_quota")
     assert accounts[0].overlays["gpt-5"].step == 2
     assert (accounts[1].state.status, accounts[1].state.until) == (Status.DISABLED, float("inf"))
+    stored = SharedClientKeys(store, clock, None, lambda *_, **__: None)
+    await stored.hear()
+    key = ClientKeys([derive("the secret of the sample dump").pepper], [], stored).identify(
+        "sk-a2-of-the-sample-dump"
+    )
+    assert (key.name, key.models) == ("ci", ("gpt-*",))
+    assert key.limits == KeyLimits(requests=60, tokens=100_000, concurrency=8)
+    assert len(stored) == 1
 
 
 @pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.stem)

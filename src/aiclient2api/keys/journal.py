@@ -62,6 +62,8 @@ class KeyJournal:
         except OSError:
             part.unlink(missing_ok=True)
             raise
+        if os.name == "nt":  # there a folder cannot be opened
+            return
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -16,6 +17,8 @@ EVERY: Final = 0.25
 """Seconds between two hearings."""
 AT_ONCE: Final = 0.02
 """Seconds between two that are in a hurry."""
+PAUSES: Final = 5.0
+"""How many times longer the pause is than the exchange before it: many keys in use must not fill the loop."""
 LAST_WORD: Final = 1.0
 """Seconds that a stop waits for the store."""
 
@@ -29,7 +32,9 @@ class KeySharing:
         limiter: KeyLimiter,
         use: UseSharing,
         bug: Callable[[BaseException], None],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._now = now
         self.stored = stored
         self._limiter = limiter
         self._use = use
@@ -59,8 +64,9 @@ class KeySharing:
                 async with asyncio.timeout(EVERY):
                     await self._hurry.wait()
             self._hurry.clear()
+            began = self._now()
             await self._exchange()
-            await asyncio.sleep(AT_ONCE)
+            await asyncio.sleep(min(EVERY, max(AT_ONCE, PAUSES * (self._now() - began))))
 
     async def _hear(self) -> None:
         await self._safely(self.stored.hear)

@@ -7,7 +7,15 @@ from aiclient2api.wire.http import Headers, WireRequest
 
 ANY = "*"
 KEEP_SECONDS = 600
-EXPOSED = "x-request-id, x-a2-target, x-a2-attempts, x-a2-conversion, x-a2-explain, retry-after"
+_OF_LIMITS = ("limit", "remaining", "reset")
+EXPOSED = (
+    "x-request-id, x-a2-target, x-a2-attempts, x-a2-conversion, x-a2-explain, retry-after, "
+    + ", ".join(f"x-ratelimit-{name}-{kind}" for kind in ("requests", "tokens") for name in _OF_LIMITS)
+    + ", "
+    + ", ".join(
+        f"anthropic-ratelimit-{kind}-{name}" for kind in ("requests", "tokens") for name in _OF_LIMITS
+    )
+)
 
 
 def allowed_origin(head: WireRequest, origins: tuple[str, ...]) -> str | None:
