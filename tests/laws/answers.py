@@ -30,7 +30,8 @@ def tell(
     def speaker(protocol: str) -> Any:
         def speak(words: Words) -> tuple[Said, Any]:
             pieces, value = make(protocol, words)
-            return Said(content(protocol, pieces), finish), value
+            has_calls = any(piece.kind == "call" for piece in pieces)
+            return Said(content(protocol, pieces), "tool_use" if has_calls else finish), value
 
         return speak
 
@@ -45,9 +46,15 @@ def tell(
 # ---- reasoning
 
 
+def _said_then(protocol: str, words: Words) -> list[Piece]:
+    """What follows a thought: a text, sometimes with a call, by whose id the side table finds the turn."""
+    said = [text(protocol, words.text(), words)]
+    return [*said, call(protocol, words.token("t"), "f", "{}", words, signed=True)] if words.coin() else said
+
+
 def _thought(protocol: str, words: Words) -> tuple[list[Piece], Any]:
     said = words.text()
-    return [thought(protocol, said, words), text(protocol, words.text(), words)], said
+    return [thought(protocol, said, words), *_said_then(protocol, words)], said
 
 
 def thought_text(protocol: str, said: Any) -> Any:
@@ -67,7 +74,7 @@ tell(
     PROTOCOLS,
     _thought,
     thought_text,
-    ("reasoning.text", "reasoning.summary", "reasoning.opaque"),
+    ("reasoning.text", "reasoning.opaque"),
 )
 
 
@@ -75,15 +82,15 @@ def _raw(protocol: str, words: Words) -> tuple[list[Piece], Any]:
     said = words.text()
     piece = thought(OR, "", words)
     piece.wire["content"] = [{"type": "reasoning_text", "text": said}]
-    return [piece, text(OR, words.text(), words)], said
+    return [piece, *_said_then(OR, words)], said
 
 
-tell("reasoning.raw", (OR,), _raw, thought_text, ("reasoning.raw", "reasoning.text", "reasoning.opaque"))
+tell("reasoning.raw", (OR,), _raw, thought_text, ("reasoning.text", "reasoning.opaque"))
 
 
 def _claude(protocol: str, words: Words) -> tuple[list[Piece], Any]:
     piece = thought(AM, words.pick(("", words.text())), words)
-    return [piece, text(AM, words.text(), words)], (piece.wire["thinking"], piece.wire["signature"])
+    return [piece, *_said_then(AM, words)], (piece.wire["thinking"], piece.wire["signature"])
 
 
 def _signed(protocol: str, said: Any) -> Any:
@@ -97,7 +104,7 @@ def _redacted(protocol: str, words: Words) -> tuple[list[Piece], Any]:
     data = words.signature("anthropic")
     return [
         Piece("redacted", {"type": "redacted_thinking", "data": data}),
-        text(AM, words.text(), words),
+        *_said_then(AM, words),
     ], data
 
 
@@ -111,7 +118,7 @@ def _encrypted(protocol: str, words: Words) -> tuple[list[Piece], Any]:
         if words.coin():
             piece.wire["summary"].append({"type": "summary_text", "text": words.text()})
     value = [(tuple(one["text"] for one in p.wire["summary"]), p.wire["encrypted_content"]) for p in pieces]
-    return [*pieces, text(OR, words.text(), words)], value
+    return [*pieces, *_said_then(OR, words)], value
 
 
 def _encrypted_seen(protocol: str, said: Any) -> Any:
@@ -120,7 +127,7 @@ def _encrypted_seen(protocol: str, said: Any) -> Any:
     return [fact[1:3] for fact in facts(OR, said) if fact[0] == "thought" and fact[2]] or None
 
 
-_SIGNED = ("reasoning.opaque", "reasoning.signature")
+_SIGNED = ("reasoning.opaque",)
 tell("reasoning.claude_signature", (AM,), _claude, _signed, _SIGNED)
 tell("reasoning.claude_redacted", (AM,), _redacted, _redacted_seen, _SIGNED)
 tell("reasoning.openai_encrypted", (OR,), _encrypted, _encrypted_seen, _SIGNED)
@@ -198,7 +205,7 @@ def _broken_seen(protocol: str, said: Any) -> Any:
     return None
 
 
-_CALL = ("tool_call",)
+_CALL: tuple[str, ...] = ()
 tell("tool_call", PROTOCOLS, _call, _some, _CALL, finish="tool_use")
 tell("tool_call.parallel", PROTOCOLS, _parallel, _some, _CALL, finish="tool_use")
 tell(
@@ -220,9 +227,7 @@ def _order_seen(protocol: str, said: Any) -> Any:
     return [fact[1] for fact in facts(protocol, said) if fact[0] in ("text", "call")]
 
 
-tell(
-    "tool_call.order", (OR, AM, GG), _order, _order_seen, ("part.order", "tool_call.order"), finish="tool_use"
-)
+tell("tool_call.order", (OR, AM, GG), _order, _order_seen, ("part.order",), finish="tool_use")
 
 
 def _odd_id(protocol: str, words: Words) -> tuple[list[Piece], Any]:
@@ -253,7 +258,7 @@ def _no_id_seen(protocol: str, said: Any) -> Any:
     return ids if protocol == GG else None
 
 
-tell("tool_call.no_id", (GG,), _no_id, _no_id_seen, ("tool_call.id", "tool_call.no_id"), finish="tool_use")
+tell("tool_call.no_id", (GG,), _no_id, _no_id_seen, ("tool_call.id",), finish="tool_use")
 
 
 def custom(protocol: str, doc: Doc) -> None:

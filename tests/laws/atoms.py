@@ -28,7 +28,7 @@ class Ask(NamedTuple):
     write: Mapping[str, Write]
     read: Mapping[str, Read]
     reported: tuple[str, ...]
-    """How a loss of it may be named in the report: these names, or these with a dot and more."""
+    """How a loss of it may be named in the report; none where it must arrive or be refused."""
     slot: str = ""
     """Atoms of one slot exclude each other in one request."""
     headers: tuple[tuple[str, str], ...] = ()

@@ -152,9 +152,7 @@ ASKS["tool_choice.not_parallel"] = Ask(
         OR: lambda doc: doc.get("parallel_tool_calls"),
         AM: lambda doc: False if get(doc, "tool_choice.disable_parallel_tool_use") else None,
     },
-    ("parallel_tools", "tool_choice.not_parallel"),
+    ("parallel_tools",),
     slot="choice",
 )
-member(
-    "tool_choice.max_calls", {OR: "max_tool_calls"}, (1, 3), ("tool_choice.max_calls", "ext.max_tool_calls")
-)
+member("tool_choice.max_calls", {OR: "max_tool_calls"}, (1, 3), ("ext.max_tool_calls",))

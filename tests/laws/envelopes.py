@@ -40,12 +40,12 @@ def _model(protocol: str) -> Any:
     return lambda doc: "some" if doc.get(name) else None
 
 
-tell("response.id", {p: _identity(p) for p in PROTOCOLS}, {p: _id(p) for p in PROTOCOLS}, ("response.id",))
+tell("response.id", {p: _identity(p) for p in PROTOCOLS}, {p: _id(p) for p in PROTOCOLS}, ())
 tell(
     "response.model",
     {p: _identity(p) for p in PROTOCOLS},
     {p: _model(p) for p in PROTOCOLS},
-    ("response.model",),
+    (),
 )
 
 
@@ -107,7 +107,7 @@ tell(
     "finish.reason",
     {p: _finish(p) for p in PROTOCOLS},
     {p: (lambda doc, p=p: finish_of(p, doc)) for p in PROTOCOLS},
-    ("finish.reason",),
+    (),
 )
 
 
@@ -137,7 +137,7 @@ tell(
         AM: lambda doc: doc.get("stop_reason") if doc.get("stop_reason") == "pause_turn" else None,
         GG: lambda doc: first([one.get("finishReason") for one in doc.get("candidates") or ()]),
     },
-    ("finish.pause", "finish.reason", "finish.continuation"),
+    ("finish.pause",),
 )
 
 
@@ -166,7 +166,7 @@ def _blocked_seen(protocol: str) -> Any:
     return read
 
 
-tell("response.blocked", {GG: _blocked}, {p: _blocked_seen(p) for p in PROTOCOLS}, ("response.blocked",))
+tell("response.blocked", {GG: _blocked}, {p: _blocked_seen(p) for p in PROTOCOLS}, ())
 
 
 def _ratings(protocol: str) -> Any:
@@ -196,20 +196,13 @@ tell(
     "response.ratings",
     {p: _ratings(p) for p in PROTOCOLS},
     {p: _rated(p) for p in PROTOCOLS},
-    (
-        "response.ratings",
-        "ext.safetyRatings",
-        "ext.moderation",
-        "ext.stop_details",
-        "finish.category",
-        "finish.explanation",
-    ),
+    ("ext.safetyRatings", "ext.moderation", "ext.stop_details", "finish.category", "finish.explanation"),
 )
 tell(
     "response.fingerprint",
     {OC: lambda words: (_said(OC, words, members={"system_fingerprint": "fp_1"}), "fp_1")},
     {OC: lambda doc: doc.get("system_fingerprint")},
-    ("response.fingerprint", "ext.system_fingerprint"),
+    ("ext.system_fingerprint",),
 )
 
 _TIERS = {
@@ -263,7 +256,7 @@ tell(
         AM: _tier_seen("usage.service_tier"),
         GG: _tier_seen("usageMetadata.trafficType"),
     },
-    ("response.tier", "tier"),
+    ("tier",),
 )
 
 
@@ -281,6 +274,6 @@ tell(
     "response.echo",
     {p: (lambda words, p=p: (_said(p, words, members=_echo(p)), ("Be brief.", 321))) for p in PROTOCOLS},
     {OR: lambda doc: (doc.get("instructions"), doc.get("max_output_tokens"))},
-    ("response.echo",),
+    (),
     prepare=_wish,
 )

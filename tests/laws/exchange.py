@@ -11,6 +11,7 @@ from aiclient2api.protocols.conversion import Conversion, Inbound, Target
 from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.protocols.pivot import FoldingStream
 from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.protocols.side_table import wanted
 from aiclient2api.wire.http import JSON_HEADERS, Headers, WireRequest, WireResponse
 from tests.fakes.sealing import CARRIER
 from tests.laws.folding import folded
@@ -23,6 +24,32 @@ CONVERTERS: Final = {converter.name: converter for converter in BUILTIN}
 FACTORY: Final = ConverterFactory(BUILTIN, CARRIER)
 EVERYTHING: Final = ModelProfile(mid_system=True, prefill=True, reasoning_content=True)
 """A model that takes whatever its protocol can express."""
+
+
+def some_model(words: Words) -> ModelProfile:
+    """A model that takes everything, or one with any of the restrictions that real ones have."""
+    if words.coin():
+        return EVERYTHING
+    return ModelProfile(
+        max_output=words.pick((4_096, 32_000)),
+        thinking=words.pick(("effort", "budget", "none")),
+        thinking_off=words.coin(),
+        sampling=words.coin(),
+        forced_tool_choice=words.coin(),
+        mid_system=words.coin(),
+        prefill=words.coin(),
+        call_ids=words.coin(),
+        json_schema=words.coin(),
+        tool_result_media=words.coin(),
+        max_tokens_field=words.pick(("max_completion_tokens", "max_tokens")),
+        developer_role=words.coin(),
+        reasoning_content=words.coin(),
+        stop=words.coin(),
+        anthropic_version=words.pick(("2023-06-01", "2026-10-21")),
+        stop_limit=words.pick((None, 4)),
+    )
+
+
 UPSTREAM_MODEL: Final = "upstream-model"
 TENANT: Final = "alice"
 
@@ -31,6 +58,9 @@ _PATHS: Final = {
     "openai_responses": "/v1/responses",
     "anthropic": "/v1/messages",
 }
+
+Table = dict[str, bytes | None]
+"""Signed records by call id."""
 
 Refused = (MalformedMessage, Unrepresentable)
 
@@ -64,11 +94,19 @@ class Exchange:
         profile: ModelProfile = EVERYTHING,
         headers: Headers = (),
         factory: ConverterFactory | None = None,
+        table: Table | None = None,
     ) -> None:
+        """`table` is the side table of the conversation so far; each exchange adds to it."""
+        self.table: Table = {} if table is None else table
         self.client, self.upstream, self.stream = client, upstream, stream
         self.wire = client_wire(client, doc, stream=stream, headers=headers)
         inbound = Inbound(CONVERTERS[client], self.wire, TENANT)
-        target = Target(model=UPSTREAM_MODEL, profile=profile, streams=stream)
+        target = Target(
+            model=UPSTREAM_MODEL, profile=profile, streams=stream, remember=self.table.__setitem__
+        )
+        if self.table:
+            found = ((call_id, self.table.get(call_id)) for call_id in wanted(inbound.request()))
+            inbound.records = {call_id: record for call_id, record in found if record is not None}
         self.conversion: Conversion = (factory or FACTORY).convert(inbound, upstream, target)
         self.losses: list[Loss] = list(self.conversion.losses)
         """Of the request."""

@@ -63,7 +63,7 @@ def _leading_read(protocol: str) -> Any:
 ASKS["system.leading"] = Ask(
     {protocol: _leading(protocol) for protocol in PROTOCOLS},
     {protocol: _leading_read(protocol) for protocol in PROTOCOLS},
-    ("system.leading",),
+    (),
     slot="system",
 )
 
@@ -80,7 +80,7 @@ def _developer(protocol: str) -> Any:
 ASKS["system.developer"] = Ask(
     {OC: _developer(OC), OR: _developer(OR)},
     {protocol: (lambda doc, p=protocol: first(leading(p, doc))) for protocol in PROTOCOLS},
-    ("system.role", "system.developer"),
+    ("system.role",),
     slot="system",
 )
 
@@ -127,7 +127,7 @@ def _blocks_read(protocol: str) -> Any:
 ASKS["system.blocks"] = Ask(
     {protocol: _blocks(protocol) for protocol in PROTOCOLS},
     {protocol: _blocks_read(protocol) for protocol in PROTOCOLS},
-    ("system.blocks", "cache_mark"),
+    ("cache_mark",),
     slot="system",
 )
 
@@ -177,7 +177,7 @@ def _clear_at(doc: Doc, words: Words) -> Any:
 ASKS["system.clear_at"] = Ask(
     {AM: _clear_at},
     {AM: lambda doc: first([message.get("clear_at") for message in doc["messages"]])},
-    ("system.clear_at", "ext.clear_at"),
+    ("ext.clear_at",),
     slot="system",
 )
 

@@ -140,7 +140,8 @@ Columns are `client>upstream`: oc OpenAI Chat Completions, or OpenAI Responses, 
 of requests go from left to right, features of answers from right to left and, with the client's next request, back again.
 Three marks with strokes (`C/C/L`) tell what comes back when the client sends back everything it was given, what its
 official SDK sends back, and only role, text and tool calls. `≀` separates whole answers from streams where they differ;
-several letters in one mark are different values of one feature (`AN`: some are approximated, some native).
+several letters in one mark are different values of one feature (`AN`: some are approximated, some native; `LS`: the side
+table knows the answers that call a tool, by the call's id).
 The upstream model here takes all its protocol can express; what a real model refuses is reported in the same way.
 
 | Mark | Meaning |

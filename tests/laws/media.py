@@ -156,7 +156,7 @@ def _detail_of(part: Doc) -> str | None:
 ASKS["image.detail"] = Ask(
     {protocol: _shown(protocol, _detail(protocol)) for protocol in (OC, OR, GG)},
     {p: (lambda doc, p=p: first([_detail_of(part) for part in user_parts(p, doc)])) for p in PROTOCOLS},
-    ("media.detail", "image.detail"),
+    ("media.detail",),
     slot="media",
 )
 
@@ -223,21 +223,21 @@ def _search_of(part: Doc) -> Any:
 ASKS["pdf.inline"] = Ask(
     {protocol: _shown(protocol, _pdf(protocol)) for protocol in PROTOCOLS},
     {protocol: _inline_read(protocol, _PDF) for protocol in PROTOCOLS},
-    ("pdf.inline", "media.document"),
+    ("media.document",),
     slot="media",
 )
 ASKS["pdf.url"] = Ask(
     {protocol: _shown(protocol, _pdf_url(protocol)) for protocol in (OR, AM, GG)},
     {protocol: _address_read(protocol) for protocol in PROTOCOLS},
-    ("pdf.url", "media.document"),
+    ("media.document",),
     slot="media",
 )
 for _feature, _one, _of, _names in (
-    ("document.text", _document, _document_of, ("document.text", "media.document", "media.title", "media.context")),
+    ("document.text", _document, _document_of, ("media.document", "media.title")),
     ("document.citations", _cited, lambda part: get(part, "citations.enabled"),
-     ("document.citations", "media.cite", "citation")),
+     ("citation",)),
     ("document.search_result", _search_result, _search_of,
-     ("document.search_result", "media.document", "search_result", "tool.hosted")),
+     ("media.document", "search_result", "tool.hosted")),
 ):  # fmt: skip
     ASKS[_feature] = Ask(
         {AM: _shown(AM, _one)},
@@ -265,7 +265,7 @@ def _audio(protocol: str) -> Build:
 ASKS["audio.input"] = Ask(
     {protocol: _shown(protocol, _audio(protocol)) for protocol in (OC, GG)},
     {protocol: _inline_read(protocol, "audio/") for protocol in PROTOCOLS},
-    ("audio.input", "media.audio"),
+    ("media.audio",),
     slot="media",
 )
 
@@ -289,6 +289,6 @@ def _video_of(part: Doc) -> Any:
 ASKS["video.input"] = Ask(
     {GG: _shown(GG, _video)},
     {p: (lambda doc, p=p: first([_video_of(part) for part in user_parts(p, doc)])) for p in PROTOCOLS},
-    ("video.input", "media.video", "ext.videoMetadata", "media.clip"),
+    ("media.video", "ext.videoMetadata"),
     slot="media",
 )

@@ -37,7 +37,7 @@ def _last(protocol: str, count: int) -> Any:
 ASKS["message.consecutive"] = Ask(
     {protocol: _consecutive(protocol) for protocol in PROTOCOLS},
     {protocol: _last(protocol, 2) for protocol in PROTOCOLS},
-    ("message.consecutive", "part.order"),
+    ("part.order",),
     slot="opening",
 )
 
@@ -66,7 +66,7 @@ def _assistant_first_read(protocol: str) -> Any:
 ASKS["message.assistant_first"] = Ask(
     {protocol: _assistant_first(protocol) for protocol in PROTOCOLS},
     {protocol: _assistant_first_read(protocol) for protocol in PROTOCOLS},
-    ("message.assistant_first", "part.order"),
+    ("part.order",),
     slot="opening",
 )
 
@@ -99,7 +99,7 @@ def _prefill_read(protocol: str) -> Any:
 ASKS["message.prefill"] = Ask(
     {protocol: _prefill(protocol) for protocol in PROTOCOLS},
     {protocol: _prefill_read(protocol) for protocol in PROTOCOLS},
-    ("message.prefill", "part.order", "prefill"),
+    ("part.order",),
     slot="closing",
 )
 
@@ -196,7 +196,7 @@ def _mark_read(protocol: str) -> Any:
 ASKS["cache.mark"] = Ask(
     {protocol: _mark(protocol) for protocol in (OC, OR, AM)},
     {protocol: _mark_read(protocol) for protocol in PROTOCOLS},
-    ("cache_mark", "cache.mark"),
+    ("cache_mark",),
 )
 
 
@@ -239,5 +239,5 @@ def _thought_read(protocol: str) -> Any:
 ASKS["reasoning.unsigned"] = Ask(
     {protocol: _unsigned(protocol) for protocol in (OC, OR, GG)},
     {protocol: _thought_read(protocol) for protocol in PROTOCOLS},
-    ("reasoning.text", "reasoning.unsigned"),
+    ("reasoning.text",),
 )

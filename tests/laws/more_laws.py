@@ -11,7 +11,7 @@ from aiclient2api.wire.http import WireResponse
 from tests.laws.composing import composed, unknown
 from tests.laws.counters import USAGE, drawn, expected, read, write
 from tests.laws.echo import go_on
-from tests.laws.exchange import CONVERTERS, Exchange
+from tests.laws.exchange import CONVERTERS, Exchange, some_model
 from tests.laws.failures import failed
 from tests.laws.fuzzing import KINDS, feed, hostile, hostile_stream
 from tests.laws.laws import said_of
@@ -142,7 +142,8 @@ def l14_containment(words: Words, client: str, upstream: str) -> None:
         go_on(client, doc, told, words.pick(("full", "sdk")), words)
     if client != upstream:
         unknown(client, doc, words)
-    exchange = Exchange(client, upstream, doc, stream=stream, headers=_CREDENTIALS)
+    profile = some_model(words)
+    exchange = Exchange(client, upstream, doc, stream=stream, profile=profile, headers=_CREDENTIALS)
     body = exchange.sent.body.decode("utf-8", "surrogatepass")
     assert MAGIC not in body
     for name, provider in _PROVIDERS.items():

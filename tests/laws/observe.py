@@ -69,13 +69,7 @@ class Outcome(NamedTuple):
 
 def named(losses: Iterable[Loss], reported: tuple[str, ...]) -> list[Loss]:
     """The entries that name a feature."""
-    return [loss for loss in losses if any(_names(name, loss.feature) for name in reported)]
-
-
-def _names(name: str, feature: str) -> bool:
-    if name.endswith("!"):
-        return feature == name[:-1]
-    return feature == name or feature.startswith(f"{name}.")
+    return [loss for loss in losses if loss.feature in reported]
 
 
 def reported_as(losses: list[Loss]) -> Outcome | None:
@@ -179,7 +173,7 @@ def _echoed(
     go_on(first.client, following, told, strength, words)
     at_answer = named(losses, atom.reported)
     try:
-        second = Exchange(first.client, first.upstream, following, stream=first.stream)
+        second = Exchange(first.client, first.upstream, following, stream=first.stream, table=first.table)
     except Refused as error:
         return Outcome(REFUSED, detail=str(error)[:120])
     turns = turns_of(first.upstream, second.asked)

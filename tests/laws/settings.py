@@ -68,15 +68,15 @@ member(
 )
 member("state.store", {OC: "store", OR: "store", GG: "store"}, (True,), ("state.store",))
 member("safety", {OC: "moderation", OR: "moderation", GG: "safetySettings"}, ("wanted",), ("safety",))
-member("region", {AM: "inference_geo"}, ("us", "eu"), ("region", "ext.inference_geo"))
-member("state.container", {AM: "container"}, ("container_1",), ("state.container", "ext.container"))
-member("cache.content", {GG: "cachedContent"}, ("cachedContents/c1",), ("cache.content", "ext.cachedContent"))
-member("state.background", {OR: "background"}, (True,), ("state.background",))
+member("region", {AM: "inference_geo"}, ("us", "eu"), ("ext.inference_geo",))
+member("state.container", {AM: "container"}, ("container_1",), ("ext.container",))
+member("cache.content", {GG: "cachedContent"}, ("cachedContents/c1",), ("ext.cachedContent",))
+member("state.background", {OR: "background"}, (True,), ())
 member(
     "output.prediction",
     {OC: "prediction"},
     ("wanted",),
-    ("output.prediction", "ext.prediction", "prediction"),
+    ("ext.prediction",),
 )
 
 ASKS["tier"] = ASKS["tier"]._replace(read={**ASKS["tier"].read, GG: lambda doc: _gemini_tier(doc)})
@@ -212,7 +212,7 @@ member(
     "sampling.candidates",
     {OC: "n", GG: "generationConfig.candidateCount"},
     (2, 3),
-    ("sampling.candidates", "candidates"),
+    ("candidates",),
 )
 
 _LOGPROBS = "message.output_text.logprobs"
@@ -245,7 +245,7 @@ ASKS["sampling.logprobs"] = Ask(
         OR: lambda doc: doc.get("top_logprobs") if _LOGPROBS in (doc.get("include") or ()) else None,
         GG: lambda doc: get(doc, "generationConfig.logprobs") if get(doc, "generationConfig.responseLogprobs") else None,
     },
-    ("sampling.logprobs", "logprobs", "sampling.top_logprobs"),
+    ("logprobs",),
 )  # fmt: skip
 
 # ---- the form of the answer
@@ -300,7 +300,7 @@ ASKS["output.schema"] = Ask(
         AM: lambda doc: get(doc, "output_config.format.schema"),
         GG: lambda doc: get(doc, "generationConfig.responseJsonSchema"),
     },
-    ("output.schema!", "output.format"),
+    ("output.schema", "output.format"),
     slot="output",
 )
 ASKS["output.schema_name"] = Ask(
@@ -309,7 +309,7 @@ ASKS["output.schema_name"] = Ask(
         OC: lambda doc: (_form(doc, OC).get("name"), _form(doc, OC).get("description")),
         OR: lambda doc: (_form(doc, OR).get("name"), _form(doc, OR).get("description")),
     },
-    ("output.schema.name", "output.schema_name"),
+    ("output.schema.name",),
     slot="output",
 )
 ASKS["output.json"] = Ask(
@@ -323,7 +323,7 @@ ASKS["output.json"] = Ask(
         OR: lambda doc: True if get(doc, "text.format.type") == "json_object" else None,
         GG: lambda doc: True if get(doc, "generationConfig.responseMimeType") == "application/json" else None,
     },
-    ("output.format", "output.json"),
+    ("output.format",),
     slot="output",
 )
 
@@ -337,7 +337,7 @@ def _enum_gg(doc: Doc, words: Words) -> Any:
 ASKS["output.enum"] = Ask(
     {GG: _enum_gg},
     {GG: lambda doc: get(doc, "generationConfig.responseSchema.enum")},
-    ("output.enum", "output.format"),
+    ("output.format",),
     slot="output",
 )
 
@@ -365,7 +365,7 @@ ASKS["state.previous"] = Ask(
         )
     },
     {OR: lambda doc: first_state(doc)},
-    ("state.previous",),
+    (),
 )
 
 

@@ -51,7 +51,7 @@ def _ids_seen(protocol: str, said: Any) -> Any:
     return [item["id"] for item in said if item.get("id")] or None if protocol == OR else None
 
 
-tell("message.ids", (OR,), _ids, _ids_seen, ("message.ids", "part.id"))
+tell("message.ids", (OR,), _ids, _ids_seen, ())
 
 
 def _document_cited(protocol: str, words: Words) -> tuple[list[Piece], Any]:
@@ -96,7 +96,7 @@ def _hosted_seen(protocol: str, said: Any) -> Any:
     return [fact[1] for fact in facts(protocol, said) if fact[0] == "native"] or None
 
 
-tell("hosted_call", (OR, AM, GG), _hosted, _hosted_seen, ("hosted_call", "tool.hosted", "ext.executableCode"))
+tell("hosted_call", (OR, AM, GG), _hosted, _hosted_seen, ("tool.hosted", "ext.executableCode"))
 
 
 def _audio(protocol: str, words: Words) -> tuple[list[Piece], Any]:
@@ -128,7 +128,7 @@ tell(
     (OC, GG),
     _audio,
     _audio_seen,
-    ("audio.output", "media.audio", "media.document", "modalities"),
+    ("media.audio",),
 )
 
 
@@ -162,5 +162,5 @@ tell(
     (OR, GG),
     _picture,
     _picture_seen,
-    ("image.output", "media.image", "tool.hosted", "hosted_call"),
+    ("media.image", "tool.hosted"),
 )

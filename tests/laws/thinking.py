@@ -60,7 +60,7 @@ ASKS["reasoning.off"] = Ask(
         AM: lambda doc: "off" if get(doc, "thinking.type") == "disabled" else None,
         GG: lambda doc: "off" if get(doc, "generationConfig.thinkingConfig.thinkingBudget") == 0 else None,
     },
-    ("reasoning.effort", "reasoning.off"),
+    ("reasoning.effort",),
     slot="thinking",
 )
 
@@ -108,6 +108,6 @@ def _binding(doc: Doc, words: Words) -> Any:
 ASKS["reasoning.binding"] = Ask(
     {AM: _binding},
     {AM: lambda doc: get(doc, "thinking.block_binding.prefix_mismatch_behavior")},
-    ("reasoning.binding", "ext.block_binding"),
+    ("ext.block_binding",),
     slot="thinking",
 )

@@ -78,7 +78,7 @@ def _function_read(protocol: str) -> Any:
 ASKS["tool.function"] = Ask(
     {protocol: _function(protocol) for protocol in PROTOCOLS},
     {protocol: _function_read(protocol) for protocol in PROTOCOLS},
-    ("tool.function", "tool.schema", "tool.parameters", "schema"),
+    ("tool.schema", "schema"),
 )
 
 
@@ -104,7 +104,7 @@ def _bare_read(protocol: str) -> Any:
 ASKS["tool.no_parameters"] = Ask(
     {protocol: _bare(protocol) for protocol in PROTOCOLS},
     {protocol: _bare_read(protocol) for protocol in PROTOCOLS},
-    ("tool.no_parameters", "tool.schema", "tool.parameters"),
+    ("tool.schema",),
 )
 
 
@@ -172,9 +172,7 @@ def _namespace_read(doc: Doc) -> Any:
     return None
 
 
-ASKS["tool.namespace"] = Ask(
-    {OR: _namespace}, {OR: _namespace_read}, ("tool.namespace", "tool.hosted", "ext.namespace")
-)
+ASKS["tool.namespace"] = Ask({OR: _namespace}, {OR: _namespace_read}, ("tool.hosted", "ext.namespace"))
 
 
 def _custom(protocol: str) -> Any:
@@ -242,14 +240,7 @@ def _extras_read(protocol: str) -> Any:
 ASKS["tool.examples"] = Ask(
     {OR: _extras(OR), AM: _extras(AM)},
     {protocol: _extras_read(protocol) for protocol in PROTOCOLS},
-    (
-        "tool.examples",
-        "tool.defer",
-        "tool.callers",
-        "ext.defer_loading",
-        "ext.input_examples",
-        "ext.allowed_callers",
-    ),
+    ("ext.defer_loading", "ext.input_examples", "ext.allowed_callers"),
 )
 
 
@@ -261,7 +252,7 @@ def _marked(doc: Doc, words: Words) -> Any:
 ASKS["tool.cache_mark"] = Ask(
     {AM: _marked},
     {AM: lambda doc: True if any("cache_control" in tool for tool in doc.get("tools") or ()) else None},
-    ("tool.cache_mark", "cache_mark"),
+    ("cache_mark",),
 )
 
 # ---- tools of the provider
@@ -301,7 +292,7 @@ ASKS["tool.web_search"] = Ask(
         GG: _hosted(GG, {"googleSearch": {}}, "search"),
     },
     {protocol: _hosted_read(protocol, _SEARCH, "search") for protocol in PROTOCOLS},
-    ("tool.web_search", "tool.hosted", "ext.web_search_options"),
+    ("tool.hosted", "ext.web_search_options"),
 )
 ASKS["tool.hosted"] = Ask(
     {

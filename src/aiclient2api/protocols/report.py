@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from aiclient2api.ir.loss import Act, Loss
-from aiclient2api.ir.parts import Ext, Node, Text
+from aiclient2api.ir.parts import Ext, Media, Node, Text
+from aiclient2api.ir.request import Thinking
 from aiclient2api.ir.response import Finish
 from aiclient2api.wire.json import NULL
 
@@ -11,6 +12,16 @@ HEADERS_SUFFIX = ".headers"
 """Ends the `ext` namespace of request headers that mean something to the client's own protocol only."""
 ECHO_SUFFIX = ".echo"
 """Ends the `ext` namespace of members that repeat the client's own request: nothing is lost with them."""
+
+
+def thinking_wish(thinking: Thinking) -> str:
+    """The feature by which a request says how much to think."""
+    return "reasoning.budget" if thinking.budget is not None else "reasoning.effort"
+
+
+def media_feature(media: Media) -> str:
+    """`media.image`, `media.audio`, `media.video` or `media.document`."""
+    return f"media.{'document' if media.kind == 'file' else media.kind}"
 
 
 class LossReport:

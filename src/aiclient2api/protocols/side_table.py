@@ -195,9 +195,21 @@ class SideTable:
                 parts = _joined(turn, record, upstream)
             if parts is not None:
                 turn = msgspec.structs.replace(turn, parts=parts)
-                losses.append(Loss("reasoning.opaque", f"turns[{index}]", "side_table"))
+                losses.extend(Loss(feature, f"turns[{index}]", "side_table") for feature in _features(record))
             turns.append(turn)
         return msgspec.structs.replace(request, turns=turns), losses
+
+
+def _features(record: Record) -> list[str]:
+    """What the report calls the state of a record."""
+    hosted = [isinstance(slot, Whole) and isinstance(slot.part, HostedCall) for slot in record.slots]
+    signed = any(
+        _is_state(slot) and not is_hosted for slot, is_hosted in zip(record.slots, hosted, strict=True)
+    )
+    return [
+        *(["reasoning.opaque"] if signed else []),
+        *(["tool.hosted"] if any(hosted) else []),
+    ]
 
 
 def _joined(turn: Turn, record: Record, upstream: OpaqueSlots) -> list[Part] | None:

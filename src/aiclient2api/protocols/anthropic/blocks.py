@@ -18,6 +18,7 @@ from aiclient2api.ir.parts import (
 from aiclient2api.protocols import carrier, ids
 from aiclient2api.protocols.anthropic.ext import kept
 from aiclient2api.protocols.anthropic.schema import NAME, TOOL_ID
+from aiclient2api.protocols.report import media_feature
 from aiclient2api.wire import json
 
 Block = dict[str, object] | Raw
@@ -110,6 +111,6 @@ def foreign_feature(part: Part) -> str:
     """Under which name a part that has no block here is reported."""
     match part:
         case Media():
-            return "media.image" if part.kind == "image" else "media.document"
+            return media_feature(part)
         case _:
             return "tool.hosted"

@@ -18,7 +18,7 @@ from aiclient2api.protocols.anthropic.schema import (
 from aiclient2api.protocols.anthropic.schema_dialect import claude_schema
 from aiclient2api.protocols.openapi_schema import to_json_schema
 from aiclient2api.protocols.profile import ModelProfile
-from aiclient2api.protocols.report import LossReport
+from aiclient2api.protocols.report import LossReport, thinking_wish
 
 Wire = dict[str, object]
 
@@ -55,7 +55,7 @@ class ThinkingWriter:
         if thinking.mode is None and thinking.effort is None and thinking.budget is None:
             return self._only_shown(thinking, forced=forced)
         if self._profile.thinking == "none":
-            self._report.dropped(_wish(thinking), "thinking", "this model does not think")
+            self._report.dropped(thinking_wish(thinking), "thinking", "this model does not think")
             return {}, None
         if self._profile.thinking == "effort":
             return self._with_effort(thinking, forced=forced)
@@ -105,14 +105,14 @@ class ThinkingWriter:
         ceiling = self._limit - 1 if self._limit is not None else self._profile.max_output - 1
         if forced or ceiling < MIN_BUDGET:
             reason = "no thinking while a tool is forced" if forced else "max_tokens leaves no room for it"
-            self._report.dropped(_wish(thinking), "thinking", reason)
+            self._report.dropped(thinking_wish(thinking), "thinking", reason)
             return {}, None
         if thinking.show in ("off", "omitted"):
             self._report.dropped("reasoning.show", "thinking")
         wanted = self._budget(thinking, ceiling)
         budget = min(max(MIN_BUDGET, wanted), ceiling)
         if budget != thinking.budget:
-            self._report.approximated(_wish(thinking), "thinking", f"sent as {budget} tokens")
+            self._report.approximated(thinking_wish(thinking), "thinking", f"sent as {budget} tokens")
         return {"type": "enabled", "budget_tokens": budget}, None
 
     def _budget(self, thinking: Thinking, ceiling: int) -> int:
@@ -121,10 +121,6 @@ class ThinkingWriter:
         if thinking.effort == "max":
             return ceiling
         return DYNAMIC_BUDGET if thinking.effort is None else EFFORT_BUDGETS[thinking.effort]
-
-
-def _wish(thinking: Thinking) -> str:
-    return "reasoning.budget" if thinking.budget is not None else "reasoning.effort"
 
 
 def native_sampling(sampling: Sampling) -> Wire:

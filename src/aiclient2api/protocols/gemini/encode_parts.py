@@ -29,7 +29,7 @@ from aiclient2api.ir.parts import (
 from aiclient2api.protocols.gemini.ext import restore
 from aiclient2api.protocols.gemini.schema import NAME, RESOLUTION_OUT, SIGNATURE
 from aiclient2api.protocols.ids import is_synthetic
-from aiclient2api.protocols.report import LossReport
+from aiclient2api.protocols.report import LossReport, media_feature
 from aiclient2api.wire import json
 
 Wire = dict[str, object]
@@ -182,7 +182,7 @@ class PartEncoder:
         wires[0]["mediaResolution"] = {"level": level}
 
     def _source(self, part: Media, path: str) -> list[Wire]:
-        feature = "media.image" if part.kind == "image" else "media.document"
+        feature = media_feature(part)
         match part.source:
             case Inline(mime, data):
                 return [{"inlineData": {"mimeType": mime, "data": data}}]

@@ -17,7 +17,7 @@ from aiclient2api.protocols.gemini.ext import kept, restore
 from aiclient2api.protocols.gemini.schema import BUDGET_OUT, EFFORT_LIMITS, LEVEL_OUT, NAME, TIER_OUT
 from aiclient2api.protocols.gemini.schema_writer import SchemaWriter
 from aiclient2api.protocols.profile import ModelProfile
-from aiclient2api.protocols.report import LossReport
+from aiclient2api.protocols.report import LossReport, thinking_wish
 from aiclient2api.wire import json
 
 _STOP_LIMIT = 5
@@ -118,7 +118,7 @@ class SettingsEncoder:
         is_off = thinking.mode == "off" or thinking.effort == "none" or thinking.budget == 0
         if self._profile.thinking == "none":
             if not is_off:
-                self._report.dropped("reasoning.effort", "thinking", "the model does not think")
+                self._report.dropped(thinking_wish(thinking), "thinking", "the model does not think")
             return None
         if self._profile.thinking == "effort":
             self._level(wire, thinking, is_off=is_off)

@@ -35,7 +35,7 @@ from aiclient2api.protocols.openai_chat.reasoning import SECTION_BREAK, encode_d
 from aiclient2api.protocols.openai_chat.schema import BROKEN, FINISH_FROM_IR, FINISH_TO_IR, NAME, TIERS
 from aiclient2api.protocols.openai_chat.usage import encode_usage, has_foreign_detail
 from aiclient2api.protocols.openai_errors import encode_openai_error
-from aiclient2api.protocols.report import LossReport
+from aiclient2api.protocols.report import LossReport, media_feature
 from aiclient2api.wire import json
 from aiclient2api.wire.http import JSON_HEADERS, WireResponse
 
@@ -256,7 +256,7 @@ class _Message:
                 self._images.append(encode_image(url, len(self._images)))
                 self._report.approximated("media.image", path, "in the extension `images`")
             case _:
-                self._report.dropped("media.image" if media.kind == "image" else "media.document", path)
+                self._report.dropped(media_feature(media), path)
 
     def logprobs(self) -> Raw | None:
         tokens = [token for text in self._texts for token in text.logprobs or ()]

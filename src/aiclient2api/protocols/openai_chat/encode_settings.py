@@ -11,6 +11,7 @@ from aiclient2api.protocols.openai_chat.encode_parts import Target, Wire
 from aiclient2api.protocols.openai_chat.encode_tools import json_schema
 from aiclient2api.protocols.openai_chat.ext import restore
 from aiclient2api.protocols.openai_chat.schema import MAX_TOKENS_ALIAS, TIERS, USER_ALIAS
+from aiclient2api.protocols.report import thinking_wish
 from aiclient2api.wire import json
 
 _TIER = {"standard": "default", "standard_only": "default", "unspecified": "auto", "ultrafast": "fast"}
@@ -91,8 +92,9 @@ def encode_thinking(request: ModelRequest, target: Target) -> Wire:
     elif thinking.show is not None:
         report.approximated("reasoning.show", "thinking", "servers of this protocol show what they have")
     if target.profile.thinking == "none":
-        if thinking.effort not in (None, "none") or thinking.mode not in (None, "off"):
-            report.dropped("reasoning.effort", "thinking", "the model does not think")
+        is_off = thinking.mode == "off" or thinking.effort == "none" or thinking.budget == 0
+        if not is_off and (thinking.effort or thinking.budget or thinking.mode):
+            report.dropped(thinking_wish(thinking), "thinking", "the model does not think")
         return {}
     effort = thinking.effort
     if effort is None and thinking.budget is not None and thinking.budget > 0:

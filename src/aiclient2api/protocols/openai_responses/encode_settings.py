@@ -17,6 +17,7 @@ from aiclient2api.protocols.openai_responses.schema import (
     schema_text,
 )
 from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.protocols.report import thinking_wish
 from aiclient2api.wire import json
 
 _BUDGETS: Final[tuple[tuple[int, Effort], ...]] = ((1024, "low"), (8192, "medium"), (24576, "high"))
@@ -32,13 +33,13 @@ def encode_reasoning(thinking: Thinking, scope: Scope, profile: ModelProfile) ->
         summary = "generate_summary" if thinking.shape & Shape.LEGACY_FUNCTION else "summary"
         return json.compact({"effort": thinking.effort, summary: thinking.show}) | kept(thinking)
     effort = _effort(thinking, scope)
+    if profile.thinking == "none":
+        if effort not in (None, "none"):
+            scope.report.dropped(thinking_wish(thinking), "thinking", "this model does not think")
+        return {}
     if effort == "none" and not profile.thinking_off:
         scope.report.approximated("reasoning.effort", "thinking", "this model cannot stop thinking")
         effort = "low"
-    if profile.thinking == "none":
-        if effort not in (None, "none"):
-            scope.report.dropped("reasoning.effort", "thinking", "this model does not think")
-        return {}
     if effort == "none":
         return {"effort": effort}
     return json.compact({"effort": effort, "summary": _summary(thinking)})

@@ -29,7 +29,7 @@ from aiclient2api.protocols.openai_responses.schema import (
     MESSAGE_MEMBERS,
     NAME,
 )
-from aiclient2api.protocols.report import LossReport
+from aiclient2api.protocols.report import LossReport, media_feature
 from aiclient2api.wire import json
 
 _MARK: Final = "_gw_"
@@ -194,7 +194,7 @@ def call_item(call: ToolCall, id_: str, report: LossReport) -> dict[str, object]
 
 def _image_item(part: Media, id_: str, report: LossReport) -> dict[str, object] | None:
     if part.kind != "image" or not isinstance(part.source, Inline):
-        report.dropped("media.image" if part.kind == "image" else "modalities", "response")
+        report.dropped(media_feature(part), "response")
         return None
     return {
         "id": part.id or id_,
