@@ -1,12 +1,14 @@
 """The deep run: a hundred times the examples of CI, seeded, in shards, resumable.
 
-`python -m tests.laws.deep` goes on where the last run with the same seed and commit stopped (`build/laws-deep.json`) and
-writes `docs/reports/laws.md` when everything is done. `--estimate` measures the rate and tells how long it would take.
+`python -m tests.laws.deep` goes on where the last run with the same seed and the same converters and laws stopped
+(`build/laws-deep.json`): other commits in between do not matter. It writes `docs/reports/laws.md` when everything is done.
+`--estimate` measures the rate and tells how long it would take.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -27,6 +29,16 @@ from tests.laws.words import Words
 ROOT: Final = Path(__file__).resolve().parents[2]
 STATE: Final = ROOT / "build" / "laws-deep.json"
 REPORT: Final = ROOT / "docs" / "reports" / "laws.md"
+DECIDING: Final = (
+    "src/aiclient2api/protocols",
+    "src/aiclient2api/ir",
+    "src/aiclient2api/wire",
+    "src/aiclient2api/errors.py",
+    "tests/laws",
+    "tests/fakes/sealing.py",
+    "docs/conversion-matrix.json",
+)
+"""Whatever an example depends on."""
 SHARD: Final = 1_250
 """Examples of one unit of work: what a stopped run may lose."""
 
@@ -52,14 +64,14 @@ def key(unit: Unit) -> str:
 def run(unit: Unit, seed: int) -> dict[str, Any]:
     """The examples of one unit. A violation is told by its seed, so that it can be replayed."""
     law, client, upstream, start, end = unit
-    began, broken = time.perf_counter(), list[dict[str, str]]()
+    began, broken = time.process_time(), list[dict[str, str]]()
     for number in range(start, end):
         name = f"{seed} {law} {client} {upstream} {number}"
         try:
             LAWS[law](Words(Random(name)), client, upstream)
         except Exception as error:  # whatever it is, it is a violation
             broken.append({"seed": name, "error": f"{type(error).__name__}: {error}"[:300]})
-    return {"examples": end - start, "seconds": time.perf_counter() - began, "violations": broken}
+    return {"examples": end - start, "seconds": time.process_time() - began, "violations": broken}
 
 
 def commit() -> str:
@@ -70,9 +82,22 @@ def commit() -> str:
     return out.stdout.strip()
 
 
+def content(root: Path = ROOT) -> str:
+    """A digest of the converters and the laws as they are on disk, so that a result counts only for its own code."""
+    state = hashlib.sha256()
+    for place in DECIDING:
+        path = root / place
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                state.update(
+                    f"{file.relative_to(root)}\0".encode() + hashlib.sha256(file.read_bytes()).digest()
+                )
+    return state.hexdigest()[:16]
+
+
 def _state(seed: int, scale: float) -> dict[str, Any]:
-    """What is done already with this seed, size and commit."""
-    wanted = {"seed": seed, "scale": scale, "commit": commit()}
+    """What is done already with this seed, size and code."""
+    wanted = {"seed": seed, "scale": scale, "content": content()}
     if STATE.is_file():
         found = json.loads(STATE.read_text(encoding="utf-8"))
         if {name: found.get(name) for name in wanted} == wanted:
@@ -96,7 +121,17 @@ def _by_law(done: dict[str, Any]) -> dict[str, tuple[int, float, list[dict[str, 
     return found
 
 
-def report(state: dict[str, Any]) -> str:
+def machine() -> str:
+    """What it ran on."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return (
+        f"{os.cpu_count()} × {next(names, platform.processor() or platform.machine())}, {platform.system()}"
+    )
+
+
+def report(state: dict[str, Any], jobs: int) -> str:
     """The report as a page."""
     found = _by_law(state["done"])
     total = sum(count for count, _, _ in found.values())
@@ -104,8 +139,10 @@ def report(state: dict[str, Any]) -> str:
     lines = [
         "# The laws of conversion, deep run",
         "",
-        f"`make laws-deep` on {datetime.now(UTC):%Y-%m-%d}, commit {state['commit']}, seed {state['seed']}; Python "
-        f"{platform.python_version()}, {os.cpu_count()} cores. What each law says: `tests/laws/laws.py` and `more_laws.py`.",
+        f"`make laws-deep` on {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, content of converters and laws "
+        f"`{state['content']}`, seed {state['seed']}, {jobs} processes.",
+        f"Machine: {machine()}; Python {platform.python_version()}. What each law says: `tests/laws/laws.py` and "
+        f"`more_laws.py`. {len(PAIRS)} pairs of client and upstream: {', '.join(f'{SHORT[c]}>{SHORT[u]}' for c, u in PAIRS)}.",
         "",
         f"**{total:,} examples, {len(broken)} violations.**",
         "",
@@ -125,9 +162,11 @@ def report(state: dict[str, Any]) -> str:
 
 
 def estimate(laws: list[str], seed: int, jobs: int) -> None:
-    """Measure 20 examples a pair and tell how long everything would take."""
+    """Measure 20 examples a pair and tell how long everything would take, on cores that nobody else uses."""
     whole = 0.0
     for law in laws:
+        for client, upstream in PAIRS:
+            run((law, client, upstream, 20, 22), seed)  # imports and caches
         seconds = sum(run((law, client, upstream, 0, 20), seed)["seconds"] for client, upstream in PAIRS)
         each = seconds / (20 * len(PAIRS))
         whole += each * DEEP[law]
@@ -170,7 +209,7 @@ def main() -> int:
                 f"{number}/{len(waiting)} {key(unit)}: {broken} violations, {rate:.0f} examples/s\n"
             )
             sys.stdout.flush()
-    text = report(state)
+    text = report(state, asked.jobs)
     if asked.scale >= 1 and laws == list(LAWS):
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text(text, encoding="utf-8")

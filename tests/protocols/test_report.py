@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from typing import Literal
+
+import pytest
 from msgspec import Raw
 
 from aiclient2api.ir.loss import Loss
-from aiclient2api.ir.parts import Text
+from aiclient2api.ir.parts import Inline, Media, Text
+from aiclient2api.ir.request import ModelRequest, Thinking, Turn
 from aiclient2api.ir.response import Finish
-from aiclient2api.protocols.report import LossReport
+from aiclient2api.protocols.builtin import BUILTIN
+from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.protocols.report import LossReport, media_feature
 from aiclient2api.wire.json import NULL
 
 
@@ -58,3 +64,46 @@ def test_the_details_of_an_end_are_lost_unless_they_are_told() -> None:
     report.finish_details(Finish(reason="stop"), "response")
 
     assert report.losses == [Loss("finish.category", "response", "dropped", "openai_chat")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "feature"),
+    [
+        ("image", "media.image"),
+        ("audio", "media.audio"),
+        ("video", "media.video"),
+        ("document", "media.document"),
+        ("file", "media.document"),
+    ],
+)
+def test_media_are_reported_by_what_they_are(
+    kind: Literal["image", "audio", "video", "document", "file"], feature: str
+) -> None:
+    assert media_feature(Media(kind=kind, source=Inline("x/y", "AAAA"))) == feature
+
+
+@pytest.mark.parametrize("protocol", ["openai_chat", "openai_responses", "gemini", "anthropic"])
+@pytest.mark.parametrize(
+    ("thinking", "features"),
+    [
+        (Thinking(budget=2_000), {"reasoning.budget"}),
+        (Thinking(effort="high"), {"reasoning.effort"}),
+        (Thinking(budget=0), set[str]()),
+        (Thinking(mode="off"), set[str]()),
+    ],
+    ids=["budget", "effort", "no budget", "off"],
+)
+def test_a_model_without_thoughts_drops_what_was_asked_under_its_own_name(
+    protocol: str, thinking: Thinking, features: set[str]
+) -> None:
+    converter = next(converter for converter in BUILTIN if converter.name == protocol)
+    request = ModelRequest(
+        protocol="another",
+        model="m",
+        turns=[Turn(role="user", parts=[Text(text="hi")])],
+        thinking=thinking,
+        max_output=8_000,
+    )
+    losses = converter.encode_request(request, ModelProfile(thinking="none")).losses
+    dropped = {loss.feature for loss in losses if loss.act == "dropped"}
+    assert dropped == features

@@ -93,6 +93,11 @@ class Thinking(Node, frozen=True, kw_only=True):
     mode: Literal["off", "fixed", "adaptive", "between_tools"] | None = None
     show: Literal["off", "auto", "concise", "detailed", "summarized", "omitted", "updates"] | None = None
 
+    @property
+    def is_off(self) -> bool:
+        """Whether the model is told not to think."""
+        return self.mode == "off" or self.effort == "none" or self.budget == 0
+
 
 class Sampling(Node, frozen=True, kw_only=True):
     """How tokens are drawn."""

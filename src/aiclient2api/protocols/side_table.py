@@ -193,7 +193,7 @@ class SideTable:
             parts = None
             if record is not None and record.question == _question(request.turns[:index]):
                 parts = _joined(turn, record, upstream)
-            if parts is not None:
+            if record is not None and parts is not None:
                 turn = msgspec.structs.replace(turn, parts=parts)
                 losses.extend(Loss(feature, f"turns[{index}]", "side_table") for feature in _features(record))
             turns.append(turn)

@@ -50,7 +50,7 @@ class ThinkingWriter:
         if thinking is None:
             return {}, None
         self._report.foreign_ext(thinking, "thinking")
-        if thinking.mode == "off" or thinking.effort == "none" or thinking.budget == 0:
+        if thinking.is_off:
             return self._off()
         if thinking.mode is None and thinking.effort is None and thinking.budget is None:
             return self._only_shown(thinking, forced=forced)

@@ -115,7 +115,7 @@ class SettingsEncoder:
                 wire["thinkingLevel"] = LEVEL_OUT[thinking.effort]
             return restore(thinking, wire)
         self._report.foreign_ext(thinking, "thinking")
-        is_off = thinking.mode == "off" or thinking.effort == "none" or thinking.budget == 0
+        is_off = thinking.is_off
         if self._profile.thinking == "none":
             if not is_off:
                 self._report.dropped(thinking_wish(thinking), "thinking", "the model does not think")

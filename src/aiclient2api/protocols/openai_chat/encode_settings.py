@@ -92,8 +92,7 @@ def encode_thinking(request: ModelRequest, target: Target) -> Wire:
     elif thinking.show is not None:
         report.approximated("reasoning.show", "thinking", "servers of this protocol show what they have")
     if target.profile.thinking == "none":
-        is_off = thinking.mode == "off" or thinking.effort == "none" or thinking.budget == 0
-        if not is_off and (thinking.effort or thinking.budget or thinking.mode):
+        if not thinking.is_off and (thinking.effort or thinking.budget or thinking.mode):
             report.dropped(thinking_wish(thinking), "thinking", "the model does not think")
         return {}
     effort = thinking.effort

@@ -32,11 +32,11 @@ def encode_reasoning(thinking: Thinking, scope: Scope, profile: ModelProfile) ->
     if scope.own:
         summary = "generate_summary" if thinking.shape & Shape.LEGACY_FUNCTION else "summary"
         return json.compact({"effort": thinking.effort, summary: thinking.show}) | kept(thinking)
-    effort = _effort(thinking, scope)
     if profile.thinking == "none":
-        if effort not in (None, "none"):
+        if not thinking.is_off and (thinking.effort or thinking.budget or thinking.mode):
             scope.report.dropped(thinking_wish(thinking), "thinking", "this model does not think")
         return {}
+    effort = _effort(thinking, scope)
     if effort == "none" and not profile.thinking_off:
         scope.report.approximated("reasoning.effort", "thinking", "this model cannot stop thinking")
         effort = "low"
