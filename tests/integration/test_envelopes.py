@@ -280,3 +280,21 @@ def test_without_an_envelope_the_same_history_is_relayed(pair: tuple[Stack, Simu
 
     assert second.headers["x-a2-conversion"] == "relay"
     assert "[kept 1 thought]" in second.text
+
+
+def test_an_upstreams_complaint_about_a_signature_is_counted() -> None:
+    """A thought of one conversation stands in another one: the client broke what the signature is bound to."""
+    with simulated(sections) as (stack, _):
+        first = ask(stack, "openai_chat", "claude", [said("openai_chat", "Hello there")], stream=False)
+        thought = answered("openai_chat", first, stream=False)
+        body = {
+            "model": "claude/x",
+            "messages": [said("openai_chat", "Another beginning"), *thought, said("openai_chat", "Go on")],
+            "reasoning_effort": "high",
+            "max_tokens": 4000,
+        }
+        refused = httpx.post(f"{stack.url}/v1/chat/completions", json=body, headers={"x-api-key": KEY})
+        metrics = httpx.get(f"{stack.url}/metrics").text
+    assert refused.status_code == 400
+    assert "signature" in refused.json()["error"]["message"]
+    assert 'aiclient2api_state_refusals_total{from="openai_chat",to="anthropic"} 1.0' in metrics

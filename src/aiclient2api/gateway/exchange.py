@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from aiclient2api.errors import GatewayError, UpstreamError
+from aiclient2api.gateway.state_refusals import refuses_state
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import Operation
 from aiclient2api.ir.response import Usage
@@ -50,12 +51,15 @@ class Attempt(Struct, kw_only=True):
     """Whose trouble a failure was."""
     cause: str = ""
     """What broke, in a word or two: `status=502`, `connect`, `cut`."""
+    refuses_state: bool = False
+    """The upstream complained about a signature or encrypted reasoning in the history."""
 
     def failed(self, error: GatewayError) -> None:
         """Note why it failed."""
         self.outcome = error.info.label
         if isinstance(error, UpstreamError):
             self.scope, self.cause = error.scope.value, error.cause
+            self.refuses_state = refuses_state(error.info)
 
     @property
     def verdict(self) -> str:

@@ -25,6 +25,11 @@ LOSSES: Final = Kind(
     "What conversions could not carry over.",
     ("from", "to", "feature", "act"),
 )
+STATE_REFUSALS: Final = Kind(
+    "aiclient2api_state_refusals",
+    "Complaints of upstreams about a signature or encrypted reasoning.",
+    ("from", "to"),
+)
 FIRST_TOKEN: Final = Kind(
     "aiclient2api_first_token_seconds",
     "From the request to its first content.",
@@ -37,7 +42,7 @@ DURATION: Final = Kind(
     ("protocol",),
     is_histogram=True,
 )
-KINDS: Final = (REQUESTS, ATTEMPTS, TOKENS, LOSSES, FIRST_TOKEN, DURATION)
+KINDS: Final = (REQUESTS, ATTEMPTS, TOKENS, LOSSES, STATE_REFUSALS, FIRST_TOKEN, DURATION)
 """What is counted in tallies, in the order of the page."""
 
 
@@ -54,6 +59,7 @@ class Metrics:
         self.attempts = Counter(ATTEMPTS, self.tally)
         self.tokens = Counter(TOKENS, self.tally)
         self.losses = Counter(LOSSES, self.tally)
+        self.state_refusals = Counter(STATE_REFUSALS, self.tally)
         self.first_token = Histogram(FIRST_TOKEN, self.tally)
         self.duration = Histogram(DURATION, self.tally)
 
@@ -70,6 +76,8 @@ class Metrics:
         self.requests.add((exchange.protocol, exchange.operation, str(exchange.status), exchange.outcome))
         for attempt in exchange.attempts:
             self.attempts.add((attempt.pool, attempt.account, attempt.outcome))
+            if attempt.refuses_state:
+                self.state_refusals.add((exchange.protocol, attempt.protocol))
         if exchange.first_content is not None:
             self.first_token.observe(exchange.protocol, exchange.first_content - exchange.started)
         if exchange.is_stream:
