@@ -73,3 +73,41 @@ def test_prompts_that_begin_alike_go_to_the_same_account(affinity: str) -> None:
             chat(stack, [{"role": "system", "content": long}, {"role": "user", "content": str(number)}])
 
         assert len({request.key for request in simulator.requests}) == 1
+
+
+def relayed(stack: Stack, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Claude's own protocol on both sides: the thoughts come back as the upstream signed them."""
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    body = {"model": "claude/x", "max_tokens": 4000, "thinking": thinking, "messages": messages}
+    answer = httpx.post(f"{stack.url}/v1/messages", json=body, headers={"x-api-key": KEY})
+    assert answer.status_code == 200, answer.text
+    assert any(block["type"] == "thinking" and block["signature"] for block in answer.json()["content"])
+    return answer.json()["content"]
+
+
+def relayed_turns(stack: Stack, simulator: Any, first: str, rounds: int) -> list[str]:
+    messages: list[dict[str, Any]] = [{"role": "user", "content": first}]
+    for number in range(rounds):
+        content = relayed(stack, messages)
+        messages += [{"role": "assistant", "content": content}, {"role": "user", "content": f"and {number}"}]
+    return [request.key for request in simulator.requests][-rounds:]
+
+
+def test_a_relayed_conversation_with_signed_thoughts_stays_with_its_account() -> None:
+    with simulated(four_accounts("conversation")) as (stack, simulator):
+        for number in range(3):
+            assert len(set(relayed_turns(stack, simulator, f"Hello {number}", 4))) == 1
+        assert len({request.key for request in simulator.requests}) == 3, "new conversations go by turns"
+
+
+def test_a_relayed_conversation_goes_on_elsewhere_when_its_account_is_out() -> None:
+    with simulated(four_accounts("conversation")) as (stack, simulator):
+        (first,) = set(relayed_turns(stack, simulator, "Hello", 2))
+        simulator.scenario.add(Rule(fault=Fault(status=401), match=Match(key=first)))
+
+        assert first not in relayed_turns(stack, simulator, "Hello", 2)[1:]
+
+
+def test_without_affinity_a_relayed_conversation_wanders() -> None:
+    with simulated(four_accounts("off")) as (stack, simulator):
+        assert len(set(relayed_turns(stack, simulator, "Hello", 4))) == 4

@@ -13,7 +13,7 @@ import msgspec
 from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.lease import Lease
 from aiclient2api.accounts.policy import DEFAULTS, Policy
-from aiclient2api.accounts.pool import AccountPool, Usable
+from aiclient2api.accounts.pool import AccountPool, Usable, Wish
 from aiclient2api.errors import (
     BadRequest,
     ClientError,
@@ -33,6 +33,7 @@ from aiclient2api.gateway.effects import has_effects
 from aiclient2api.gateway.exchange import Attempt, Exchange, Observer
 from aiclient2api.gateway.exhaustion import Facts, after_failures, all_out
 from aiclient2api.gateway.failover import Journey, Request, any_account
+from aiclient2api.gateway.sessions import Sessions
 from aiclient2api.gateway.upstream import Empty, Live, Whole
 from aiclient2api.protocols.conversion import Conversion, Inbound
 from aiclient2api.protocols.conversion import Target as ConversionTarget
@@ -62,7 +63,7 @@ class Dispatcher:
         self._pools = pools
         self._converters = converters
         self._attempts = attempts
-        self._pins, self._carried = traces.pins, traces.carried
+        self._pins, self._carried, self._sessions = traces.pins, traces.carried, Sessions(traces.pins)
         self._policy = policy
         self.observers: Sequence[Observer] = ()
         self.wall: Callable[[], float] = time.time
@@ -87,10 +88,27 @@ class Dispatcher:
             await self._carried.fetch(inbound)  # before the choice of an account, which may depend on it
         return Request(
             usable=await self._usable(inbound, targets),
-            wish=wish_of(inbound, self._policy, self._converters),
+            wish=await self._wish(inbound, targets),
             is_retry=is_retry,
             deadline=now() + patience,
             has_effects=lambda: has_effects(inbound),
+        )
+
+    async def _wish(self, inbound: Inbound, targets: tuple[Target, ...]) -> Wish:
+        wish = wish_of(inbound, self._policy, self._converters)
+        if wish.account is None and self._keeps_sessions(inbound, targets):
+            account = await self._sessions.account_of(inbound)
+            if account is not None:
+                return msgspec.structs.replace(wish, account=account)
+        return wish
+
+    def _keeps_sessions(self, inbound: Inbound, targets: tuple[Target, ...]) -> bool:
+        """Whether it matters who answered before: there is a choice, and a relay would not say."""
+        if self._policy.affinity != "conversation" or inbound.peek.operation != "generate":
+            return False
+        pools = [self._pools[target.pool].accounts for target in targets]
+        return any(
+            len(accounts) > 1 and inbound.converter.name in accounts[0].protocols for accounts in pools
         )
 
     async def _along(
@@ -229,6 +247,8 @@ class Dispatcher:
         _note(exchange, journey, protocol, conversion)
         if protocol == inbound.converter.name == STATEFUL_PROTOCOL:
             self._pin(opened, account, inbound.tenant)
+        if protocol == inbound.converter.name and self._keeps_sessions(inbound, tuple(journey.targets)):
+            self._sessions.remember(inbound, account.mark)
         return opened
 
     def _tell(self, exchange: Exchange, attempt: Attempt, conversion: Conversion) -> None:

@@ -1,6 +1,7 @@
 """Which account holds a stored response: a request that continues it can only go there.
 
-Only the Responses protocol keeps state at the provider (`previous_response_id`).
+Only the Responses protocol keeps state at the provider (`previous_response_id`). Relayed conversations are remembered
+in the same way (sessions.py), where it is a preference.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Pins:
     def remember(self, tenant: str, response_id: str, account: str) -> None:
         """An account has answered a tenant under this id."""
         key = keys.pin(tenant, response_id)
+        if self._known.get(key) == account:
+            return
         self._known[key] = account
         if len(self._known) > MAX_KNOWN:
             del self._known[next(iter(self._known))]
