@@ -285,3 +285,39 @@ def metric(url: str, name: str, **labels: str) -> float:
     wanted = f"aiclient2api_{name}"
     found = (each.value for each in samples if each.name == wanted and labels.items() <= each.labels.items())
     return next(found, 0.0)
+
+
+def test_workers_of_one_node_share_keys_and_limits_like_nodes(tmp_path: Path) -> None:
+    limit = 40
+    with simulating() as (simulator, url):
+        account = {"provider": "openai_compatible", "base_url": f"{url}/v1", "api_key": "x", "pool": "chat"}
+        config = {
+            "server": {"workers": 2},
+            "accounts": {"a": account},
+            "keys": [{"name": "tests", "key": KEY}],
+            "store": {"url": "embedded", "data_dir": str(tmp_path / "data")},
+        }
+        with serving_program(tmp_path, config) as program:
+            path = str(program.config)
+            made = run(tmp_path, "keys", "create", "ci", "--rpm", str(limit), "--config", path)
+            other = run(tmp_path, "keys", "create", "other", "--config", path)
+            assert (made.returncode, other.returncode) == (0, 0), made.stderr + other.stderr
+            # each request is a connection of its own, and either worker may take it
+            until(lambda: {ask(program.url, other.stdout.strip()) for _ in range(20)} == {200}, 5.0)
+            before = len(simulator.requests)
+
+            with ThreadPoolExecutor(8) as pool:
+                statuses = Counter(pool.map(lambda _: ask(program.url, made.stdout.strip()), range(160)))
+                until(
+                    lambda: (
+                        ask(program.url, made.stdout.strip()) == 429 and metric_is_full(program.url, limit)
+                    )
+                )
+
+            served = len(simulator.requests) - before
+            assert set(statuses) == {200, 429}
+            assert limit <= served <= limit + ceil(limit / 2)
+
+
+def metric_is_full(url: str, limit: int) -> bool:
+    return metric(url, "key_used", key="ci", limit="requests") >= limit - 1
