@@ -22,8 +22,8 @@ from aiclient2api.cli import main
 from aiclient2api.simulator.scenario import Fault, Match, Rule
 from aiclient2api.store import keys
 from tests.program import run, serving_program, simulating, write_config
-from tests.store.servers import until
-from tests.workers.nodes import KEY, Nodes, two_nodes
+from tests.store.servers import free_port, running, until
+from tests.workers.nodes import KEY, Nodes, sections, two_nodes
 
 SOON = 1.0
 """Seconds until all nodes know of a change."""
@@ -174,8 +174,28 @@ def test_a_store_that_was_emptied_gets_its_keys_back_and_a_change_stays(tmp_path
 
         assert everywhere(nodes, key) == {200}
         assert everywhere(nodes, off) == {401}
+        with nodes.server.admin() as client:
+            client.set(keys.client_keys(), b"a value of another type")
+            client.incr(keys.client_keys_version())
+            until(lambda: client.type(keys.client_keys()) == b"hash", 5.0)
+            assert client.keys("a2:aside:*"), "what somebody wrote there is kept"
+        assert everywhere(nodes, key) == {200}
         command(nodes, "keys", "disable", "ci")
         soon(nodes, key, 401)
+
+
+def test_a_store_that_is_absent_at_start_is_joined_when_it_comes(tmp_path: Path) -> None:
+    port = free_port()
+    with simulating() as (_, url):
+        config = sections(url, f"redis://127.0.0.1:{port}")
+        with serving_program(tmp_path, config) as program:
+            assert ask(program.url, KEY) == 200
+            assert ask(program.url, "sk-a2-that-may-be-new") == 503
+            with running(port=port):
+                made = run(tmp_path, "keys", "create", "ci", "--config", str(program.config))
+                assert made.returncode == 0, made.stderr
+                until(lambda: ask(program.url, made.stdout.strip()) == 200, 5.0)
+                assert ask(program.url, "sk-a2-that-is-wrong") == 401
 
 
 def test_places_are_shared_and_those_of_a_killed_node_are_free_after_a_while(tmp_path: Path) -> None:

@@ -145,9 +145,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(kind: str = VALKEY, *options: str) -> Iterator[Server]:
+def running(kind: str = VALKEY, *options: str, port: int | None = None) -> Iterator[Server]:
     """A server until the block ends."""
-    server = Server(kind, *options)
+    server = Server(kind, *options, port=port)
     try:
         yield server
     finally:
