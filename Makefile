@@ -41,7 +41,7 @@ bench: $(VENV)/.dev ## timings; ARGS="unary --of direct,ours,nginx,ferrogw,vllm-
 matrix: $(VENV)/.dev ## observe again what survives between the protocols: docs/conversion-matrix.*
 	$(BIN)/python -m tests.laws.matrix
 
-laws-deep: $(VENV)/.dev ## 100,000 examples of every law, resumable; ARGS=--estimate tells how long it takes
+laws-deep: $(VENV)/.dev ## 100,000 examples of every law, resumable; ARGS=--estimate tells how long it takes, ARGS='--minutes 40' stops then
 	$(BIN)/python -m tests.laws.deep $(ARGS)
 
 availability: $(VENV)/.dev ## simulate months of outages, write docs/reports/availability.md

@@ -37,6 +37,19 @@ from .conftest import Golden
             "convert_error",
             "convert --from gemini --to openai_chat --kind error --status 429 gemini_error.json",
         ),
+        ("convert_explain_request", "convert --from openai_chat --to anthropic --explain chat_request.json"),
+        (
+            "convert_explain_response",
+            "convert --from anthropic --to openai_chat --kind response --explain messages_response.json",
+        ),
+        (
+            "convert_explain_stream",
+            "convert --from openai_chat --to gemini --kind stream --explain chat_stream.sse",
+        ),
+        (
+            "convert_explain_error",
+            "convert --from gemini --to openai_chat --kind error --status 429 --explain gemini_error.json",
+        ),
         ("convert_malformed", "convert --from gemini --to openai_chat messages_response.json"),
         ("convert_unrepresentable", "convert --from openai_chat --to anthropic chat_audio.json"),
     ],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -47,12 +48,14 @@ Unit = tuple[str, str, str, int, int]
 
 
 def units(laws: list[str], scale: float) -> Iterator[Unit]:
-    """All the work, law by law, so that early results cover every pair."""
-    for law in laws:
-        each = max(1, round(DEEP[law] * scale / len(PAIRS)))
-        for start in range(0, each, SHARD):
-            for client, upstream in PAIRS:
-                yield law, client, upstream, start, min(each, start + SHARD)
+    """All the work, every law and pair in step with the others, so that early results cover everything."""
+    sizes = {law: max(1, round(DEEP[law] * scale / len(PAIRS))) for law in laws}
+    shards = (
+        (start / each, law, start, each) for law, each in sizes.items() for start in range(0, each, SHARD)
+    )
+    for _, law, start, each in sorted(shards):
+        for client, upstream in PAIRS:
+            yield law, client, upstream, start, min(each, start + SHARD)
 
 
 def key(unit: Unit) -> str:
@@ -131,8 +134,8 @@ def machine() -> str:
     )
 
 
-def report(state: dict[str, Any], jobs: int) -> str:
-    """The report as a page."""
+def report(state: dict[str, Any], jobs: int, missing: int = 0) -> str:
+    """The report as a page. `missing`: units of work that were not done."""
     found = _by_law(state["done"])
     total = sum(count for count, _, _ in found.values())
     broken = [one for _, _, violations in found.values() for one in violations]
@@ -144,7 +147,12 @@ def report(state: dict[str, Any], jobs: int) -> str:
         f"Machine: {machine()}; Python {platform.python_version()}. What each law says: `tests/laws/laws.py` and "
         f"`more_laws.py`. {len(PAIRS)} pairs of client and upstream: {', '.join(f'{SHORT[c]}>{SHORT[u]}' for c, u in PAIRS)}.",
         "",
-        f"**{total:,} examples, {len(broken)} violations.**",
+        f"**{total:,} examples, {len(broken)} violations.**"
+        + (
+            f" Stopped early: {missing} of {missing + len(state['done'])} units are missing."
+            if missing
+            else ""
+        ),
         "",
         "| Law | Examples | A pair | Violations | CPU seconds |",
         "|---|---|---|---|---|",
@@ -173,6 +181,7 @@ def estimate(laws: list[str], seed: int, jobs: int) -> None:
         sys.stdout.write(
             f"{law}: {each * 1000:.2f} ms an example, {each * DEEP[law] / 60:.1f} min for {DEEP[law]:,}\n"
         )
+        sys.stdout.flush()
     sys.stdout.write(
         f"all: {whole / 60:.0f} min of CPU, about {whole / 60 / jobs:.0f} min with {jobs} jobs\n"
     )
@@ -187,6 +196,9 @@ def main() -> int:
     parser.add_argument(
         "--scale", type=float, default=1.0, help="1.0 is the full run; below it no report is written"
     )
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="begin no more work after so long; the report says it"
+    )
     parser.add_argument("--estimate", action="store_true")
     asked = parser.parse_args()
     laws = asked.laws.split(",")
@@ -199,6 +211,11 @@ def main() -> int:
     with ProcessPoolExecutor(asked.jobs) as pool:
         running = {pool.submit(run, unit, asked.seed): unit for unit in waiting}
         for number, finished in enumerate(as_completed(running), 1):
+            if time.perf_counter() - began > asked.minutes * 60:
+                for future in running:
+                    future.cancel()
+            if finished.cancelled():
+                continue
             unit, one = running[finished], finished.result()
             state["done"][key(unit)] = one
             count += one["examples"]
@@ -209,7 +226,8 @@ def main() -> int:
                 f"{number}/{len(waiting)} {key(unit)}: {broken} violations, {rate:.0f} examples/s\n"
             )
             sys.stdout.flush()
-    text = report(state, asked.jobs)
+    missing = sum(key(unit) not in state["done"] for unit in waiting)
+    text = report(state, asked.jobs, missing)
     if asked.scale >= 1 and laws == list(LAWS):
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text(text, encoding="utf-8")

@@ -34,6 +34,7 @@ from tests.laws.exchange import (
     client_wire,
     some_model,
 )
+from tests.laws.folding import folded
 from tests.laws.native import AM, GG, MODEL, OC, OR, Said, answer, content_of, history, request, say, turns_of
 from tests.laws.normal import normal_answer, normal_request, without_marks
 from tests.laws.observe import ASKS, SILENT, judged
@@ -249,10 +250,8 @@ def l6_stream_coherence(words: Words, client: str, upstream: str) -> None:
     doc = request(client)
     say(client, doc, "x")
     unary, _ = Exchange(client, upstream, doc, stream=False).answered(told, words)
-    streamed_, _ = Exchange(client, upstream, doc, stream=True).answered(told, words)
-    assert _visible(client, streamed_) == _visible(client, unary)
-    exchange = Exchange(client, upstream, doc, stream=True)
-    ours, _ = exchange.streamed(streamed(upstream, told, words), words)
+    ours, _ = Exchange(client, upstream, doc, stream=True).streamed(streamed(upstream, told, words), words)
+    assert _visible(client, folded(client, ours)) == _visible(client, unary)
     again = _decoded_stream(client, [ours])
     answered = CONVERTERS[client].decode_response(WireResponse(status=200, body=dump(unary)))
     assert _heard(again) == _heard(answered)

@@ -45,3 +45,11 @@ def test_every_example_is_in_one_unit_and_the_same_in_every_run() -> None:
     unit = ("L1", *PAIRS[1], 5, 8)
     first, again = run(unit, 1), run(unit, 1)
     assert (first["examples"], first["violations"]) == (again["examples"], again["violations"]) == (3, [])
+
+
+def test_all_laws_go_forward_in_step() -> None:
+    work = list(units(["L1", "L12"], 1.0))
+    first = work[: len(work) // 2]
+    done = {law: sum(end - start for name, _, _, start, end in first if name == law) for law in ("L1", "L12")}
+    assert 0.4 < done["L1"] / 100_000 < 0.7
+    assert 0.4 < done["L12"] / 1_000_000 < 0.6
