@@ -91,9 +91,11 @@ async def settled(server: Server, made: list[Node]) -> None:
     assert counts(server) == sum(node.counted for node in made)
 
 
-async def through(server: Server, away: Callable[[], None], back: Callable[[], None]) -> None:
-    """Two nodes serve before, during and after an outage."""
-    async with nodes(server.url, "n1", "n2") as made:
+async def through(
+    server: Server, away: Callable[[], None], back: Callable[[], None], url: str | None = None
+) -> None:
+    """Two nodes serve before, during and after an outage; they reach the server at `url`."""
+    async with nodes(url or server.url, "n1", "n2") as made:
         one, two = made
         for node in made:
             node.serve(100)
@@ -290,7 +292,7 @@ async def test_failover_by_sentinels() -> None:
                 await asyncio.sleep(0.01)
 
             await come(
-                lambda: all(node.store.is_available for node in made) and _is_master(servers.replica), 60.0
+                lambda: all(node.store.is_available for node in made) and is_master(servers.replica), 60.0
             )
             for node in made:
                 node.serve(10)
@@ -299,7 +301,8 @@ async def test_failover_by_sentinels() -> None:
             assert counts(servers.replica) == sum(node.counted for node in made)
 
 
-def _is_master(server: Server) -> bool:
+def is_master(server: Server) -> bool:
+    """Whether it takes writes for the others."""
     with server.admin() as client:
         return client.info("replication")["role"] == "master"
 

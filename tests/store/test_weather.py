@@ -1,0 +1,119 @@
+"""Outages that are the network's: requests do not notice them, and afterwards everything is written once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from aiclient2api.accounts.health import AccountState, Status
+from aiclient2api.store.line import DOWN_WORDS
+from tests.store.clusters import replicated
+from tests.store.servers import running
+from tests.store.test_outage import come, counts, is_master, nodes, settled, through
+from tests.store.weather import Weather
+
+
+async def test_a_store_that_is_too_late_is_left_alone() -> None:
+    with running() as server:
+        async with Weather(server.port).running() as weather:
+
+            def late() -> None:
+                weather.delay = 0.1
+
+            def punctual() -> None:
+                weather.delay = 0.0
+
+            await through(server, late, punctual, weather.url)
+
+
+async def test_a_store_that_is_slow_but_in_time_is_used() -> None:
+    with running() as server:
+        async with Weather(server.port).running() as weather, nodes(weather.url, "n1", "n2") as made:
+            weather.delay = 0.02
+            for _ in range(20):
+                for node in made:
+                    node.serve(10)
+                await asyncio.sleep(0.01)
+
+            assert all(node.store.is_available for node in made)
+            await settled(server, made)
+
+
+async def test_a_tenth_of_all_packets_lost_counts_everything_once() -> None:
+    with running() as server:
+        async with Weather(server.port).running() as weather, nodes(weather.url, "n1", "n2") as made:
+            weather.loss = 0.1
+            for _ in range(100):
+                for node in made:
+                    node.serve(10)
+                await asyncio.sleep(0.01)
+            weather.loss = 0.0
+
+            await settled(server, made)
+
+
+async def test_a_node_that_is_cut_off_serves_by_itself_and_converges() -> None:
+    with running() as server:
+        async with (
+            Weather(server.port).running() as weather,
+            nodes(weather.url, "far") as (far,),
+            nodes(server.url, "near") as (near,),
+        ):
+            weather.is_cut = True
+            await come(lambda: far.serve() or not far.store.is_available)
+            for node, account, status in ((far, 0, Status.COOLING), (near, 1, Status.EJECTED)):
+                now = time.monotonic()
+                state = AccountState(status=status, until=now + 60.0, reason="r", since=now)
+                node.accounts[account].adopt(state)
+            near.serve(10)
+            assert near.store.is_available
+            assert far.accounts[1].state.status is Status.HEALTHY
+
+            weather.is_cut = False
+            await come(lambda: far.store.is_available)
+            await come(lambda: far.accounts[1].state.status is Status.EJECTED)
+            await come(lambda: near.accounts[0].state.status is Status.COOLING)
+            await settled(server, [far, near])
+
+
+@pytest.mark.parametrize("word", sorted({*DOWN_WORDS} - {"NOREPLICAS"}))
+async def test_a_store_that_says_no_is_an_outage(word: str) -> None:
+    with running() as server:
+        async with Weather(server.port).running() as weather:
+
+            def refuse() -> None:
+                weather.word = f"-{word} not now\r\n".encode()
+
+            def obey() -> None:
+                weather.word = None
+
+            await through(server, refuse, obey, weather.url)
+
+
+async def test_an_old_master_that_returns_is_not_believed() -> None:
+    with replicated() as servers:
+        async with nodes(servers.url, "n1", "n2") as made:
+            for node in made:
+                node.serve(50)
+            await settled(servers.master, made)
+            with servers.master.admin() as client:
+                assert client.wait(1, 5000) == 1
+            servers.master.kill()
+            for node in made:
+                node.serve(50)
+            await come(lambda: is_master(servers.replica), 60.0)
+            await come(lambda: all(node.store.is_available for node in made), 60.0)
+
+            servers.master.start()
+            for _ in range(20):
+                for node in made:
+                    node.serve(5)
+                await asyncio.sleep(0.01)
+            await come(lambda: not is_master(servers.master), 60.0)
+            for node in made:
+                node.serve(5)
+
+            await come(lambda: all(node.shared.writes.is_empty for node in made), 60.0)
+            assert counts(servers.replica) == sum(node.counted for node in made)
