@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help run test check fix interop bench matrix laws-deep availability bench-reliability faults-deep chaos soak lock clean
+.PHONY: help run test check fix interop bench matrix laws-deep availability bench-reliability faults-deep chaos nodes-deep soak lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ faults-deep: $(VENV)/.dev ## a million faulted streams, in shards that can be re
 
 chaos: $(VENV)/.dev ## accounts that die, an outage, a rolling restart: 20 minutes → docs/reports/chaos.md
 	$(BIN)/python -m tests.chaos.run $(ARGS)
+
+nodes-deep: $(VENV)/.dev ## two nodes with two workers each, a hundred kills, rolling restarts → docs/reports/nodes.md
+	$(BIN)/python -m tests.workers.deep $(ARGS)
 
 soak: $(VENV)/.dev ## 500 streams for half an hour; what grows? → docs/reports/soak.md
 	$(BIN)/python -m tests.chaos.soak $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import urllib.request
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
@@ -47,9 +48,13 @@ class Tally(deque[ReceivedRequest]):
     def __init__(self) -> None:
         super().__init__(maxlen=1)
         self.by_account: Counter[str] = Counter()
+        self.last: dict[str, float] = {}
+        """When an account was used last, on the monotonic clock."""
 
     def append(self, item: ReceivedRequest, /) -> None:
-        self.by_account[item.key.removeprefix("upstream-")] += 1
+        name = item.key.removeprefix("upstream-")
+        self.by_account[name] += 1
+        self.last[name] = time.monotonic()
 
 
 class Nodes:
