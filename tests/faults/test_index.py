@@ -8,7 +8,8 @@ from typing import Final
 from tests.faults.cells import ALL, FAULTS
 
 ROOT: Final = Path(__file__).parent.parent
-WANTED: Final = {*(f"F{n:02}" for n in (*range(1, 62), 77, 79, 81, 82, 83, 84, 85, 87, 88))}
+WANTED: Final = {f"F{n:02}" for n in range(1, 89) if not 62 <= n <= 66}
+"""F62 to F66 are refreshes of credentials; their tests are those of the token sources."""
 
 ELSEWHERE: Final = {
     "F57": (
@@ -27,11 +28,53 @@ ELSEWHERE: Final = {
         "integration/test_http_guard.py::test_pipelined_requests_are_answered_in_order",
         "server/test_smuggling.py::test_a_payload_is_read_as_written_or_refused",
     ),
+    "F67": (
+        "store/test_outage.py::test_killed_and_back",
+        "integration/test_store_outages.py::test_two_hundred_streams_notice_nothing_and_counts_are_exact",
+    ),
+    "F68": (
+        "store/test_outage.py::test_paused",
+        "integration/test_two_nodes.py::test_no_request_waits_for_the_store_and_no_forbidden_command_is_used",
+    ),
+    "F69": (
+        "store/test_weather.py::test_a_store_that_is_too_late_is_left_alone",
+        "store/test_weather.py::test_a_store_that_is_slow_but_in_time_is_used",
+    ),
+    "F70": ("store/test_weather.py::test_a_tenth_of_all_packets_lost_counts_everything_once",),
+    "F71": (
+        "store/test_outage.py::test_failover_by_sentinels",
+        "integration/test_store_outages.py::test_two_hundred_streams_notice_nothing_and_counts_are_exact",
+    ),
+    "F72": ("store/test_weather.py::test_an_old_master_that_returns_is_not_believed",),
+    "F73": ("store/test_weather.py::test_a_node_that_is_cut_off_serves_by_itself_and_converges",),
+    "F74": (
+        "store/test_weather.py::test_a_store_that_says_no_is_an_outage",
+        "store/test_outage.py::test_read_only",
+        "store/test_outage.py::test_out_of_memory",
+        "store/test_outage.py::test_no_room_for_clients",
+        "store/test_outage.py::test_a_password_that_is_not_accepted_any_more",
+    ),
+    "F75": (
+        "store/test_outage.py::test_emptied_under_way",
+        "store/test_outage.py::test_a_foreign_type_in_a_key_is_moved_out_of_the_way",
+        "store/test_outage.py::test_keys_of_another_version_are_left_alone",
+    ),
+    "F76": ("store/test_outage.py::test_absent_at_start_and_there_later",),
     "F77": (
         "integration/test_drain.py::test_a_running_stream_finishes_after_the_signal",
         "integration/test_drain.py::test_a_stream_longer_than_the_drain_is_told_in_band",
     ),
+    "F78": (
+        "integration/test_workers.py::test_a_killed_worker_takes_only_its_own_streams_with_it",
+        "integration/test_nodes_of_workers.py::test_killed_workers_lose_no_row_and_double_none",
+        "accounts/test_sync.py::test_what_a_node_has_under_way_is_forgotten_with_it",
+    ),
     "F79": ("integration/test_overload.py::test_descriptors_that_run_out_stop_nothing_for_good",),
+    "F80": (
+        "integration/test_usage_ledger.py::test_a_disk_that_takes_nothing_is_told_and_answered_by_policy",
+        "ledger/test_ledger.py::test_a_full_disk_is_told_and_recovered_from",
+        "telemetry/test_log.py::test_a_closed_terminal_does_not_matter",
+    ),
     "F81": (
         "server/test_pressure.py::test_memory_that_is_used_up_refuses",
         "integration/test_overload.py::test_only_the_largest_stream_is_given_up_when_memory_ends",
@@ -43,6 +86,11 @@ ELSEWHERE: Final = {
         "integration/test_reload_and_stop.py::test_a_stream_outlives_the_reload_and_the_signal_to_stop",
     ),
     "F85": ("integration/test_overload.py::test_a_full_worker_refuses_in_each_protocols_form",),
+    "F86": (
+        "integration/test_nodes_of_workers.py::test_a_rolling_restart_of_two_nodes_fails_nobody",
+        "integration/test_workers.py::test_a_rolling_restart_fails_nobody",
+        "interop/test_nodes_behind_nginx.py::test_a_rolling_restart_behind_nginx_fails_nobody",
+    ),
     "F87": ("accounts/test_health.py::test_every_bad_state_ends_by_itself",),
     "F88": ("faults/test_pools_under_load.py::test_all_out_is_told_at_once_and_ends_when_the_accounts_are_back",),
 }  # fmt: skip
