@@ -10,6 +10,7 @@ from aiclient2api.accounts.health import Status
 from aiclient2api.accounts.policy import Policy, RetryPolicy
 from aiclient2api.config.load import build
 from aiclient2api.errors import (
+    ContextTooLong,
     CredentialsRejected,
     ErrorInfo,
     Malformed,
@@ -110,6 +111,40 @@ def test_a_missing_model_does_not_use_up_the_chain() -> None:
     rig = Rig(1, 1)
 
     assert rig.ask(lambda one, _now: ModelMissing("no") if one.name[0] == "0" else None)
+
+
+def too_long_for(pools: str, earlier: str) -> Callable[[Account, float], UpstreamError | None]:
+    """Accounts of these pools find the request too long, those of the others fail in the way of `earlier`."""
+    return lambda one, _now: ContextTooLong("too long") if one.name[0] in pools else FAILURES[earlier]()
+
+
+@pytest.mark.parametrize("kind", ["500", "429", "529", "refused"])
+def test_a_fallback_with_a_smaller_context_is_skipped_and_no_mistake_of_the_clients(kind: str) -> None:
+    rig = Rig(1, 2, 1)
+
+    assert not rig.ask(too_long_for("1", earlier=kind))
+
+    assert [name[0] for name in rig.names()] == ["0", "1", "2"]
+    assert [type(error) for error in rig.last.failures] == [type(FAILURES[kind]())] * 2
+    assert "pool1/m: the request is too long for it" in rig.last.skipped
+
+
+def test_that_also_holds_while_the_first_target_is_out_and_not_asked() -> None:
+    rig = Rig(1, 1)
+    assert not rig.ask(too_long_for("1", earlier="429"))
+
+    assert not rig.ask(too_long_for("1", earlier="429"))
+
+    assert rig.names() == ["0-0", "1-0", "1-0"]
+    assert rig.last.failures == []
+
+
+def test_too_long_for_the_model_that_was_asked_for_is_the_clients_mistake() -> None:
+    rig = Rig(2, 1)
+
+    with pytest.raises(ContextTooLong):
+        rig.ask(too_long_for("0", earlier="500"))
+    assert len(rig.calls) == 1
 
 
 def test_an_overloaded_provider_is_tried_once_elsewhere_then_the_chain_goes_on() -> None:

@@ -130,19 +130,27 @@ def test_ready_means_that_some_account_can_serve() -> None:
         simulator.scenario.add(Rule(fault=Fault(status=401), match=Match(key="a")))
         post(stack)
         post(stack)
-        assert httpx.get(f"{stack.url}/readyz").json() == {"status": "ok"}, "b is still there"
+        states = {"disabled": 1, "healthy": 1}
+        told = httpx.get(f"{stack.url}/readyz").json()
+        assert told == {"status": "ok", "pools": {"claude": states}}, "b is still there"
 
         simulator.scenario.add(Rule(fault=Fault(status=402), match=Match(key="b")))
         post(stack)
         ready, healthy = httpx.get(f"{stack.url}/readyz"), httpx.get(f"{stack.url}/healthz")
 
-        assert (ready.status_code, ready.json()) == (503, {"status": "unavailable"})
+        states = {"disabled": 1, "cooling": 1}
+        assert (ready.status_code, ready.json()) == (
+            503,
+            {"status": "unavailable", "pools": {"claude": states}},
+        )
         assert (healthy.status_code, healthy.json()) == (200, {"status": "ok"})
 
 
 def test_health_tells_nobody_anything_else() -> None:
     with simulated(two_accounts) as (stack, _):
         for path in ("/healthz", "/readyz"):
-            answer = httpx.get(stack.url + path, headers={"x-api-key": "whatever"})
+            answer = httpx.get(
+                stack.url + path, headers={"x-api-key": "whatever", "x-forwarded-for": "203.0.113.7"}
+            )
             assert set(answer.headers) <= {"date", "content-type", "content-length"}
             assert answer.json() == {"status": "ok"}

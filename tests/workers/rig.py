@@ -61,7 +61,8 @@ class Fleet:
 
     def health(self) -> dict[str, Any]:
         """What load balancers hear."""
-        return httpx.get(f"{self.url}/readyz", timeout=DEADLINE, verify=False).json()
+        far_away = {"x-forwarded-for": "203.0.113.7"}
+        return httpx.get(f"{self.url}/readyz", headers=far_away, timeout=DEADLINE, verify=False).json()
 
     def samples(self, name: str) -> dict[str, float]:
         """A metric's samples by the text of their labels."""

@@ -10,11 +10,18 @@ from typing import Final
 
 from msgspec import Struct
 
-from aiclient2api.accounts.account import Account
+from aiclient2api.accounts.account import Account, Cause
 from aiclient2api.accounts.lease import Lease
 from aiclient2api.accounts.policy import Policy
 from aiclient2api.accounts.pool import ANYTHING, AccountPool, Usable, Wish
-from aiclient2api.errors import EmptyAnswer, Overloaded, Unexplained, UpstreamError, UpstreamFailed
+from aiclient2api.errors import (
+    ContextTooLong,
+    EmptyAnswer,
+    Overloaded,
+    Unexplained,
+    UpstreamError,
+    UpstreamFailed,
+)
 from aiclient2api.routing.targets import Target
 from aiclient2api.verdicts import Failover
 
@@ -185,6 +192,11 @@ class Journey:
         if isinstance(error, Unexplained) and pool.others_serve(lease.account, self.target.model):
             error = UpstreamFailed("the upstream refused what others accept")
         lease.failed(error)
+        if isinstance(error, ContextTooLong) and self._is_fallback():
+            # the model that the client asked for takes it and is out: that is what it is told
+            self.skipped.append(f"{self.target}: the request is too long for it")
+            self._is_hop_over = True
+            return
         self.failures.append(error)
         if error.failover is Failover.NEVER:
             raise error
@@ -200,6 +212,16 @@ class Journey:
                 self.skipped.append("the request may have taken effect: it is not sent again")
         if self._in_panic:
             self._is_over = True
+
+    def _is_fallback(self) -> bool:
+        """Whether this target is asked only because an earlier one failed or is out for a while."""
+        if self._hop and self.failures:
+            return True
+        return any(
+            obstacle is not None and obstacle.cause not in (Cause.MODEL, Cause.DISABLED)
+            for target in self.targets[: self._hop]
+            for _, obstacle in self._pools[target.pool].obstacles(self._request.usable, target.model)
+        )
 
     def refused(self, lease: Lease, alike: set[str]) -> None:
         """The request cannot be expressed for this account, nor for those that are `alike`; nothing was sent."""

@@ -158,20 +158,30 @@ class _Request:
         health = Health(self._services.status(is_draining=self._app.is_draining))
         if self._app.siblings is not None and not self._app.is_draining:
             health = await self._app.siblings.health() or health
-        told = {"status": health.status} | ({} if health.workers is None else {"workers": health.workers})
+        told: dict[str, Any] = {"status": health.status} | (
+            {} if health.workers is None else {"workers": health.workers}
+        )
+        if self._stranger() is None:
+            told["pools"] = self._services.states()
         is_ready = health.status != "unavailable"
         await send_whole(self._send, _json(200 if is_ready else 503, msgspec.json.encode(told)))
 
+    def _stranger(self) -> ClientError | None:
+        """Why this client may not see what is for operators; None for one on this machine or with a key."""
+        if self._peer.startswith(LOOPBACK) and not any(self._head.header(name) for name in FORWARDED):
+            return None
+        try:
+            self._services.keys.identify(extract_key(self._head))
+        except ClientError as error:
+            return error
+        return None
+
     async def _metrics(self) -> None:
-        is_forwarded = any(self._head.header(name) for name in FORWARDED)
-        if is_forwarded or not self._peer.startswith(LOOPBACK):
-            try:
-                self._services.keys.identify(extract_key(self._head))
-            except ClientError as error:
-                await send_whole(
-                    self._send, self._services.converters["openai_chat"].encode_error(error.info)
-                )
-                return
+        stranger = self._stranger()
+        if stranger is not None:
+            told = self._services.converters["openai_chat"].encode_error(stranger.info)
+            await send_whole(self._send, told)
+            return
         page = None if self._app.siblings is None else await self._app.siblings.metrics()
         body = self._services.metrics() if page is None else page
         await send_whole(self._send, WireResponse(status=200, body=body, headers=TEXT))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
@@ -64,3 +65,10 @@ class Services(Struct, kw_only=True):
         """Whether some account can serve, by the selector's own predicate."""
         now = self.now()
         return any(account.can_serve(now) for pool in self.pools.values() for account in pool.accounts)
+
+    def states(self) -> dict[str, dict[str, int]]:
+        """How many accounts of each pool are in which state."""
+        return {
+            name: dict(Counter(account.state.status.value for account in pool.accounts))
+            for name, pool in self.pools.items()
+        }
