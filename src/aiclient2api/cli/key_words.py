@@ -1,4 +1,4 @@
-"""How commands change client keys in the store: one record and the version that all nodes look at, in one write."""
+"""What the commands for client keys have in common: names, new texts, times, rows of a list."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from datetime import UTC, datetime
 from typing import Final, cast
 
 import click
-import msgspec
 
 from aiclient2api.config.model import Config
-from aiclient2api.keys.record import KeyHash, KeyRecord, decode, encode
+from aiclient2api.keys.record import KeyHash, KeyRecord
 from aiclient2api.keys.ring import key_hash
 from aiclient2api.server.first_start import derive, kept_secret, new_client_key
-from aiclient2api.store import keys
-from aiclient2api.store.base import Add, PutFields, Store
 
-TRIES: Final = 16
 HINT: Final = 4
 """Characters of a key that are kept to recognize it by."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -27,36 +23,6 @@ GENERATED: Final = "generated"
 """The name of the key that a first start makes."""
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-
-Change = Callable[[KeyRecord | None, float], KeyRecord]
-"""The record as it was, None for none, and the store's time, to the record as it shall be."""
-
-
-async def change_key(store: Store, name: str, change: Change) -> KeyRecord:
-    """Change one record for all nodes; done again when somebody else was faster. Raises StoreUnavailable."""
-    for _ in range(TRIES):
-        version = await store.get(keys.client_keys_version())
-        raw = (await store.fields(keys.client_keys())).get(name)
-        old = None if raw is None else decode(raw)
-        if raw is not None and old is None:
-            raise click.ClickException(f"the record of {name} in the store cannot be read: nothing changed")
-        now = await store.time()
-        rev = max(int(now * 1000), old.rev + 1 if old is not None else 0)
-        record = msgspec.structs.replace(change(old, now), rev=rev, by=_who())
-        writes = [
-            PutFields(keys.client_keys(), {name: encode(record, raw)}),
-            Add(keys.client_keys_version(), 1),
-        ]
-        if await store.apply(writes, {keys.client_keys_version(): version}):
-            return record
-    raise click.ClickException("the store is too busy: try again")
-
-
-def existing(record: KeyRecord | None, name: str) -> KeyRecord:
-    """The record of a key that is there."""
-    if record is None or record.removed:
-        raise click.ClickException(f"there is no key {name!r} in the store; `keys list` shows all")
-    return record
 
 
 def check_new_name(config: Config, name: str) -> None:
@@ -77,18 +43,6 @@ def new_text(config: Config) -> tuple[str, KeyHash]:
 def _pepper(config: Config) -> bytes:
     secret = config.secrets.key
     return derive(secret.reveal() if secret is not None else kept_secret(config.store.data_dir)).pepper
-
-
-def rotated(record: KeyRecord, fresh: KeyHash, now: float, overlap: float) -> KeyRecord:
-    """The record with a new text; the ones before work for `overlap` seconds more."""
-    end = now + overlap
-    kept = [
-        msgspec.structs.replace(each, until=end if each.until is None else min(each.until, end))
-        for each in record.hashes
-    ]
-    return msgspec.structs.replace(
-        record, hashes=(fresh, *(each for each in kept if each.until is not None and each.until > now))
-    )
 
 
 class Span(click.ParamType[float]):
@@ -166,5 +120,6 @@ def row(record: KeyRecord, now: float) -> Mapping[str, object]:
     }
 
 
-def _who() -> str:
+def who() -> str:
+    """Whose change it is."""
     return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -11,21 +11,19 @@ import click
 import msgspec
 
 from aiclient2api.cli.key_words import (
-    Change,
     Moment,
     Span,
-    change_key,
     check_new_name,
-    existing,
     new_text,
-    rotated,
     row,
     shown_moment,
+    who,
 )
 from aiclient2api.cli.options import config_option, json_option, load_config
 from aiclient2api.cli.output import print_json, print_table
 from aiclient2api.cli.shared_store import with_store
 from aiclient2api.config.model import Config
+from aiclient2api.keys.changing import Change, Refused, absent, change_key, existing, rotated
 from aiclient2api.keys.record import KeyRecord, decode
 from aiclient2api.store import keys as names
 from aiclient2api.store.base import Store
@@ -76,8 +74,7 @@ def create(path: Path | None, name: str, as_json: bool, **options: Any) -> int:
     text, fresh = new_text(config)
 
     def change(old: KeyRecord | None, now: float) -> KeyRecord:
-        if old is not None and not old.removed:
-            raise click.ClickException(f"there is a key {name!r} already; `keys rotate` gives it a new text")
+        absent(old, name)
         return KeyRecord(name=name, rev=0, hashes=(fresh,), created=now, **_given(options, now))
 
     _changed(config, name, change)
@@ -238,4 +235,7 @@ def _cell(value: object) -> str:
 
 
 def _changed(config: Config, name: str, change: Change) -> KeyRecord:
-    return asyncio.run(with_store(config, lambda store: change_key(store, name, change)))
+    try:
+        return asyncio.run(with_store(config, lambda store: change_key(store, name, change, who())))
+    except Refused as error:
+        raise click.ClickException(str(error)) from None
