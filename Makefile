@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help run test check fix interop bench matrix laws-deep availability bench-reliability faults-deep chaos nodes-deep soak lock clean
+.PHONY: help run test check fix interop bench matrix laws-deep availability bench-reliability faults-deep chaos nodes-deep refresh-deep soak lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,9 @@ chaos: $(VENV)/.dev ## accounts that die, an outage, a rolling restart: 20 minut
 
 nodes-deep: $(VENV)/.dev ## two nodes with two workers each, a hundred kills, rolling restarts → docs/reports/nodes.md
 	$(BIN)/python -m tests.workers.deep $(ARGS)
+
+refresh-deep: $(VENV)/.dev ## 100,000 schedules of token refresh on three nodes, resumable → docs/reports/refresh.md
+	$(BIN)/python -m tests.credentials.deep $(ARGS)
 
 soak: $(VENV)/.dev ## 500 streams for half an hour; what grows? → docs/reports/soak.md
 	$(BIN)/python -m tests.chaos.soak $(ARGS)

@@ -16,6 +16,7 @@ import time
 
 import msgspec
 
+from aiclient2api import tokens
 from aiclient2api.accounts.account import DEFAULT_CONCURRENCY, Account, AccountSettings
 from aiclient2api.accounts.policy import (
     ConcurrencyPolicy,
@@ -30,6 +31,7 @@ from aiclient2api.accounts.surroundings import Surroundings
 from aiclient2api.config import model as config_model
 from aiclient2api.config.load import route_table
 from aiclient2api.config.model import AccountConfig, Config
+from aiclient2api.credentials.peek import NoToken
 from aiclient2api.errors import GatewayError, MalformedMessage
 from aiclient2api.gateway.attempt import Attempts
 from aiclient2api.gateway.attempt_counts import AttemptCounts
@@ -115,6 +117,12 @@ class Runtime:
         if before is not None:
             self.surroundings.take_over(before.surroundings)
         self.pools = _pools(config, self.surroundings, self.shared, before)
+        self.tokens = (
+            before.tokens
+            if before
+            else tokens.keeper(config, self.secrets, self.shared, self.log, ephemeral=ephemeral)
+        )
+        tokens.watch(self.tokens, config, self.secrets, self.pools)
         self.services = self._services()
         self.metrics.pools = self.pools
         self.metrics.sources = [lambda: gauges(self.ledger), lambda: key_gauges(self.limiter)]
@@ -339,8 +347,11 @@ async def check_account(config: Config, name: str) -> str | None:
     runtime = Runtime(config, ephemeral=True)
     try:
         account = next(a for pool in runtime.pools.values() for a in pool.accounts if a.name == name)
+        grant = config.accounts[name].grant
+        if grant is not None:
+            account.credentials = await tokens.peeked(config, name, grant)
         await runtime.services.models.upstream.list_models(account)
-    except (GatewayError, MalformedMessage) as error:
+    except (GatewayError, MalformedMessage, NoToken) as error:
         return str(error) or type(error).__name__
     finally:
         await runtime.close()

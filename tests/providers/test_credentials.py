@@ -13,7 +13,7 @@ def test_a_secret_never_shows_itself(shown: type[str]) -> None:
 
 
 def test_credentials_do_not_show_their_secret() -> None:
-    assert repr(Credentials(Secret("sk-very-secret"))) == "Credentials(secret=Secret('***'))"
+    assert repr(Credentials(Secret("sk-very-secret"))) == "Credentials(secret=Secret('***'), generation=0)"
 
 
 def test_secrets_compare_by_value() -> None:

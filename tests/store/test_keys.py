@@ -63,7 +63,7 @@ def test_what_is_moved_aside_stays_in_its_slot() -> None:
 
 
 def test_keys_that_are_written_together_are_in_one_slot() -> None:
-    for tag in ("{accounts}", "{keys}"):
+    for tag in ("{accounts}", "{keys}", "{cred:ACCOUNT}"):
         together = [key for key in made().values() if tag in key]
 
         assert len(together) > 1

@@ -87,6 +87,10 @@ class Account:
         """When the limit was lowered last."""
         self.overlays: dict[str, AccountState] = {}
         """Models that are out on this account only."""
+        self.token_obstacle: Obstacle | None = None
+        """Why it has no token to sign with, where its credential expires."""
+        self.renew: Callable[[int], bool] | None = None
+        """Told the generation of a token that the upstream refused; whether there is, or will be, another one."""
         self.is_plain = True
         """Nothing speaks against it: neither a state nor an overlay has to be looked at."""
         self._state = HEALTHY
@@ -131,9 +135,17 @@ class Account:
             self._state = state
         else:
             self._overlay(model, state)
-        self.is_plain = self._state.status in USABLE and not self.overlays
+        self._judge()
         if self._changed is not None:
             self._changed(self, model, state)
+
+    def hold(self, obstacle: Obstacle | None) -> None:
+        """It has no token for now; None: it has one."""
+        self.token_obstacle = obstacle
+        self._judge()
+
+    def _judge(self) -> None:
+        self.is_plain = self._state.status in USABLE and not self.overlays and self.token_obstacle is None
 
     def take_over(self, before: Account) -> None:
         """After a reload: nobody is healed by it. A probe that is under way counts for the old one."""
@@ -168,6 +180,8 @@ class Account:
         if self.inflight >= self.limit:
             return False
         if not self.is_plain:
+            if self.token_obstacle is not None:
+                return False
             overlay = self.overlays.get(model)
             if not self._state.is_open(now) or (overlay is not None and not overlay.is_open(now)):
                 return False
@@ -190,7 +204,7 @@ class Account:
             return Obstacle(Cause.OVERLOAD, text, wait, "overloaded")
         if self.inflight >= self.limit:
             return Obstacle(Cause.BUSY, "at its concurrency limit")
-        return None
+        return self.token_obstacle
 
     def why_not(self, model: str, now: float) -> str | None:
         """The obstacle in words."""
@@ -199,7 +213,8 @@ class Account:
 
     def can_serve(self, now: float) -> bool:
         """Whether any request could be sent now, concurrency aside: the predicate behind `/readyz`."""
-        return self._state.is_open(now) and not self.host.blocks(now)
+        is_signed = self.token_obstacle is None
+        return is_signed and self._state.is_open(now) and not self.host.blocks(now)
 
 
 def _without_probe(state: AccountState) -> AccountState:

@@ -175,6 +175,8 @@ class AccountPool:
             obstacle = account.obstacle(model, now)
             if obstacle is None or obstacle.cause not in (Cause.FAILED, Cause.HOST):
                 continue
+            if account.token_obstacle is not None:
+                continue
             overlay = account.overlays.get(model)
             if account.state.cause in (Status.COOLING, Status.DISABLED) or (
                 overlay and not overlay.is_open(now)
@@ -262,10 +264,10 @@ class AccountPool:
         return is_recent and shared.served_by is not None and shared.served_by is not account
 
     def is_full(self, usable: Usable, model: str, tried: set[str]) -> bool:
-        """Whether only the concurrency limits stand in the way."""
+        """Whether only the concurrency limits, or tokens that are on their way, stand in the way."""
         now = self.now()
         return any(
-            account.inflight >= account.limit
+            (account.inflight >= account.limit or account.token_obstacle is not None)
             and (obstacle := account.obstacle(model, now)) is not None
             and obstacle.cause is Cause.BUSY
             for account in self.accounts
@@ -285,6 +287,11 @@ class AccountPool:
 
     def wake(self) -> None:
         """A place became free."""
+        self.waiting.wake()
+
+    def token_changed(self) -> None:
+        """An account has a token to sign with again, or none any more."""
+        self._version += 1
         self.waiting.wake()
 
     # ---- the operator

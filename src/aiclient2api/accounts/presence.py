@@ -24,6 +24,8 @@ class Presence:
         self._node = node
         self._accounts: tuple[Account, ...] = ()
         self.live = 1
+        self.rank = 0
+        """Our place among them, by name."""
 
     def watch(self, pools: Mapping[str, AccountPool]) -> None:
         """These are the accounts now."""
@@ -45,6 +47,7 @@ class Presence:
         await self._store.apply(writes)
         nodes = await self._store.ranked(keys.nodes(), now - KEPT)
         self.live = max(1, len(nodes))
+        self.rank = sum(name < self._node for name, _ in nodes)
         self._share()
 
     def _share(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.health import USABLE, AccountState
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.accounts.surroundings import Surroundings
@@ -53,7 +54,8 @@ def accounts(pools: Iterable[AccountPool]) -> Iterator[AccountReport]:
                 inflight=one.inflight,
                 limit=one.limit,
                 first_token=one.evidence.first_token if one.evidence.timed else None,
-                outages=tuple(
+                outages=_without_token(pool, one)
+                + tuple(
                     Outage(
                         pool=pool.name,
                         account=one.name,
@@ -66,6 +68,20 @@ def accounts(pools: Iterable[AccountPool]) -> Iterator[AccountReport]:
                     if state.status not in USABLE
                 ),
             )
+
+
+def _without_token(pool: AccountPool, one: Account) -> tuple[Outage, ...]:
+    obstacle = one.token_obstacle
+    if obstacle is None:
+        return ()
+    outage = Outage(
+        pool=pool.name,
+        account=one.name,
+        state=obstacle.cause.value,
+        reason=obstacle.reason,
+        seconds=obstacle.wait,
+    )
+    return (outage,)
 
 
 def circuits(surroundings: Surroundings, now: float) -> Iterator[Outage]:

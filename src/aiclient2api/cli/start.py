@@ -105,6 +105,8 @@ async def assembled(gateway: Gateway) -> AsyncGenerator[None]:
         await runtime.shared.start()
         stack.push_async_callback(runtime.key_sharing.close)
         await runtime.key_sharing.start()
+        stack.push_async_callback(runtime.tokens.close)
+        await runtime.tokens.start()
         libraries = LibraryLog(runtime.log)
         logging.getLogger().addHandler(libraries)
         stack.callback(logging.getLogger().removeHandler, libraries)

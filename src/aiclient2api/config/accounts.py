@@ -11,6 +11,8 @@ from msgspec import UNSET, Struct
 
 from aiclient2api.config.model import AccountConfig, AccountOptions, ProviderOptions, TimeoutChanges, Timeouts
 from aiclient2api.config.reading import Reader, Unreadable
+from aiclient2api.credentials.grant import Grant
+from aiclient2api.providers.api_key import NO_KEY
 from aiclient2api.providers.base import ProviderSpec
 from aiclient2api.providers.registry import ProviderRegistry
 
@@ -61,6 +63,9 @@ class AccountReader:
         if spec is None:
             return None
         rest = {key: value for key, value in entries.items() if key not in _COMMON}
+        if entries.get("oauth") is not None:
+            self._replace_key(spec, rest, path)
+        grant = self._grant(options, path)
         settings = self._section(spec.settings, rest, path)
         if options is None or settings is None or len(self._reader.problems) > before:
             return None
@@ -79,7 +84,24 @@ class AccountReader:
             ca=options.ca,
             headers={key.lower(): value for key, value in options.headers.items()},
             timeouts=changed(changed(Timeouts(), shared), options.timeouts),
+            grant=grant,
         )
+
+    def _replace_key(self, spec: ProviderSpec, rest: dict[str, object], path: str) -> None:
+        """Tokens stand in the place of the provider's own key."""
+        if rest.get("api_key") is not None:
+            self._problem(f"{path}.oauth", "stands in the place of api_key: give one of the two")
+        elif any(field.encode_name == "api_key" for field in msgspec.structs.fields(spec.settings)):
+            rest["api_key"] = NO_KEY
+
+    def _grant(self, options: AccountOptions | None, path: str) -> Grant | None:
+        if options is None or options.oauth is None:
+            return None
+        try:
+            return options.oauth.made()
+        except ValueError as error:
+            self._problem(f"{path}.oauth", str(error))
+            return None
 
     def _spec(self, provider: object, path: str) -> ProviderSpec | None:
         if provider is None:

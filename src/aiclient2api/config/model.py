@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from aiclient2api.config.oauth import OAuth
 from aiclient2api.config.units import Duration, Size, StoreUrl
+from aiclient2api.credentials.grant import Grant
 from aiclient2api.protocols.base import SystemPrompt
 from aiclient2api.providers.base import ProviderSpec
 from aiclient2api.providers.credentials import Secret
@@ -150,6 +152,7 @@ class AccountOptions(Section, frozen=True, kw_only=True):
     ca: Path | None = None
     headers: dict[str, Secret] = {}
     timeouts: TimeoutChanges = TimeoutChanges()
+    oauth: OAuth | None = None
 
 
 class AccountConfig(Struct, frozen=True, kw_only=True):
@@ -170,6 +173,8 @@ class AccountConfig(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, Secret] = {}
     """Extra headers for the upstream, lower-case names."""
     timeouts: Timeouts = Timeouts()
+    grant: Grant | None = None
+    """How it gets its tokens, where its credential expires."""
 
     @property
     def provider(self) -> str:

@@ -12,6 +12,7 @@ from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.lease import Lease
 from aiclient2api.errors import (
     BadRequest,
+    CredentialsRejected,
     ErrorInfo,
     Malformed,
     MalformedMessage,
@@ -30,6 +31,7 @@ from aiclient2api.gateway.bodies import (
     unexpected,
     without_blame,
 )
+from aiclient2api.gateway.failover import TokenRefused
 from aiclient2api.gateway.upstream import Empty, Live, Whole
 from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
 from aiclient2api.protocols.base import AnswerStream, Converter
@@ -67,6 +69,7 @@ class Attempts:
         """
         timeouts = patience(self._timeouts[lease.account.name], conversion, is_last=is_last)
         opened: HttpStream | None = None
+        generation = lease.account.credentials.generation
         try:
             async with asyncio.timeout(timeouts.first_content if conversion.streaming else timeouts.total):
                 opened = stream = await self._transport.send(
@@ -79,7 +82,7 @@ class Attempts:
                     )
                 )
                 if stream.status not in ANSWERED:
-                    raise await self._refusal(lease, protocol, stream)
+                    raise _renewed(lease, generation, await self._refusal(lease, protocol, stream))
                 if not conversion.streaming:
                     return await self._whole(lease, conversion, stream)
                 answer = conversion.stream()
@@ -182,6 +185,16 @@ def patience(timeouts: Timeouts, conversion: Conversion, *, is_last: bool) -> Ti
             timeouts, first_content=max(timeouts.first_content, timeouts.total)
         )
     return timeouts
+
+
+def _renewed(lease: Lease, generation: int, error: UpstreamError) -> UpstreamError:
+    """Whose token was refused may be asked again with the next one; a key that is refused stays so."""
+    renew = lease.account.renew
+    if not generation or renew is None or not isinstance(error, CredentialsRejected) or not renew(generation):
+        return error
+    refused = TokenRefused("the account's token is being renewed")
+    refused.cause = error.cause
+    return refused
 
 
 def _told_with_status(lease: Lease, failure: ErrorInfo, status: int) -> UpstreamError:

@@ -23,12 +23,21 @@ from aiclient2api.errors import (
     UpstreamFailed,
 )
 from aiclient2api.routing.targets import Target
-from aiclient2api.verdicts import Failover
+from aiclient2api.verdicts import Failover, Penalty, Scope
 
 DOUBTFUL: Final = 2
 """Failures in a row on accounts of one provider that put all of them in doubt."""
 OVERLOADS_PER_HOP: Final = 2
 """An overloaded provider is tried once more elsewhere, then the chain goes on."""
+
+
+class TokenRefused(UpstreamError):
+    """The account's token is refused, and another one is here or on its way: the same account may be asked again."""
+
+    kind = "unavailable"
+    code = "token_refused"
+    penalty = Penalty.NONE
+    scope = Scope.GATEWAY
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -188,7 +197,8 @@ class Journey:
     def failed(self, lease: Lease, error: UpstreamError) -> None:
         """An attempt failed. Raises the error when it is the client's own."""
         pool = self.pool
-        self.tried.add(lease.account.name)
+        if not isinstance(error, TokenRefused):
+            self.tried.add(lease.account.name)
         if isinstance(error, Unexplained) and pool.others_serve(lease.account, self.target.model):
             error = UpstreamFailed("the upstream refused what others accept")
         lease.failed(error)

@@ -55,7 +55,8 @@ class ApiKeyProvider(Struct, frozen=True, kw_only=True):
         headers.extend(self.headers)
         key = credentials.secret.reveal()
         if key != NO_KEY:
-            headers.append((self.auth, f"Bearer {key}" if self.auth == "authorization" else key))
+            is_bearer = credentials.generation or self.auth == "authorization"  # tokens are RFC 6750's
+            headers.append(("authorization", f"Bearer {key}") if is_bearer else (self.auth, key))
         return msgspec.structs.replace(request, headers=tuple(headers), query=_without_key(request.query))
 
     def profile(self, model: str, protocol: str) -> ModelProfile:

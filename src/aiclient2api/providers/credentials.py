@@ -37,3 +37,5 @@ class Credentials(Struct, frozen=True):
     """What an account signs its requests with."""
 
     secret: Secret
+    generation: int = 0
+    """Of a token that expires; 0 for a key."""

@@ -26,6 +26,8 @@ class Keys(Struct, frozen=True):
 
     pepper: bytes
     envelope: bytes
+    at_rest: bytes
+    """Encrypts what is kept."""
     envelope_id: int
     """Names the envelope key (0-255), so that envelopes of a previous secret still open."""
 
@@ -39,6 +41,7 @@ def derive(secret: str) -> Keys:
     return Keys(
         pepper=hashlib.blake2b(material, digest_size=32, person=b"a2-key-pepper").digest(),
         envelope=hashlib.blake2b(material, digest_size=32, person=b"a2-envelope").digest(),
+        at_rest=hashlib.blake2b(material, digest_size=32, person=b"a2-at-rest").digest(),
         envelope_id=hashlib.blake2b(material, digest_size=1, person=b"a2-envelope-id").digest()[0],
     )
 

@@ -19,6 +19,7 @@ PASSING: Final = (
     "a2:v1:{accounts}:batch:",
     "a2:v1:{accounts}:epoch",
     "a2:v1:{limits}:use:",
+    "a2:v1:{cred:",  # an old refresh token that comes back would make a newer one void
 )
 """What is true of one moment or one store only."""
 
@@ -64,6 +65,21 @@ def accounts_batch(batch: str) -> str:
 def probe(account: str) -> str:
     """The node that may probe an account."""
     return f"a2:v1:probe:{account}"
+
+
+def credential(account: str) -> str:
+    """The tokens of an account whose credential expires, sealed."""
+    return f"a2:v1:{{cred:{account}}}:token"
+
+
+def credential_lease(account: str) -> str:
+    """The node that may fetch the next token."""
+    return f"a2:v1:{{cred:{account}}}:lease"
+
+
+def credential_fence(account: str) -> str:
+    """Tells the holders of the lease apart."""
+    return f"a2:v1:{{cred:{account}}}:fence"
 
 
 def tickets(pool: str) -> str:
