@@ -101,12 +101,9 @@ async def streams(url: str, begun: Callable[[], None]) -> list[tuple[int, bool]]
 def test_two_hundred_streams_notice_nothing_and_counts_are_exact(tmp_path: Path, kind: str) -> None:
     with outage(kind) as store, simulating(PACED) as (simulator, url):
         given: dict[str, Any] = {
-            **sections(url),
+            **sections(url, 2 * STREAMS),
             "store": {"url": store.url, "data_dir": str(tmp_path / "data")},
             "secrets": {"key": "a secret for this store"},
-        }
-        given["accounts"] = {
-            name: {**account, "concurrency": 400} for name, account in given["accounts"].items()
         }
         with fleet(tmp_path, given) as gateway:
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from anthropic import Anthropic
 
 from aiclient2api.simulator.settings import SimulatorSettings
 from tests.program import DEADLINE, run, simulating, until, write_config
-from tests.workers.load import BODY
+from tests.workers.load import BODY, stream_many
 from tests.workers.rig import KEY, Fleet, fleet, is_alive, sections
 
-PACED = SimulatorSettings(events=60, interval=0.02)
-STREAMS = 24
+PACED = SimulatorSettings(events=40, interval=0.05)
+STREAMS, FEW = 200, 24
 
 
-def test_all_workers_serve_and_any_of_them_tells_the_numbers_of_all(tmp_path: Path) -> None:
+def test_all_workers_serve_and_any_of_them_tells_the_numbers_of_all(tmp_path: Path, each_server: str) -> None:
     with simulating() as (_, url), fleet(tmp_path, sections(url)) as gateway:
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: gateway.ask().status_code, range(120)))
@@ -31,7 +31,8 @@ def test_all_workers_serve_and_any_of_them_tells_the_numbers_of_all(tmp_path: Pa
         pages = [gateway.samples("aiclient2api_requests_total") for _ in range(8)]
         attempts = gateway.samples("aiclient2api_attempts_total")
         inflight = gateway.samples("aiclient2api_inflight_requests")
-        limits = gateway.samples("aiclient2api_account_limit")
+        # each worker has half of an account's 64, as soon as it knows of the other
+        until(lambda: sum(gateway.samples("aiclient2api_account_limit").values()) == 2 * 64)
         states = gateway.samples("aiclient2api_account_state")
         workers = gateway.samples("aiclient2api_workers")
         health = gateway.health()
@@ -43,46 +44,18 @@ def test_all_workers_serve_and_any_of_them_tells_the_numbers_of_all(tmp_path: Pa
     assert pages == [{ok: 120.0}] * 8
     assert sum(attempts.values()) == 120
     assert inflight == {"": 0.0}
-    assert sum(limits.values()) == 2 * 64, "each worker has half of an account's 64"
     assert sorted(states.values()) == [0.0] * 12 + [1.0] * 2
     assert workers == {'{state="wanted"}': 2, '{state="ready"}': 2, '{state="other"}': 0}
     assert health == {"status": "ok", "workers": {"1": "ok", "2": "ok"}}
 
 
-def stream(gateway: Fleet, begun: threading.Semaphore) -> bool:
-    """Whether it came to its end."""
-    text = ""
-    try:
-        with httpx.stream(
-            "POST",
-            f"{gateway.url}/v1/messages",
-            json={**BODY, "stream": True},
-            headers={"x-api-key": KEY},
-            timeout=DEADLINE,
-            verify=False,
-        ) as answer:
-            for part in answer.iter_text():
-                if not text:
-                    begun.release()
-                text += part
-    except httpx.HTTPError:
-        return False
-    return "message_stop" in text
-
-
-def all_begun(begun: threading.Semaphore) -> None:
-    for _ in range(STREAMS):
-        assert begun.acquire(timeout=DEADLINE)
-
-
 def test_a_killed_worker_takes_only_its_own_streams_with_it(tmp_path: Path) -> None:
-    begun = threading.Semaphore(0)
-    with simulating(PACED) as (_, url), fleet(tmp_path, sections(url)) as gateway:
-        with ThreadPoolExecutor(STREAMS) as pool:
-            streams = [pool.submit(stream, gateway, begun) for _ in range(STREAMS)]
-            all_begun(begun)
+    with simulating(PACED) as (_, url), fleet(tmp_path, sections(url, 2 * STREAMS)) as gateway:
+
+        def kill() -> None:
             os.kill(gateway.worker(1), signal.SIGKILL)
-            complete = sum(each.result() for each in streams)
+
+        complete = sum(asyncio.run(stream_many(gateway.url, KEY, STREAMS, kill)))
         until(lambda: gateway.workers_of().total() == complete)
         assert set(gateway.workers_of()) == {2}
         assert 0 < complete < STREAMS
@@ -93,6 +66,10 @@ def test_a_killed_worker_takes_only_its_own_streams_with_it(tmp_path: Path) -> N
         assert (died["worker"], died["status"], died["pause"]) == (1, -9, 0.1)
         requests = gateway.samples("aiclient2api_requests_total")
         assert sum(requests.values()) == complete + 10, "what a dead worker counted stays counted"
+        until(lambda: sum(gateway.samples("aiclient2api_attempts_total").values()) == STREAMS + 10)
+        attempts = gateway.samples("aiclient2api_attempts_total")
+        aborted = sum(value for labels, value in attempts.items() if "aborted" in labels)
+        assert aborted == STREAMS - complete
         assert gateway.samples("aiclient2api_worker_ends_total")['{how="died"}'] == 1
         assert gateway.program.stop() == 0
 
@@ -139,33 +116,32 @@ def test_a_rolling_restart_fails_nobody(tmp_path: Path) -> None:
 
 
 def test_a_stream_outlives_the_rolling_restart(tmp_path: Path) -> None:
-    begun = threading.Semaphore(0)
-    slow = SimulatorSettings(events=400, interval=0.02)
+    slow = SimulatorSettings(events=200, interval=0.05)
     with simulating(slow) as (_, url), fleet(tmp_path, sections(url)) as gateway:
-        with ThreadPoolExecutor(STREAMS) as pool:
-            streams = [pool.submit(stream, gateway, begun) for _ in range(STREAMS)]
-            all_begun(begun)
+
+        def restart() -> None:
             gateway.program.process.send_signal(signal.SIGUSR2)
-            assert all(each.result() for each in streams)
+
+        assert asyncio.run(stream_many(gateway.url, KEY, FEW, restart)) == [True] * FEW
         until(lambda: gateway.program.events("rolling_restart_done"))
         assert gateway.program.stop() == 0
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once: finished", "twice: broken off"])
 def test_a_stop_is_a_stop_of_all_workers(tmp_path: Path, times: int) -> None:
-    begun = threading.Semaphore(0)
     paced = SimulatorSettings(events=60 if times == 1 else 3000, interval=0.02)
     with simulating(paced) as (_, url), fleet(tmp_path, sections(url)) as gateway:
         workers = {gateway.worker(1), gateway.worker(2)}
-        with ThreadPoolExecutor(STREAMS) as pool:
-            streams = [pool.submit(stream, gateway, begun) for _ in range(STREAMS)]
-            all_begun(begun)
+
+        def stop() -> None:
             gateway.program.process.send_signal(signal.SIGTERM)
             until(lambda: refuses(gateway))
             if times == 2:
                 gateway.program.process.send_signal(signal.SIGTERM)
-            assert gateway.program.process.wait(DEADLINE) == 0
-            assert [each.result() for each in streams] == [times == 1] * STREAMS
+
+        ends = asyncio.run(stream_many(gateway.url, KEY, FEW, stop))
+        assert gateway.program.process.wait(DEADLINE) == 0
+        assert ends == [times == 1] * FEW
         assert not any(map(is_alive, workers))
 
 

@@ -50,7 +50,7 @@ def test_a_dead_process_s_open_attempts_get_a_row(tmp_path: Path) -> None:
     ledger.begun(begun("r2"))
     ledger.close()  # an attempt is open, so the segment stays
 
-    assert settle(tmp_path, now=7300.0) == 1
+    assert len(settle(tmp_path, now=7300.0)) == 1
 
     aborted = next(found for found in rows(tmp_path) if found.request_id == "r2")
     assert (aborted.outcome, aborted.mark, aborted.input, aborted.ended) == (
@@ -59,7 +59,7 @@ def test_a_dead_process_s_open_attempts_get_a_row(tmp_path: Path) -> None:
         25,
         7300.0,
     )
-    assert settle(tmp_path, now=7400.0) == 0
+    assert len(settle(tmp_path, now=7400.0)) == 0
 
 
 def test_a_segment_without_room_is_settled_in_another(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_living_process_s_segments_are_left_alone(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, Clock())
     ledger.begun(begun("r1"))
 
-    assert settle(tmp_path, now=7300.0) == 0
+    assert len(settle(tmp_path, now=7300.0)) == 0
 
     assert rows(tmp_path) == []
     ledger.close()
@@ -160,7 +160,7 @@ def test_a_recovery_that_died_is_finished_by_the_next(tmp_path: Path) -> None:
     half.append(encode(aborted(begun("r1"), 7250.0)))
     half.leave()
 
-    assert settle(tmp_path, now=7300.0) == 1
+    assert len(settle(tmp_path, now=7300.0)) == 1
 
     assert sorted(found.request_id for found in rows(tmp_path)) == ["r1", "r2"]
 
@@ -176,7 +176,7 @@ def test_records_of_a_later_version_are_passed_over(tmp_path: Path) -> None:
     segment.append(longer)
     segment.leave()
 
-    assert settle(tmp_path, now=7300.0) == 2
+    assert len(settle(tmp_path, now=7300.0)) == 2
 
     assert isinstance(decode(longer), Begun)
     (kept,) = (content for content in map(read, tmp_path.iterdir()) if content and len(content.payloads) == 3)

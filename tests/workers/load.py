@@ -102,3 +102,36 @@ class Load:
             thread.join(DEADLINE)
         assert not thread.is_alive()
         assert failure == []
+
+
+async def stream_many(url: str, key: str, count: int, begun: Callable[[], None]) -> list[bool]:
+    """So many streams at once, and whether each came to its end; `begun` is called in a thread when all have content."""
+    all_begun = asyncio.Event()
+    waiting = count
+
+    async def one(session: aiohttp.ClientSession) -> bool:
+        nonlocal waiting
+        text = b""
+        headers = {"x-api-key": key}
+        try:
+            async with session.post(
+                f"{url}/v1/messages", json={**BODY, "stream": True}, headers=headers
+            ) as answer:
+                async for part in answer.content.iter_any():
+                    if not text:
+                        waiting -= 1
+                        if not waiting:
+                            all_begun.set()
+                    text += part
+        except aiohttp.ClientError:
+            return False
+        return b"message_stop" in text
+
+    connector = aiohttp.TCPConnector(force_close=True, limit=0)
+    timeout = aiohttp.ClientTimeout(total=DEADLINE)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        streams = [asyncio.ensure_future(one(session)) for _ in range(count)]
+        async with asyncio.timeout(DEADLINE):
+            await all_begun.wait()
+        await asyncio.to_thread(begun)
+        return await asyncio.gather(*streams)

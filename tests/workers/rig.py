@@ -18,9 +18,14 @@ from tests.workers.load import BODY, Load
 KEY = "a-client-key-of-these-tests"
 
 
-def sections(url: str, **more: Any) -> dict[str, Any]:
+def sections(url: str, concurrency: int = 64, **more: Any) -> dict[str, Any]:
     """One pool with two accounts, two workers."""
-    account = {"provider": "anthropic_compatible", "base_url": url, "pool": "claude"}
+    account = {
+        "provider": "anthropic_compatible",
+        "base_url": url,
+        "pool": "claude",
+        "concurrency": concurrency,
+    }
     given: dict[str, Any] = {
         "accounts": {name: {**account, "api_key": f"upstream-{name}"} for name in ("a", "b")},
         "keys": [{"name": "me", "key": KEY}],

@@ -62,6 +62,7 @@ class Kills(Struct, frozen=True, kw_only=True):
 def kill_workers(folder: Path, kills: int, between: int = 40) -> Kills:
     """Kill one worker after the other while clients ask, and count everything."""
     with simulating() as (simulator, url), fleet(folder, sections(url)) as gateway:
+        simulator.requests = tally = nodes.Tally()
         with gateway.load(8).running() as load:
             for number in range(kills):
                 load.more(between)
@@ -80,7 +81,7 @@ def kill_workers(folder: Path, kills: int, between: int = 40) -> Kills:
             asked=load.done,
             answered=load.answers.total(),
             broken=load.done - load.answers.total(),
-            upstream=len(simulator.requests),
+            upstream=tally.by_account.total(),
             lost=len(set(load.answers) - {request_id for request_id, _ in found}),
             double=sum(times > 1 for times in found.values()),
             rows=len(found),

@@ -99,7 +99,14 @@ async def assembled(gateway: Gateway) -> AsyncGenerator[None]:
     """Everything that runs beside a gateway while the block runs: booking, what nodes share, the libraries' log."""
     runtime = gateway.runtime
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(booked(runtime.ledger, runtime.store, runtime.log.event))
+        attempts = runtime.metrics.attempts
+        settled = booked(
+            runtime.ledger,
+            runtime.store,
+            runtime.log.event,
+            lambda row: attempts.add((row.pool, row.account, row.outcome)),
+        )
+        await stack.enter_async_context(settled)
         stack.push_async_callback(gateway.close)
         stack.push_async_callback(runtime.shared.close)
         await runtime.shared.start()

@@ -16,6 +16,7 @@ from typing import Final
 
 from aiclient2api.ledger import recovery
 from aiclient2api.ledger.ledger import Batch, Ledger
+from aiclient2api.ledger.records import Row
 from aiclient2api.ledger.segment import FIRST
 from aiclient2api.ledger.totals import HOUR, Totals
 from aiclient2api.store import keys
@@ -33,9 +34,11 @@ RECOVER_EVERY: Final = 60.0
 
 
 @asynccontextmanager
-async def booked(ledger: Ledger, store: Store, told: Callable[..., None]) -> AsyncGenerator[None]:
+async def booked(
+    ledger: Ledger, store: Store, told: Callable[..., None], settled: Callable[[Row], None]
+) -> AsyncGenerator[None]:
     """Book while the block runs, and what is left at its end."""
-    booking = Booking(ledger, store, time.time, told)
+    booking = Booking(ledger, store, time.time, told, settled)
     task = asyncio.ensure_future(booking.run())
     try:
         yield
@@ -47,15 +50,24 @@ async def booked(ledger: Ledger, store: Store, told: Callable[..., None]) -> Asy
 
 
 class Booking:
-    """Books what a ledger collects. `wall` is Unix time in seconds; `told` gets an event's name and fields."""
+    """Books what a ledger collects. `wall` is Unix time in seconds; `told` gets an event's name and fields.
+
+    `settled` gets each row that was written for a process that died.
+    """
 
     def __init__(
-        self, ledger: Ledger, store: Store, wall: Callable[[], float], told: Callable[..., None]
+        self,
+        ledger: Ledger,
+        store: Store,
+        wall: Callable[[], float],
+        told: Callable[..., None],
+        settled: Callable[[Row], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._wall = wall
         self._told = told
+        self._settled = settled
 
     async def run(self) -> None:
         """Book for ever, and look after segments that dead processes left."""
@@ -95,7 +107,9 @@ class Booking:
         try:
             settled = await asyncio.to_thread(recovery.settle, folder, now)
             if settled:
-                self._told("warning", "ledger_settled", rows=settled)
+                self._told("warning", "ledger_settled", rows=len(settled))
+                for row in settled:
+                    self._settled(row)
             for found in await asyncio.to_thread(recovery.finished, folder):
                 await self._recover(found)
             await asyncio.to_thread(recovery.forget, folder, now - SEGMENTS_KEPT)

@@ -27,26 +27,27 @@ class Found(Struct, frozen=True, kw_only=True):
     is_damaged: bool
 
 
-def settle(folder: Path, now: float) -> int:
-    """Finish what dead processes left open; returns the number of rows written. `now` in Unix seconds.
+def settle(folder: Path, now: float) -> list[Row]:
+    """Finish what dead processes left open; returns the rows written. `now` in Unix seconds.
 
     What has begun and has no row gets one: `aborted`, with an estimate. Who dies here leaves everything open, and the
     next one finishes: rows that stand already are not written again, and nothing is closed before all rows stand.
     """
-    written = 0
+    written: list[Row] = []
     for ownership in orphans(folder):
         paths = sorted(folder.glob(f"{ownership.name}-*{OPEN}"))
         missing = _without_row([payload for path in paths for payload in _payloads(path)])
-        rows = [encode(aborted(begun, now)) for begun in missing]
-        size = sum(len(row) + RECORD_BYTES for row in rows) + SLACK
+        rows = [aborted(begun, now) for begun in missing]
+        records = [encode(row) for row in rows]
+        size = sum(len(record) + RECORD_BYTES for record in records) + SLACK
         last = FileSegment.create(folder, ownership.name, size)
-        for row in rows:
-            last.append(row)
+        for record in records:
+            last.append(record)
         for path in paths:
             FileSegment.reopen(path).close()
         last.close()
         ownership.release(is_finished=True)
-        written += len(rows)
+        written.extend(rows)
     return written
 
 
