@@ -17,9 +17,12 @@ import msgspec
 from msgspec import Struct
 from tests.faults import reports
 
-from bench.reliability_figures import FIGURES, Figure
+from bench.pick import pick
+from bench.reliability_figures import FIGURES as PROCESSES
+from bench.reliability_figures import Figure
 
 ROOT = Path(__file__).parent.parent
+FIGURES = PROCESSES | {"pick": pick}
 
 
 class Taken(Struct, frozen=True):
@@ -73,7 +76,7 @@ def main() -> int:
     parser.add_argument("--state", type=Path, default=ROOT / "build" / "bench-reliability")
     parser.add_argument("--report", type=Path, default=ROOT / "docs" / "reports" / "reliability.md")
     asked = parser.parse_args()
-    source = reports.source("bench/reliability_figures.py")
+    source = reports.source("bench/reliability_figures.py", "bench/pick.py")
     found: dict[str, Taken] = {}
     for name in FIGURES:
         kept = asked.state / f"{source}-{asked.scale:g}-{name}.json"

@@ -5,7 +5,7 @@ from collections import Counter
 from aiclient2api.accounts.account import AccountSettings
 from aiclient2api.accounts.circuit import CircuitState
 from aiclient2api.accounts.health import AccountState, Status
-from aiclient2api.accounts.pool import AccountPool, Wish
+from aiclient2api.accounts.pool import OVERDUE, AccountPool, Wish
 from aiclient2api.accounts.surroundings import Surroundings
 from aiclient2api.errors import (
     CredentialsRejected,
@@ -223,6 +223,21 @@ def test_a_large_request_is_no_probe_while_another_account_serves() -> None:
     assert [lease.account.name for lease in large if lease] == ["b", "b", "b"]
     assert small is not None
     assert small.account.name == "a"
+
+
+def test_where_all_requests_are_large_one_of_them_is_the_probe_soon() -> None:
+    clock = Clock()
+    chosen = pool(clock, out(account("a"), Status.COOLING, clock.now), account("b"))
+    large = Wish(may_probe=False)
+
+    clock.now += OVERDUE - 0.1
+    assert takes_wishing(chosen, large) == "b"
+    clock.now += 0.1
+    probe = chosen.take(anyone, "m", set(), large)
+
+    assert probe is not None
+    assert (probe.account.name, probe.is_probe) == ("a", True)
+    assert takes_wishing(chosen, large) == "b", "one probe at a time"
 
 
 def test_the_operator_disables_for_good_and_retries_at_once() -> None:

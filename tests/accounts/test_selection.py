@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from aiclient2api.accounts.account import AccountSettings
@@ -68,9 +70,20 @@ def test_a_walk_visits_everyone_once(slots: str) -> None:
 def test_when_a_name_goes_only_its_keys_move() -> None:
     keys = [str(number).encode() for number in range(300)]
     names = ["a", "b", "c", "d"]
-    before = [names[rendezvous(names, key)[0]] for key in keys]
+    before = [names[next(rendezvous(names, key))] for key in keys]
 
-    after = [names[:3][rendezvous(names[:3], key)[0]] for key in keys]
+    after = [names[:3][next(rendezvous(names[:3], key))] for key in keys]
 
     assert all(new == old for new, old in zip(after, before, strict=True) if old != "d")
     assert min(before.count(name) for name in names) > 45
+
+
+def test_keys_spread_over_the_names_and_each_has_an_order_of_its_own() -> None:
+    names = [f"account-{number}" for number in range(8)]
+    orders = [tuple(rendezvous(names, b"%d" % key)) for key in range(4000)]
+
+    firsts = Counter(order[0] for order in orders)
+    seconds = Counter(order[1] for order in orders if order[0] == 0)
+    assert all(sorted(order) == list(range(8)) for order in orders)
+    assert min(firsts.values()) > 400 and max(firsts.values()) < 600
+    assert min(seconds.values()) > 40, "the keys of one that goes do not all fall to the same other"

@@ -8,7 +8,7 @@ request until the verdict, before all others: that is how it comes back soon.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median_low
 from typing import Final
 
@@ -28,6 +28,8 @@ DEBOUNCE: Final = 0.05
 REVIEW: Final = 10.0
 """How often the accounts are compared with each other, and weights of a ramp are raised, in seconds."""
 RAMP_STEP: Final = 3.0
+OVERDUE: Final = 5.0
+"""Seconds that a probe waits for a small request; then any will do, or agents' long prompts would never find out."""
 MAX_VIEWS: Final = 256
 NEVER: Final = float("inf")
 
@@ -125,10 +127,10 @@ class AccountPool:
             wished = self._wished(view, usable, model, tried, wish)
             if wished is not None:
                 return wished
-        if view.due and wish.may_probe:
-            for account in view.due:
-                if account.name not in tried and account.can_take(model, now) and usable(account):
-                    return account
+        for account in view.due:
+            is_up = wish.may_probe or now - _back_at(account, model) >= OVERDUE
+            if is_up and account.name not in tried and account.can_take(model, now) and usable(account):
+                return account
         slots = view.ring
         if slots:
             ticket = self._tickets()
@@ -147,11 +149,11 @@ class AccountPool:
         now = self.now()
         members = tuple(dict.fromkeys(view.ring))
         if wish.account is not None:
-            order = [account for account in members if account.mark == wish.account]
+            order: Iterable[Account] = [account for account in members if account.mark == wish.account]
             most = NEVER
         elif wish.prompt is not None and members:
             names = [account.name for account in members]
-            order = [members[index] for index in rendezvous(names, wish.prompt)]
+            order = (members[index] for index in rendezvous(names, wish.prompt))
             under_way = sum(account.inflight for account in members) + 1
             most = max(1.0, self.policy.affinity_load * under_way / len(members))
         else:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, TypeVar
 
 T = TypeVar("T")
 MAX_SLOTS: Final = 128
 GOLDEN: Final = 0.6180339887498949
 """Multiples of it spread evenly over a circle, so that the turns of many rare members do not fall together."""
+
+_64_BITS: Final = (1 << 64) - 1
+_ODD: Final = 0xBF58476D1CE4E5B9
+_OTHER: Final = 0x94D049BB133111EB
+"""The multipliers of SplitMix64: every bit of a difference reaches every bit of the score."""
 
 
 def ring(members: Sequence[T], weights: Sequence[float]) -> tuple[T, ...]:
@@ -49,10 +56,23 @@ def walk(slots: Sequence[T], ticket: int) -> Iterator[T]:
             yield slot
 
 
-def rendezvous(names: Sequence[str], key: bytes) -> list[int]:
+def rendezvous(names: Sequence[str], key: bytes) -> Iterator[int]:
     """Indexes of the names, the one that this key belongs to first. When a name goes, only its keys move."""
-    scored = [
-        (hashlib.blake2b(key, key=name.encode()[:64], digest_size=8).digest(), index)
-        for index, name in enumerate(names)
-    ]
-    return [index for _, index in sorted(scored, reverse=True)]
+    mixed = _number(key)
+    scored: list[tuple[int, int]] = []
+    for index, name in enumerate(names):
+        score = ((_of_name(name) ^ mixed) * _ODD) & _64_BITS
+        score = ((score ^ score >> 29) * _OTHER) & _64_BITS
+        scored.append((score ^ score >> 32, index))
+    heapq.heapify(scored)  # nearly always the first is taken: that is less than to sort
+    while scored:
+        yield heapq.heappop(scored)[1]
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
+
+
+@lru_cache(65_536)
+def _of_name(name: str) -> int:
+    return _number(name.encode())
