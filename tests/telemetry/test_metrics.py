@@ -131,3 +131,12 @@ def test_a_strange_label_does_not_break_the_page() -> None:
     lines = observed(strange)
 
     assert 'aiclient2api_tokens_total{kind="input",model="a\\"b\\\\c\\nd",pool="main"} 10.0' in lines
+
+
+def test_an_answer_whose_upstream_did_without_state_is_counted() -> None:
+    one = exchange()
+    one.losses = [Loss("reasoning.signature", "candidates[0]", "dropped", "openai_chat")]
+    line = 'aiclient2api_state_refusals_total{from="openai_chat",to="anthropic"} 1.0'
+
+    assert line in observed(one)
+    assert line not in observed(exchange())

@@ -5,9 +5,11 @@ After a conversion such an error means that we, or the client, lost a signature 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from aiclient2api.errors import ErrorInfo
+from aiclient2api.ir.loss import Loss
 
 _CODES: Final = frozenset(("invalid_encrypted_content",))
 """OpenAI, Responses: the content of a reasoning item could not be verified."""
@@ -20,6 +22,14 @@ _WORDS: Final = (
     "encrypted content",  # OpenAI: "The encrypted content … could not be verified."
     "without its required following item",  # OpenAI: a reasoning item stands alone
 )
+_FEATURES: Final = frozenset(("reasoning.signature", "ext.input_transformations"))
+"""In the loss report of an answer that came nevertheless: Google's finish reason for a missing signature, and
+Anthropic's list of thoughts that were withheld from the model because they did not fit what stands before them."""
+
+
+def misses_state(losses: Iterable[Loss]) -> bool:
+    """Whether an answer says that its upstream did without some of the state."""
+    return any(loss.feature in _FEATURES for loss in losses)
 
 
 def refuses_state(info: ErrorInfo) -> bool:

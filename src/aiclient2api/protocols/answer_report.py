@@ -27,6 +27,8 @@ _TOLD_ELSEWHERE: Final = frozenset(("logprobsResult",))
 _CITED: Final = frozenset(("groundingChunks", "groundingSupports"))
 _UNFINISHED: Final = frozenset(("pause", "continuation"))
 """Ends that ask the client to go on in a way that only their own protocol has."""
+_MISSING_SIGNATURE: Final = "MISSING_THOUGHT_SIGNATURE"
+"""Google's word for a history that lacks one (Gemini API, "FinishReason")."""
 
 
 class AnswerReport:
@@ -67,6 +69,8 @@ class AnswerReport:
 
     def _finish(self, finish: Finish, path: str) -> None:
         self._members(finish.ext, path)
+        if finish.raw == _MISSING_SIGNATURE:
+            self._report.dropped("reasoning.signature", path, "the upstream says that it misses one")
         if finish.reason in _UNFINISHED:
             self._report.approximated("finish.pause", path, f"{finish.raw or finish.reason} is not resumed")
 

@@ -11,6 +11,7 @@ from aiclient2api.accounts import report
 from aiclient2api.accounts.health import Status
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.state_refusals import misses_state
 from aiclient2api.telemetry.counting import Counter, Histogram, Kind, families
 from aiclient2api.telemetry.report import page
 from aiclient2api.telemetry.tally import LocalTally, Tally
@@ -83,6 +84,8 @@ class Metrics:
         if exchange.is_stream:
             self.duration.observe(exchange.protocol, exchange.ended - exchange.started)
         self._count_tokens(exchange)
+        if exchange.losses and misses_state(exchange.losses):
+            self.state_refusals.add((exchange.protocol, exchange.upstream_protocol))
         for loss in exchange.losses:
             self.losses.add((exchange.protocol, exchange.upstream_protocol, loss.feature, loss.act))
 

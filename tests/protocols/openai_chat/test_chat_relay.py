@@ -281,9 +281,9 @@ def test_what_the_converter_says_of_itself() -> None:
     [
         b'{"id":5,"choices":[]}',
         b'{"choices":[{"index":null,"delta":{"role":"assistant"}}]}',
-        b"hello",
+        b"[HELLO]",
     ],
-    ids=["number as id", "no index", "no JSON"],
+    ids=["number as id", "no index", "a sentinel"],
 )
 def test_an_odd_event_before_the_content_is_passed_on(data: bytes) -> None:
     tap = CONVERTER.stream_tap(NOT_ASKED)
@@ -298,3 +298,8 @@ def test_an_event_that_is_not_whole_is_not_passed_on() -> None:
     tap = CONVERTER.stream_tap(NOT_ASKED)
     with pytest.raises(MalformedMessage):
         tap.feed(frame(b'{"id":"r1","choices":[{"del'))
+
+
+def test_an_event_that_no_client_can_parse_is_not_passed_on() -> None:
+    with pytest.raises(MalformedMessage):
+        CONVERTER.stream_tap(NOT_ASKED).feed(frame(b"hello"))
