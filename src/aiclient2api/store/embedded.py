@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
+from redis.retry import Retry
 
 from aiclient2api.store.address import Address
 from aiclient2api.store.base import StoreUnusable
@@ -124,7 +126,11 @@ class Embedded:
 
     def _client(self) -> Any:
         return Redis(
-            unix_socket_path=str(self.socket), socket_timeout=STOP_SECONDS, protocol=2, decode_responses=True
+            unix_socket_path=str(self.socket),
+            socket_timeout=STOP_SECONDS,
+            protocol=2,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),  # its own would try for four seconds to reach a server that is gone
         )
 
     async def _run(self) -> None:
