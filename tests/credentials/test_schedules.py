@@ -31,7 +31,7 @@ def test_no_schedule_sends_a_refresh_token_twice_to_a_strict_provider(loop: Virt
         world = play(loop, seed, harsh=True)
         assert world.faults() == [], seed
         generations += world.generations
-    assert generations > 2 * SCHEDULES / SHARDS  # the schedules do get somewhere
+    assert generations > 1.5 * SCHEDULES / SHARDS  # the schedules do get somewhere
 
 
 def test_a_provider_with_a_period_of_grace_loses_no_account_whose_answer_comes_through(

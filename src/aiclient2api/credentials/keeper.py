@@ -66,6 +66,7 @@ class Keeper:
         self._word = word
         self._every = every
         self._renewals: dict[str, tuple[Grant, Renewal]] = {}
+        self._fences: dict[str, set[int]] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -96,7 +97,9 @@ class Keeper:
         async def ask(grant: Grant, refresh: Secret | None) -> Answer:
             return await self._endpoint.ask(grant, refresh, settings.proxy, settings.ca)
 
-        renewal = Renewal(Known(member.account.name, member.grant, self._place), ask, self._place)
+        name = member.account.name
+        known = Known(name, member.grant, self._place, self._fences.setdefault(name, set()))
+        renewal = Renewal(known, ask, self._place)
         renewal.known.recall()
         return renewal
 

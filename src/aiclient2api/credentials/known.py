@@ -51,7 +51,8 @@ class Place(Struct, frozen=True, kw_only=True):
 class Known:
     """`used` is called when there is another token to use, or none any more."""
 
-    def __init__(self, account: str, grant: Grant, place: Place) -> None:
+    def __init__(self, account: str, grant: Grant, place: Place, fences: set[int]) -> None:
+        """`fences`: of the account in this process, whatever is reloaded."""
         self.account = account
         self.grant = grant
         self.key = keys.credential(account)
@@ -64,7 +65,7 @@ class Known:
         self.word = 0.0
         """When an admin asked for another try, by the store's clock."""
         self.used: Callable[[], None] = lambda: None
-        self.own_fences: set[int] = set()
+        self.own_fences = fences
         """Under which we have asked, or are about to; an intent of ours with another one was never used."""
         self.raw: bytes | None = None
         """What the store had when we looked last."""

@@ -31,6 +31,7 @@ from aiclient2api.credentials.rules import (
     is_single_use,
     lost_pause,
     pause,
+    skew,
 )
 from aiclient2api.providers.credentials import Secret
 from aiclient2api.store import keys
@@ -81,7 +82,8 @@ class Renewal:
         generation = (known.record.generation, known.record.sealed)
         if generation != self._due_for and known.deadline != NEVER:
             self._due_for = generation
-            self._due = now + due_in(known.record.life, known.left, self._place.random())
+            life = known.record.life
+            self._due = now + due_in(life, known.left + skew(life), self._place.random())
         is_due = known.left <= 0 or now >= self._due
         if is_due and not self.is_under_way and now >= self._not_before and not known.obstacle():
             self.start()
@@ -93,18 +95,21 @@ class Renewal:
         return self._task
 
     def refused(self, generation: int) -> bool:
-        """The upstream refused a token of this generation. Whether another one is here or on its way."""
+        """The upstream refused a token of this generation: it is void. Whether that is all, and not the account's end.
+
+        False when one generation after the other is refused.
+        """
         known, now = self.known, self._place.now()
         if generation != known.record.generation:
-            return known.left > 0
+            return known.left > 0 or self.is_under_way
         if known.deadline == NEVER:
-            return self.is_under_way
-        storms = len(self._forced) == STORM and now - self._forced[0] < STORM_WINDOW
-        if storms or known.obstacle():
+            return True
+        if len(self._forced) == STORM and now - self._forced[0] < STORM_WINDOW:
             return False
         self._forced.append(now)
         known.deadline = NEVER
-        self.start()
+        if not known.obstacle():
+            self.start()
         known.used()
         return True
 
@@ -149,7 +154,8 @@ class Renewal:
         known = self.known
         mine = self._intent(max(fence, known.record.fence + 1))
         fence = mine.fence
-        known.own_fences = {own for own in known.own_fences if own >= known.record.fence} | {fence}
+        known.own_fences -= {own for own in known.own_fences if own < known.record.fence}
+        known.own_fences.add(fence)
         is_told = False
         try:
             is_told = await known.put(mine, known.raw, lease)

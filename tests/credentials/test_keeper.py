@@ -1,0 +1,228 @@
+"""The keeper on one node, on a virtual clock: when it asks, what an account gets, what a reload keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+from aiclient2api.accounts.account import Account, Cause
+from aiclient2api.credentials.grant import Answer, Fresh, Grant, Lost, Refused
+from aiclient2api.credentials.journal import MemoryJournal
+from aiclient2api.credentials.keeper import Keeper, Member
+from aiclient2api.credentials.known import Place
+from aiclient2api.credentials.sealing import Sealer
+from aiclient2api.providers.credentials import Secret
+from aiclient2api.store.memory import MemoryStore
+from tests.credentials.virtual import VirtualLoop
+from tests.fakes.accounts import account
+
+T = TypeVar("T")
+SEED = Secret("seed")
+LIFE = 1000.0
+
+
+def grant(secret: str = "") -> Grant:
+    client = Secret(secret) if secret else None
+    return Grant(
+        kind="refresh_token", token_url="https://idp.example/t", client_secret=client, refresh_token=SEED
+    )
+
+
+class Asked:
+    """An endpoint that answers as it is told; without a word it gives tokens."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.sent: list[str] = []
+        self.seconds = 0.1
+
+    async def ask(
+        self, grant: Grant, refresh: Secret | None, proxy: str | None = None, ca: str | None = None
+    ) -> Answer:
+        """See Endpoint."""
+        assert refresh is not None
+        self.sent.append(refresh.reveal())
+        await asyncio.sleep(self.seconds)
+        number = len(self.sent)
+        return (
+            self.answers.pop(0) if self.answers else Fresh(Secret(f"at{number}"), Secret(f"rt{number}"), LIFE)
+        )
+
+
+class Rig:
+    """One node."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.events: list[str] = []
+        self.bugs: list[BaseException] = []
+        self.endpoint = Asked()
+        self.words: dict[str, float] = {}
+        self.place = Place(
+            store=MemoryStore(loop.time, wall=loop.time),
+            journal=MemoryJournal(),
+            sealer=Sealer(bytes(32)),
+            node="n",
+            alone=True,
+            now=loop.time,
+            offset=lambda: 0.0,
+            random=lambda: 0.5,
+            rank=lambda: 0,
+            tell=lambda level, event, fields: self.events.append(event),
+        )
+        self.keeper = Keeper(
+            self.place, self.endpoint, self.bugs.append, lambda name: self.words.get(name, 0.0)
+        )
+        self.account = self.watch(grant())
+
+    def watch(self, made: Grant) -> Account:
+        """As after a reload."""
+        self.account = account("a")
+        self.keeper.watch([Member(self.account, made, lambda: None)])
+        return self.account
+
+    @property
+    def token(self) -> str:
+        """What the account signs with."""
+        return self.account.credentials.secret.reveal()
+
+
+@pytest.fixture
+def loop() -> Iterator[VirtualLoop]:
+    loop = VirtualLoop()
+    yield loop
+    loop.close()
+
+
+def play(loop: VirtualLoop, story: Callable[[Rig], Awaitable[T]]) -> Rig:
+    rig = Rig(loop)
+
+    async def run() -> None:
+        await rig.keeper.start()
+        await story(rig)
+        await rig.keeper.close()
+
+    loop.run_until_complete(run())
+    assert rig.bugs == []
+    return rig
+
+
+def test_a_token_is_renewed_at_four_fifths_of_its_life_while_the_old_one_serves(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        assert rig.account.token_obstacle is not None
+        assert rig.account.token_obstacle.cause is Cause.BUSY
+        await asyncio.sleep(1.0)
+        assert (rig.token, rig.account.token_obstacle) == ("at1", None)
+        await asyncio.sleep(0.8 * LIFE - 20)
+        assert rig.endpoint.sent == ["seed"]
+        rig.endpoint.seconds = 5.0
+        await asyncio.sleep(20.0)
+        assert rig.endpoint.sent == ["seed", "rt1"]
+        assert (rig.token, rig.account.token_obstacle) == ("at1", None)
+        await asyncio.sleep(7.0)
+        assert rig.token == "at2"
+
+    play(loop, story)
+
+
+def test_however_many_refusals_of_one_token_fetch_one_other(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        renew = rig.account.renew
+        assert renew is not None
+        assert [renew(1) for _ in range(50)] == [True] * 50
+        assert rig.account.token_obstacle is not None
+        await asyncio.sleep(1.0)
+        assert renew(1)  # a late answer to the old token
+        assert rig.endpoint.sent == ["seed", "rt1"]
+        assert rig.token == "at2"
+
+    play(loop, story)
+
+
+def test_generation_after_generation_that_is_refused_ends_the_storm(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        renew = rig.account.renew
+        assert renew is not None
+        told: list[bool] = []
+        for generation in (1, 2, 3, 4, 4):
+            told.append(renew(generation))
+            await asyncio.sleep(3.0)
+        assert told == [True, True, True, False, False]
+        assert len(rig.endpoint.sent) == 4
+
+    play(loop, story)
+
+
+def test_a_revoked_refresh_token_is_told_once_and_tried_again_only_on_a_word(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        rig.endpoint.answers = [Refused("invalid_grant"), Refused("invalid_grant")]
+        await asyncio.sleep(0.9 * LIFE)
+        assert (rig.token, rig.account.token_obstacle) == ("at1", None)  # good to its end
+        assert rig.events.count("credential_dead") == 1
+        await asyncio.sleep(10 * LIFE)
+        obstacle = rig.account.token_obstacle
+        assert obstacle is not None
+        assert (obstacle.cause, obstacle.reason) == (Cause.DISABLED, "reauth_required")
+        assert rig.endpoint.sent == ["seed", "rt1"]
+        rig.words["a"] = rig.place.now()
+        await asyncio.sleep(100 * LIFE)
+        assert rig.endpoint.sent == ["seed", "rt1", "rt1"]
+
+    play(loop, story)
+
+
+def test_an_endpoint_that_fails_is_asked_ever_more_seldom_and_heals(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        rig.endpoint.answers = [Refused("status_503")] * 9
+        await asyncio.sleep(2500.0)
+        assert rig.token == "at10"
+
+    rig = play(loop, story)
+    assert rig.endpoint.sent[:10] == ["seed"] * 10
+
+
+def test_a_lost_answer_is_not_asked_for_again_where_that_could_void_everything(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        rig.endpoint.answers = [Lost("timeout")]
+        await asyncio.sleep(5 * LIFE)
+        assert rig.endpoint.sent == ["seed", "rt1"]
+        obstacle = rig.account.token_obstacle
+        assert obstacle is not None and obstacle.reason == "reauth_required"
+        rig.words["a"] = rig.place.now()
+        await asyncio.sleep(2.0)
+        assert rig.token == "at3"
+
+    play(loop, story)
+
+
+def test_a_reload_keeps_the_token_and_what_is_under_way(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        rig.watch(grant())
+        assert rig.token == "at1"
+        rig.endpoint.seconds = 5.0
+        renew = rig.account.renew
+        assert renew is not None and renew(1)
+        await asyncio.sleep(1.0)
+        rig.watch(grant("another client secret"))  # while the refresh token is in use
+        await asyncio.sleep(10.0)
+        assert rig.token == "at2"
+        assert rig.endpoint.sent == ["seed", "rt1"]
+
+    play(loop, story)
+
+
+def test_a_stop_waits_for_the_answer(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        rig.endpoint.seconds = 5.0
+        await asyncio.sleep(1.0)
+
+    rig = play(loop, story)
+    kept = rig.place.journal.newest("a")
+    assert kept is not None and kept.generation == 1
