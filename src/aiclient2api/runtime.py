@@ -111,8 +111,6 @@ class Runtime:
         )
         self.limiter = before.limiter if before else KeyLimiter(self.shared.clock, random.random)
         self.limiter.nodes = lambda: self.shared.presence.live
-        self.key_sharing = before.key_sharing if before else self._key_sharing(ephemeral=ephemeral)
-        self.key_sharing.has_limits = any(key.limits is not None for key in self.client_keys)
         self.surroundings = Surroundings(policy(config), self.shared.states)
         if before is not None:
             self.surroundings.take_over(before.surroundings)
@@ -123,13 +121,16 @@ class Runtime:
             else tokens.keeper(config, self.secrets, self.shared, self.log, ephemeral=ephemeral)
         )
         tokens.watch(self.tokens, config, self.secrets, self.pools)
+        self.key_sharing = before.key_sharing if before else self._key_sharing(ephemeral=ephemeral)
+        self.key_sharing.has_limits = any(key.limits is not None for key in self.client_keys)
         self.services = self._services()
         self.metrics.pools = self.pools
         self.metrics.sources = [lambda: gauges(self.ledger), lambda: key_gauges(self.limiter)]
         self.shared.watch(self.pools)
 
     def _key_sharing(self, *, ephemeral: bool) -> KeySharing:
-        journal = None if ephemeral else KeyJournal(self.config.store.data_dir / "client_keys.json")
+        path = self.config.store.data_dir / "client_keys.json"
+        journal = None if ephemeral else KeyJournal(path, self.tokens.sealer)
         return KeySharing(
             SharedClientKeys(self.store, time.monotonic, journal, self.log.event),
             self.limiter,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aiclient2api.credentials.sealing import Sealer
 from aiclient2api.keys.journal import KeyJournal
 from aiclient2api.keys.record import KeyHash, KeyRecord, encode
 from aiclient2api.keys.stored import CURRENT, SharedClientKeys
@@ -16,7 +17,7 @@ from aiclient2api.store import keys
 from aiclient2api.store.base import Add, PutFields, StoreUnavailable
 from aiclient2api.store.memory import MemoryStore
 
-HASH = bytes([7]) * 32
+SEALER = Sealer(bytes(range(32)))
 
 
 class Away(MemoryStore):
@@ -41,10 +42,10 @@ class Away(MemoryStore):
 class Node:
     """What one process knows of client keys."""
 
-    def __init__(self, store: MemoryStore, path: Path | None = None) -> None:
+    def __init__(self, store: MemoryStore, path: Path | None = None, sealer: Sealer | None = None) -> None:
         self.now = 1000.0
         self.events: list[tuple[str, dict[str, Any]]] = []
-        journal = None if path is None else KeyJournal(path)
+        journal = None if path is None else KeyJournal(path, sealer or SEALER)
         self.keys = SharedClientKeys(
             store,
             lambda: self.now,
@@ -223,6 +224,56 @@ def test_a_disk_that_takes_nothing_is_told_and_keys_work(tmp_path: Path) -> None
 
     assert node.names == ["ci"]
     assert [event for event, _ in node.events] == ["client_keys_unsaved"]
+
+
+def test_the_journal_tells_nothing_to_whoever_lacks_the_secret_and_cannot_be_changed(tmp_path: Path) -> None:
+    store = Away()
+    path = tmp_path / "client_keys.json"
+    put(store, record("somebody", label="a customer"))
+    Node(store, path).hear()
+    text = path.read_bytes()
+    assert b"somebody" not in text
+    assert b"customer" not in text
+
+    path.write_bytes(text.replace(text[-12:-8], b"AAAA"))
+    node = Node(store, path)
+    node.keys.recall()
+
+    assert node.names == []
+    assert [event for event, _ in node.events] == ["client_keys_unreadable"]
+
+
+def test_a_journal_of_an_earlier_secret_opens_and_is_sealed_anew(tmp_path: Path) -> None:
+    store = Away()
+    path = tmp_path / "client_keys.json"
+    put(store, record("ci"))
+    Node(store, path).hear()
+
+    later = Node(store, path, Sealer(b"n" * 32, [bytes(range(32))]))
+    later.keys.recall()
+    assert later.names == ["ci"]
+    later.hear()
+
+    last = Node(store, path, Sealer(b"n" * 32))
+    last.keys.recall()
+    assert last.names == ["ci"]
+
+
+def test_a_journal_of_an_unknown_secret_is_kept_aside_and_told(tmp_path: Path) -> None:
+    store = Away()
+    path = tmp_path / "client_keys.json"
+    put(store, record("ci"))
+    Node(store, path).hear()
+    text = path.read_bytes()
+
+    node = Node(store, path, Sealer(b"x" * 32))
+    node.keys.recall()
+
+    assert node.names == []
+    ((event, fields),) = node.events
+    assert event == "client_keys_unreadable"
+    assert "secrets.previous" in fields["problem"]
+    assert (tmp_path / "client_keys.json.unreadable").read_bytes() == text
 
 
 class Elsewhere:

@@ -1,6 +1,7 @@
 """The client keys that a node knows, on its own disk: for starts without a store, and for a store that was emptied.
 
-There are keyed hashes in it and no key, so the file is worth nothing without the gateway's secret.
+There are keyed hashes in it and no key; it is sealed all the same, so that nobody without the gateway's secret can read
+who has keys, or change what they may do.
 """
 
 from __future__ import annotations
@@ -8,54 +9,69 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-FORMAT = "aiclient2api client keys"
+from aiclient2api.credentials.sealing import Broken, Sealer, UnknownKey
+
+FORMAT: Final = "aiclient2api client keys"
 
 
-class _Document(Struct, frozen=True):
+class _File(Struct, frozen=True):
     format: str
-    keys: dict[str, Raw]
+    kid: str
+    """The name of the key that it is sealed with."""
+    sealed: bytes
 
 
 class JournalUnreadable(Exception):
-    """The file is not what we wrote; `str()` says what became of it."""
+    """The file is not what we wrote, or we lack the key; `str()` says what became of it."""
 
 
 class KeyJournal:
     """One file, replaced as a whole. Several processes may write it: what they know is the same, or soon will be."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sealer: Sealer) -> None:
         self._path = path
+        self._sealer = sealer
+        self.is_current = True
+        """Whether what was read is sealed with the current key."""
 
     def read(self) -> dict[str, bytes]:
         """The records by name, empty without a file. Raises JournalUnreadable; the file is moved aside then."""
         try:
-            document = msgspec.json.decode(self._path.read_bytes(), type=_Document)
-            if document.format != FORMAT:
-                raise ValueError("is something else")
+            file = msgspec.json.decode(self._path.read_bytes(), type=_File)
+            text = self._sealer.open(file.sealed, file.kid, FORMAT)
+            records = msgspec.json.decode(text, type=dict[str, Raw])
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
-            aside = self._path.with_name(self._path.name + ".unreadable")
-            try:
-                self._path.replace(aside)
-            except OSError:
-                raise JournalUnreadable(f"{self._path} cannot be read: {type(error).__name__}") from None
-            raise JournalUnreadable(f"{self._path} cannot be read and is {aside.name} now") from None
-        return {name: bytes(raw) for name, raw in document.keys.items()}
+        except UnknownKey as error:
+            raise self._aside(f"is sealed with the unknown key {error}; secrets.previous lacks it") from None
+        except (OSError, Broken, ValueError, msgspec.MsgspecError) as error:
+            raise self._aside(f"cannot be read ({type(error).__name__})") from None
+        self.is_current = file.kid == self._sealer.kid
+        return {name: bytes(raw) for name, raw in records.items()}
+
+    def _aside(self, problem: str) -> JournalUnreadable:
+        aside = self._path.with_name(self._path.name + ".unreadable")
+        try:
+            self._path.replace(aside)
+        except OSError:
+            return JournalUnreadable(f"{self._path} {problem}")
+        return JournalUnreadable(f"{self._path} {problem}; it is {aside.name} now")
 
     def write(self, records: Mapping[str, bytes]) -> None:
         """Replace the file; on the disk when it returns. Blocks. Raises OSError."""
-        text = msgspec.json.encode(_Document(FORMAT, {name: Raw(raw) for name, raw in records.items()}))
+        text = msgspec.json.encode({name: Raw(raw) for name, raw in records.items()})
+        sealed = _File(FORMAT, self._sealer.kid, self._sealer.seal(text, FORMAT))
         part = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(text)
+                file.write(msgspec.json.encode(sealed))
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self._path)

@@ -61,7 +61,7 @@ class SharedClientKeys:
             self._told("error", "client_keys_unreadable", problem=str(error))
             return
         self._take(found)
-        self._is_saved = True
+        self._is_saved = self._journal.is_current
 
     async def hear(self) -> None:
         """Read what is new, and write what the store has forgotten. Raises StoreUnavailable."""
