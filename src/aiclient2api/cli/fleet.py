@@ -80,7 +80,7 @@ class Fleet:
         return found
 
     async def _metrics(self) -> bytes:
-        children = [*self._supervisor.workers.values(), *self._supervisor.others]
+        children = list(self._supervisor.alive)
         reports = await self._ask(children, "metrics")
         merged = Merged()
         for child in children:
@@ -93,9 +93,8 @@ class Fleet:
         sums = Sums()
         for tally in (self._gone, *self.tallies.values()):
             sums.add(tally)
-        at_work = [child.is_ready for child in self._supervisor.workers.values()]
-        ready, others = sum(at_work), len(self._supervisor.others)
-        own = worker_metrics(self._count, ready, len(at_work) - ready + others, self._ends)
+        ready = sum(child.is_ready for child in self._supervisor.workers.values())
+        own = worker_metrics(self._count, ready, len(children) - ready, self._ends)
         return page((*families(KINDS, sums.items()), *merged.metrics(), *own))
 
     async def _health(self) -> bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import click
+import msgspec
 
 from aiclient2api.config.model import Config
 from aiclient2api.runtime import store_settings
@@ -13,6 +14,9 @@ from aiclient2api.store.base import Store, StoreUnavailable
 from aiclient2api.store.opening import open_store
 
 T = TypeVar("T")
+
+PATIENCE: Final = 5.0
+"""Seconds for one command of the store: an operator waits where a request would not."""
 
 
 async def with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
@@ -24,7 +28,9 @@ async def with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T
         if level == "error":
             click.echo(f"{event}: {fields}", err=True)
 
-    opened = await open_store(store_settings(config), tell, joins=True)
+    settings = store_settings(config)
+    patient = msgspec.structs.replace(settings, timeout=max(settings.timeout, PATIENCE))
+    opened = await open_store(patient, tell, joins=True)
     try:
         return await work(opened.store)
     except StoreUnavailable as error:

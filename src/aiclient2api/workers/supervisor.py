@@ -39,8 +39,8 @@ class Supervisor:
     ) -> None:
         self.workers: dict[int, Child] = {}
         """Who serves now, by number."""
-        self.others: set[Child] = set()
-        """Who is about to take a place, and who only finishes what is running."""
+        self.alive: set[Child] = set()
+        """Also who is about to take a place, and who only finishes what is running."""
         self.on_ready: Callable[[], None] = lambda: None
         """All workers are ready for the first time."""
         self.on_end: Callable[[Child, int], None] = lambda _, __: None
@@ -82,6 +82,7 @@ class Supervisor:
 
     async def _born(self, number: int) -> Child:
         child = await self._launch(number)
+        self.alive.add(child)
         self._told("info", "worker_started", worker=number, worker_pid=child.pid)
         self._go(self._watch(child), self._watches)
         if self.is_stopping:
@@ -90,7 +91,7 @@ class Supervisor:
 
     async def _watch(self, child: Child) -> None:
         status = await child.run()
-        self.others.discard(child)
+        self.alive.discard(child)
         self.on_end(child, status)
         is_at_work = self.workers.get(child.number) is child
         if is_at_work:
@@ -113,10 +114,15 @@ class Supervisor:
         await asyncio.sleep(pause)
         while child.number not in self.workers:
             try:
-                self.workers[child.number] = await self._born(child.number)
+                new = await self._born(child.number)
             except OSError as error:
                 self._told("error", "worker_does_not_start", worker=child.number, reason=str(error))
                 await asyncio.sleep(backoff.died(0.0))
+                continue
+            if child.number in self.workers:  # a rolling restart was faster
+                new.drain(at_once=True)
+            else:
+                self.workers[child.number] = new
 
     # ---- changes, one at a time
 
@@ -161,16 +167,13 @@ class Supervisor:
     async def _replace(self, number: int) -> bool:
         """Whether a new worker serves in this place."""
         new = await self._born(number)
-        self.others.add(new)
         await asyncio.wait((new.up,), timeout=START_SECONDS)
         if not new.is_ready:
             new.kill()
             return False
-        self.others.discard(new)
         old = self.workers.get(number)
         self.workers[number] = new
         if old is not None:
-            self.others.add(old)
             old.retire()
         return True
 
@@ -183,12 +186,12 @@ class Supervisor:
         if self._killing is not None:
             self._killing.cancel()
         self._killing = asyncio.get_running_loop().call_later(seconds + GRACE, self._kill)
-        for child in (*self.workers.values(), *self.others):
+        for child in self.alive:
             child.drain(at_once=at_once or is_hurried)
         self._stop.set()
 
     def _kill(self) -> None:
-        for child in (*self.workers.values(), *self.others):
+        for child in self.alive:
             self._told("error", "worker_killed", worker=child.number, worker_pid=child.pid)
             child.kill()
 
