@@ -10,6 +10,7 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
@@ -64,7 +65,10 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def upper_bound(failures: int, trials: int, confidence: float = 0.95) -> float:
-    """The share of failures that is not exceeded with this confidence (exact for rare events: Poisson)."""
+    """The share of failures that is not exceeded with this confidence (Poisson; Wilson and Hilferty's beyond 100)."""
+    if failures > 100:
+        n = failures + 1
+        return n * (1 - 1 / (9 * n) + NormalDist().inv_cdf(confidence) / (3 * math.sqrt(n))) ** 3 / trials
     low, high = 0.0, float(failures) + 10 * math.sqrt(failures + 1) + 10
     for _ in range(200):
         mean = (low + high) / 2
