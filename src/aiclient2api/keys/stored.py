@@ -76,7 +76,7 @@ class SharedClientKeys:
         await self._save()
 
     def _take(self, found: Mapping[str, bytes]) -> None:
-        has_changed = False
+        changed: dict[str, KeyRecord] = {}
         for name, raw in found.items():
             if self._raw.get(name) == raw:
                 continue
@@ -88,19 +88,17 @@ class SharedClientKeys:
             known = self._records.get(name)
             if known is None or known[0].rev <= record.rev:
                 self._records[name] = (record, raw)
-                has_changed = True
-        if has_changed:
+                changed[name] = record
+        if changed:
             self._is_saved = False
-            every = [key for record, _ in self._records.values() for key in client_keys(record)]
-            self.by_hash = {key.hash: key for key in every}
-            self.has_limits = any(key.limits is not None for key in every)
+            self._use(changed)
 
     async def _restored(self, found: Mapping[str, bytes], version: bytes | None) -> bool:
         """Whether the store has all that we know; if not, it is written, and read again the next time."""
         missing = {
             name: raw
             for name, (record, raw) in self._records.items()
-            if name not in found or ((there := decode(found[name])) is not None and there.rev < record.rev)
+            if (there := found.get(name)) != raw and (there is None or _is_behind(there, record))
         }
         if not missing:
             return True
@@ -108,6 +106,14 @@ class SharedClientKeys:
         if await self._store.apply(writes, {keys.client_keys_version(): version}):
             self._told("warning", "client_keys_restored", keys=len(missing))
         return False
+
+    def _use(self, changed: Mapping[str, KeyRecord]) -> None:
+        """Let the keys of these records be found, and no others of their names."""
+        by_hash = {key: value for key, value in self.by_hash.items() if value.name not in changed}
+        for record in changed.values():
+            by_hash.update((key.hash, key) for key in client_keys(record))
+        self.by_hash = by_hash
+        self.has_limits = any(key.limits is not None for key in by_hash.values())
 
     async def _save(self) -> None:
         if self._is_saved or self._journal is None:
@@ -118,3 +124,9 @@ class SharedClientKeys:
             await asyncio.to_thread(self._journal.write, records)
         except OSError as error:
             self._told("error", "client_keys_unsaved", problem=error.strerror or type(error).__name__)
+
+
+def _is_behind(there: bytes, record: KeyRecord) -> bool:
+    """Whether what the store has is older than what we know; what cannot be read is left as it is."""
+    found = decode(there)
+    return found is not None and found.rev < record.rev
