@@ -19,8 +19,11 @@ PATIENCE: Final = 5.0
 """Seconds for one command of the store: an operator waits where a request would not."""
 
 
-async def with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
-    """Run `work` on the configured store. Raises ConfigError, click.ClickException."""
+async def with_store(config: Config, work: Callable[[Store], Awaitable[T]], *, migrates: bool = False) -> T:
+    """Run `work` on the configured store; `migrates` also on one of an earlier schema version.
+
+    Raises ConfigError, click.ClickException.
+    """
     if config.store.url == "memory":
         raise click.ClickException("store.url is memory: there is no state beside that of a running gateway")
 
@@ -30,7 +33,7 @@ async def with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T
 
     settings = store_settings(config)
     patient = msgspec.structs.replace(settings, timeout=max(settings.timeout, PATIENCE))
-    opened = await open_store(patient, tell, joins=True)
+    opened = await open_store(patient, tell, joins=True, migrates=migrates)
     try:
         return await work(opened.store)
     except StoreUnavailable as error:

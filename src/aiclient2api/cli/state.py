@@ -16,11 +16,11 @@ from aiclient2api.accounts.shared_state import AdminWord
 from aiclient2api.cli.options import config_option, load_config
 from aiclient2api.cli.output import print_table
 from aiclient2api.cli.shared_store import with_store
-from aiclient2api.store import dump, keys, predecessor
+from aiclient2api.store import dump, keys, migrations, predecessor
 from aiclient2api.store.base import Add, Store
 from aiclient2api.store.dump import DumpUnreadable, Entry, Plan
 from aiclient2api.store.predecessor import Taken
-from aiclient2api.store.server_check import Meta, schema_problem
+from aiclient2api.store.server_check import Meta, schema_problem, version_of
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 force_option = click.option("--force", is_flag=True, help="Overwrite what is there.")
@@ -60,20 +60,27 @@ def init(path: Path | None, dry_run: bool, force: bool) -> int:
 @dry_run_option
 @force_option
 def migrate(path: Path | None, dry_run: bool, force: bool) -> int:
-    """Bring the keys to this program's schema version."""
+    """Bring the keys to this program's schema version. Stop the gateways first; nothing is asked with --force."""
     config = load_config(path)
 
     async def work(store: Store) -> str:
         found = await store.get(keys.META)
-        problem = None if found is None else schema_problem(found)
-        if problem is not None:
-            raise click.ClickException(problem)
-        if found is None and not dry_run:
-            await store.update(keys.META, lambda old: old or _meta())
-        return f"schema version {keys.SCHEMA_VERSION}: nothing to migrate"
+        version = keys.SCHEMA_VERSION if found is None else version_of(found)
+        if found is not None and not 1 <= version <= keys.SCHEMA_VERSION:
+            raise click.ClickException(schema_problem(found) or f"{keys.META} is not readable")
+        if version == keys.SCHEMA_VERSION:
+            if found is None and not dry_run:
+                await store.update(keys.META, lambda old: old or _meta())
+            return f"schema version {version}: nothing to migrate"
+        moved = await migrations.migrate(store, version, keys.SCHEMA_VERSION, _meta(), dry_run=dry_run)
+        would = "would be " if dry_run else ""
+        return (
+            f"schema version {version} to {keys.SCHEMA_VERSION}: "
+            f"{len(moved.written)} keys {would}written, {len(moved.removed)} {would}removed"
+        )
 
-    del force  # there is nothing yet that would have to be overwritten
-    click.echo(asyncio.run(with_store(config, work)))
+    del force  # what a migration overwrites is its own earlier form
+    click.echo(asyncio.run(with_store(config, work, migrates=True)))
     return 0
 
 

@@ -21,6 +21,10 @@ class StoreUnusable(Exception):
     """The store cannot be used as it is configured; `str()` is one sentence for the operator."""
 
 
+class SchemaOutdated(StoreUnusable):
+    """Its keys are of an earlier version: `aiclient2api state migrate` brings them to this one's."""
+
+
 class Put(Struct, frozen=True):
     """Set a value."""
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from aiclient2api.store import keys
 from aiclient2api.store.base import Put, PutFields, Store, Stored, Write
+from aiclient2api.store.migrations import migrated
 
 FORMAT: Final = "aiclient2api state"
 Kind = Literal["text", "hash"]
@@ -74,7 +75,21 @@ def decode(text: bytes) -> Dump:
     foreign = [entry.key for entry in dump.keys if not entry.key.startswith(keys.PREFIX)]
     if foreign:
         raise DumpUnreadable(f"has a key that is not ours: {foreign[0]!r}")
-    return dump
+    if dump.schema == keys.SCHEMA_VERSION:
+        return dump
+    old = [_stored(entry) for entry in dump.keys]
+    return Dump(
+        format=FORMAT,
+        schema=keys.SCHEMA_VERSION,
+        keys=[_entry(new) for new in migrated(old, dump.schema, keys.SCHEMA_VERSION)],
+    )
+
+
+def _stored(entry: Entry) -> Stored:
+    if entry.type == "hash":
+        fields = {name: to_bytes(value) for name, value in cast(dict[str, Any], entry.value).items()}
+        return Stored(entry.key, fields, entry.ttl)
+    return Stored(entry.key, to_bytes(entry.value), entry.ttl)
 
 
 def is_lasting(key: str) -> bool:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from aiclient2api.errors import ConfigError
 from aiclient2api.store.address import parse
-from aiclient2api.store.base import Store, StoreUnavailable, StoreUnusable
+from aiclient2api.store.base import SchemaOutdated, Store, StoreUnavailable, StoreUnusable
 from aiclient2api.store.memory import MemoryStore
 
 if TYPE_CHECKING:  # what is not used is not loaded
@@ -60,8 +60,11 @@ class OpenStore:
             await self._server.close()
 
 
-async def open_store(settings: StoreSettings, tell: Tell, *, joins: bool = False) -> OpenStore:
+async def open_store(
+    settings: StoreSettings, tell: Tell, *, joins: bool = False, migrates: bool = False
+) -> OpenStore:
     """The store. `joins`: a running owner of the embedded store is joined instead of being an error.
+    `migrates`: keys of an earlier version are no reason not to open it.
 
     A Redis that does not answer is used all the same, once it does. Raises ConfigError for one that must not be
     used.
@@ -69,7 +72,7 @@ async def open_store(settings: StoreSettings, tell: Tell, *, joins: bool = False
     if settings.url == "memory":
         return OpenStore(MemoryStore(time.monotonic))
     if settings.url != "embedded":
-        return await _connected(settings, tell)
+        return await _connected(settings, tell, migrates=migrates)
     if sys.platform == "win32":
         return OpenStore(MemoryStore(time.monotonic), warnings=(NO_PROGRAM,))
     from aiclient2api.store import embedded
@@ -92,7 +95,7 @@ async def open_store(settings: StoreSettings, tell: Tell, *, joins: bool = False
     store = RedisStore(server.address, size=settings.connections, timeout=settings.timeout)
     opened = OpenStore(store, owned)
     try:
-        await _check(store)
+        await _check(store, migrates=migrates)
     except BaseException:
         await opened.close()
         raise
@@ -100,12 +103,12 @@ async def open_store(settings: StoreSettings, tell: Tell, *, joins: bool = False
     return opened
 
 
-async def _connected(settings: StoreSettings, tell: Tell) -> OpenStore:
+async def _connected(settings: StoreSettings, tell: Tell, *, migrates: bool) -> OpenStore:
     from aiclient2api.store.redis import RedisStore
 
     store = RedisStore(parse(settings.url), size=settings.connections, timeout=settings.timeout)
     try:
-        warning = await _check(store)
+        warning = await _check(store, migrates=migrates)
     except BaseException:
         await store.close()
         raise
@@ -113,10 +116,12 @@ async def _connected(settings: StoreSettings, tell: Tell) -> OpenStore:
     return OpenStore(store, warnings=() if warning is None else (warning,))
 
 
-async def _check(store: RedisStore) -> str | None:
+async def _check(store: RedisStore, *, migrates: bool) -> str | None:
     try:
         await store.check()
     except StoreUnusable as error:
+        if migrates and isinstance(error, SchemaOutdated):
+            return None
         raise ConfigError([f"store.url: {error}"]) from None
     except StoreUnavailable:
         return f"store.url: {store.address.shown} does not answer; going on without it until it does"

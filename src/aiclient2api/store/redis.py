@@ -82,7 +82,7 @@ class RedisStore:
             reason = refusal(error.__cause__)
             raise (StoreUnusable(f"{self.address.shown}: {reason}") if reason else error) from error
         except StoreUnusable as error:
-            raise StoreUnusable(f"{self.address.shown}: {error}") from None
+            raise type(error)(f"{self.address.shown}: {error}") from None
 
     async def _one(self, key: str, *command: str | bytes | int | float) -> Any:
         """One command on one key; a value of a foreign type is moved aside first."""

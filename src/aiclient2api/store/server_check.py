@@ -9,7 +9,7 @@ import msgspec
 
 from aiclient2api import __version__
 from aiclient2api.store import keys
-from aiclient2api.store.base import StoreUnusable
+from aiclient2api.store.base import SchemaOutdated, StoreUnusable
 from aiclient2api.store.connection import Client
 
 OLDEST = (6, 2)
@@ -48,7 +48,16 @@ async def check_schema(client: Client) -> None:
         return
     problem = schema_problem(bytes(reply))
     if problem is not None:
-        raise StoreUnusable(problem)
+        is_old = version_of(bytes(reply)) in range(1, keys.SCHEMA_VERSION)
+        raise SchemaOutdated(problem) if is_old else StoreUnusable(problem)
+
+
+def version_of(meta: bytes) -> int:
+    """The schema version in a database's mark; 0 when it cannot be read."""
+    try:
+        return msgspec.json.decode(meta, type=Meta).schema
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return 0
 
 
 def schema_problem(found: bytes) -> str | None:
