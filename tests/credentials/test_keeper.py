@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 import pytest
@@ -13,8 +13,11 @@ from aiclient2api.credentials.grant import Answer, Fresh, Grant, Lost, Refused
 from aiclient2api.credentials.journal import MemoryJournal
 from aiclient2api.credentials.keeper import Keeper, Member
 from aiclient2api.credentials.known import Place
+from aiclient2api.credentials.record import decode
 from aiclient2api.credentials.sealing import Sealer
 from aiclient2api.providers.credentials import Secret
+from aiclient2api.store import keys
+from aiclient2api.store.base import Guards, StoreUnavailable, Write
 from aiclient2api.store.memory import MemoryStore
 from tests.credentials.virtual import VirtualLoop
 from tests.fakes.accounts import account
@@ -43,8 +46,7 @@ class Asked:
         self, grant: Grant, refresh: Secret | None, proxy: str | None = None, ca: str | None = None
     ) -> Answer:
         """See Endpoint."""
-        assert refresh is not None
-        self.sent.append(refresh.reveal())
+        self.sent.append(refresh.reveal() if refresh else "")
         await asyncio.sleep(self.seconds)
         number = len(self.sent)
         return (
@@ -52,30 +54,61 @@ class Asked:
         )
 
 
+class Weather(MemoryStore):
+    """A store that can be away."""
+
+    is_away = False
+
+    def _look(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable
+
+    async def increment(self, key: str, by: int = 1, ttl: float | None = None) -> int:
+        """See Store."""
+        self._look()
+        return await super().increment(key, by, ttl)
+
+    async def get(self, key: str) -> bytes | None:
+        """See Store."""
+        self._look()
+        return await super().get(key)
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See Store."""
+        self._look()
+        return await super().get_many(keys)
+
+    async def apply(self, writes: Sequence[Write], when: Guards | None = None) -> bool:
+        """See Store."""
+        self._look()
+        return await super().apply(writes, when)
+
+
 class Rig:
     """One node."""
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    def __init__(self, loop: VirtualLoop, *, alone: bool = True, made: Grant | None = None) -> None:
         self.events: list[str] = []
         self.bugs: list[BaseException] = []
         self.endpoint = Asked()
         self.words: dict[str, float] = {}
+        self.store = Weather(loop.time, wall=loop.time)
         self.place = Place(
-            store=MemoryStore(loop.time, wall=loop.time),
+            store=self.store,
             journal=MemoryJournal(),
             sealer=Sealer(bytes(32)),
             node="n",
-            alone=True,
+            alone=alone,
             now=loop.time,
             offset=lambda: 0.0,
             random=lambda: 0.5,
-            rank=lambda: 0,
+            rank=lambda: 1,
             tell=lambda level, event, fields: self.events.append(event),
         )
         self.keeper = Keeper(
             self.place, self.endpoint, self.bugs.append, lambda name: self.words.get(name, 0.0)
         )
-        self.account = self.watch(grant())
+        self.account = self.watch(made or grant())
 
     def watch(self, made: Grant) -> Account:
         """As after a reload."""
@@ -96,8 +129,10 @@ def loop() -> Iterator[VirtualLoop]:
     loop.close()
 
 
-def play(loop: VirtualLoop, story: Callable[[Rig], Awaitable[T]]) -> Rig:
-    rig = Rig(loop)
+def play(
+    loop: VirtualLoop, story: Callable[[Rig], Awaitable[T]], *, alone: bool = True, made: Grant | None = None
+) -> Rig:
+    rig = Rig(loop, alone=alone, made=made)
 
     async def run() -> None:
         await rig.keeper.start()
@@ -226,3 +261,51 @@ def test_a_stop_waits_for_the_answer(loop: VirtualLoop) -> None:
     rig = play(loop, story)
     kept = rig.place.journal.newest("a")
     assert kept is not None and kept.generation == 1
+
+
+def test_with_a_store_of_its_own_a_node_renews_in_the_last_minute_without_it(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        rig.store.is_away = True
+        await asyncio.sleep(LIFE - 120)
+        assert rig.endpoint.sent == ["seed"]  # not yet: the store may come back
+        await asyncio.sleep(70)
+        assert rig.endpoint.sent == ["seed", "rt1"]
+        assert rig.token == "at2"
+        kept = rig.place.journal.newest("a")
+        assert kept is not None and kept.generation == 2
+        rig.store.is_away = False
+        await asyncio.sleep(2.0)
+        stored = decode(await rig.store.get(keys.credential("a")))
+        assert stored is not None and stored.generation == 2
+
+    play(loop, story)
+
+
+def test_a_rotating_refresh_token_is_never_sent_while_a_shared_store_is_away(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(10.0)
+        rig.store.is_away = True
+        await asyncio.sleep(0.95 * LIFE)
+        assert rig.token == "at1" and rig.account.token_obstacle is None
+        await asyncio.sleep(LIFE)
+        assert rig.endpoint.sent == ["seed"]
+        assert rig.account.token_obstacle is not None
+        rig.store.is_away = False
+        await asyncio.sleep(5.0)
+        assert rig.token == "at2"
+
+    play(loop, story, alone=False)
+
+
+def test_a_client_of_its_own_gets_tokens_without_the_store(loop: VirtualLoop) -> None:
+    made = Grant(kind="client_credentials", token_url="https://idp.example/t", client_secret=Secret("s"))
+
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(10.0)
+        rig.store.is_away = True
+        await asyncio.sleep(LIFE)
+        assert rig.endpoint.sent == ["", ""]
+        assert rig.token == "at2"
+
+    play(loop, story, alone=False, made=made)
