@@ -32,6 +32,7 @@ def keeper(config: Config, keys: Keys, shared: Shared, log: JsonLog, *, ephemera
         sealer=sealer,
         node=shared.node,
         alone=config.store.url in ("memory", "embedded"),
+        sole=config.store.url == "memory",
         now=time.monotonic,
         offset=lambda: shared.states.offset,
         random=random.random,

@@ -309,3 +309,18 @@ def test_a_client_of_its_own_gets_tokens_without_the_store(loop: VirtualLoop) ->
         assert rig.token == "at2"
 
     play(loop, story, alone=False, made=made)
+
+
+def test_after_an_emptied_store_nobody_asks_until_whoever_was_asking_has_told(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        await rig.store.delete(keys.credential("a"))
+        await asyncio.sleep(1.0)
+        assert rig.account.renew is not None and rig.account.renew(1)
+        await asyncio.sleep(17.0)
+        assert rig.endpoint.sent == ["seed"]
+        await asyncio.sleep(5.0)
+        assert rig.endpoint.sent == ["seed", "rt1"]
+        assert rig.token == "at2"
+
+    play(loop, story)

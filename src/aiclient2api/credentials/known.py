@@ -37,6 +37,8 @@ class Place(Struct, frozen=True, kw_only=True):
     node: str
     alone: bool
     """No other machine has this store."""
+    sole: bool = False
+    """No other process has it either."""
     now: Callable[[], float]
     offset: Callable[[], float]
     random: Callable[[], float]
@@ -133,7 +135,7 @@ class Known:
         place = self._place
         known = self.record if self.record.seeds else None
         ours = begun(known, self._seed, self.wall, alone=place.alone)
-        if theirs is None and known is not None and not place.alone:
+        if theirs is None and known is not None and not place.sole:
             ours = changed(ours, rests=max(ours.rests, self.wall + QUARANTINE))
         intent = ours.intent
         if (
