@@ -2,7 +2,12 @@ from __future__ import annotations
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from aiclient2api.telemetry.report import Merged, encode, page
+from aiclient2api.keys.gauges import gauges as key_gauges
+from aiclient2api.keys.limiter import KeyLimiter
+from aiclient2api.ledger.gauges import gauges as ledger_gauges
+from aiclient2api.ledger.ledger import Ledger
+from aiclient2api.telemetry.metrics import Metrics
+from aiclient2api.telemetry.report import LARGEST, STATE, Merged, encode, page
 
 
 def states(current: str) -> Metric:
@@ -58,3 +63,22 @@ def test_what_another_version_reports_counts_as_nothing() -> None:
     merged.add(b"\x92\x01\x02")
 
     assert list(merged.metrics()) == []
+
+
+SUMMED = {
+    "aiclient2api_inflight_requests",
+    "aiclient2api_account_inflight",
+    "aiclient2api_account_limit",
+    "aiclient2api_ledger_unbooked",
+    "aiclient2api_key_inflight",
+}
+
+
+def test_somebody_has_thought_of_what_a_gauge_of_several_workers_means() -> None:
+    metrics = Metrics()
+    limiter = KeyLimiter(lambda: 0.0, lambda: 0.0)
+    metrics.sources = [lambda: ledger_gauges(Ledger(None, lambda: 0.0)), lambda: key_gauges(limiter)]
+
+    gauges = {metric.name for metric in metrics.gauges() if metric.type == "gauge"}
+
+    assert gauges == SUMMED | {*LARGEST, STATE}
