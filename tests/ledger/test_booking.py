@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from aiclient2api.ledger.booking import Booking
+from aiclient2api.ledger.booking import booked as booking_while
 from aiclient2api.ledger.ledger import Ledger
 from aiclient2api.ledger.totals import SEPARATOR
 from aiclient2api.store import keys
@@ -37,6 +39,24 @@ class Unreliable(MemoryStore):
         return done
 
 
+class Keeping(Unreliable):
+    """A store whose first look is cancelled, and says that it is away instead of passing that on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def get(self, key: str) -> bytes | None:
+        """See Store."""
+        if not self.asked.is_set():
+            self.asked.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise StoreUnavailable("gone") from None
+        return await super().get(key)
+
+
 def booking(ledger: Ledger, store: MemoryStore) -> Booking:
     return Booking(ledger, store, lambda: 7300.0, lambda *_args, **_fields: None)
 
@@ -47,6 +67,16 @@ async def booked(store: MemoryStore, name: str) -> int:
     field = f"{FIELD}{SEPARATOR}{name}"
     assert hour.get(field) == day.get(field)
     return int(hour.get(field, b"0"))
+
+
+async def test_it_ends_although_the_store_kept_the_cancellation(tmp_path: Path) -> None:
+    ledger, store = Ledger(None, Clock()), Keeping()
+    ledger.ended(row("r1", tokens=7))
+
+    async with asyncio.timeout(10), booking_while(ledger, store, lambda *_a, **_k: None, lambda _: None):
+        await store.asked.wait()
+
+    assert not ledger.next_batch(), "what was left is booked at the end"
 
 
 async def test_rows_are_added_up_by_hour_and_day(tmp_path: Path) -> None:

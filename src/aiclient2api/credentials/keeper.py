@@ -68,6 +68,7 @@ class Keeper:
         self._renewals: dict[str, tuple[Grant, Renewal]] = {}
         self._fences: dict[str, set[int]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._is_closing = False
 
     @property
     def sealer(self) -> Sealer:
@@ -109,7 +110,7 @@ class Keeper:
         self._task = asyncio.ensure_future(self._run())
 
     async def _run(self) -> None:
-        while True:
+        while not self._is_closing:
             await self._place.sleep(self._every)
             await self.hear()
 
@@ -133,6 +134,7 @@ class Keeper:
 
     async def close(self) -> None:
         """Let what is under way come to its end."""
+        self._is_closing = True  # a library in between may keep the cancellation for itself
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -43,6 +43,7 @@ async def booked(
     try:
         yield
     finally:
+        booking.is_closing = True
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await booking.book()
@@ -68,12 +69,14 @@ class Booking:
         self._wall = wall
         self._told = told
         self._settled = settled
+        self.is_closing = False
+        """Whether `run` is to end; its cancellation alone may be kept by a library in between."""
 
     async def run(self) -> None:
-        """Book for ever, and look after segments that dead processes left."""
+        """Book until it is closing, and look after segments that dead processes left."""
         was_degraded = False
         left = 0.0
-        while True:
+        while not self.is_closing:
             if left <= 0:
                 await self.recover()
                 left = RECOVER_EVERY
@@ -86,7 +89,8 @@ class Booking:
                     "ledger_degraded" if was_degraded else "ledger_recovered",
                     problem=self._ledger.problem or "",
                 )
-            await asyncio.sleep(EVERY)
+            if not self.is_closing:
+                await asyncio.sleep(EVERY)
             left -= EVERY
 
     async def book(self) -> None:
