@@ -208,7 +208,8 @@ def test_places_are_shared_and_those_of_a_killed_node_are_free_after_a_while(tmp
 
         def hang() -> None:
             with contextlib.suppress(OSError):
-                ask(nodes.urls[0], key, prompt="wait")
+                while ask(nodes.urls[0], key, prompt="wait") == 429:
+                    pass  # it has not heard yet that the other node's place is free
 
         client = threading.Thread(target=hang)
         client.start()
@@ -291,7 +292,7 @@ def test_one_key_is_one_tenant_whichever_node_is_asked(tmp_path: Path) -> None:
         soon(nodes, key, 200)
 
         assert everywhere(nodes, key) == {200}
-        until(lambda: used(nodes.urls[0]) == used(nodes.urls[1]) > 0, SOON)
+        until(lambda: used(nodes.urls[0]) > 1 and abs(used(nodes.urls[0]) - used(nodes.urls[1])) < 0.5, 5.0)
 
 
 def used(url: str) -> float:

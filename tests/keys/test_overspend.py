@@ -137,3 +137,24 @@ def test_reserved_tokens_stay_within_the_bound(seed: int) -> None:
             world.talk()
 
     assert reserved <= world.bound(limit, largest)
+
+
+def test_a_place_that_others_wait_for_is_told_at_once() -> None:
+    world = World(1)
+    hurries: list[int] = []
+    limiter = KeyLimiter(lambda: world.now, lambda: 0.0)
+    limiter.nodes, limiter.hurry = lambda: 2, lambda: hurries.append(1)
+    world.nodes = [(limiter, UseSharing(world.store, "n", limiter, lambda: world.now))]
+    asked = key(KeyLimits(concurrency=2))
+    assert world.ask(asked, 1)
+    limiter.uses["ci"].slots.heard = 1
+    hurries.clear()
+
+    world.end_one()
+    assert hurries == [], "there was another place"
+
+    assert world.ask(asked, 2)
+    limiter.uses["ci"].slots.others = 1
+    hurries.clear()
+    world.end_one()
+    assert hurries == [1]

@@ -202,6 +202,8 @@ class KeyLimiter:
             return
         use = taken.use
         use.roll(int(self.clock() // MINUTE))
+        if use.limits.concurrency is not None and use.slots.is_full and self.nodes() > 1:
+            self.hurry()  # others wait for this place
         use.slots.mine -= 1
         if taken.tokens:
             use.tokens.settle(taken.window, tokens_used(exchange) - taken.tokens)

@@ -98,6 +98,11 @@ class Slots:
         self.heard = 0
         self.others = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every place is taken, as far as we know."""
+        return self.mine + self.others >= self.limit
+
     def refuses(self, nodes: int) -> bool:
         """Whether there is no place for one more."""
         left = self.limit - self.mine - self.others
