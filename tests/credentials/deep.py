@@ -134,9 +134,10 @@ def main() -> int:
         for first in range(0, count, given.shard):
             tallies[name].add(kept(given.state, first, min(given.shard, count - first), harsh=harsh))
             sys.stdout.write(f"{name}: {first + given.shard:,}\n")
-    command = "make refresh-deep" + (
-        "" if given.schedules == 100_000 else f" ARGS='--schedules {given.schedules}'"
-    )
+    given_all = (given.schedules, given.grace) == (100_000, 20_000)
+    command = "make refresh-deep"
+    if not given_all:
+        command += f" ARGS='--schedules {given.schedules} --grace {given.grace}'"
     given.report.parent.mkdir(parents=True, exist_ok=True)
     given.report.write_text(report(tallies, given.schedules, command), "utf-8")
     return 1 if any(tally.broken for tally in tallies.values()) else 0

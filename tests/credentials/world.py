@@ -10,6 +10,7 @@ import asyncio
 import random
 from typing import Any, cast
 
+from aiclient2api.accounts.account import Account, Cause
 from aiclient2api.credentials.grant import Answer, Grant, read_answer
 from aiclient2api.credentials.record import Record, decode, unseal
 from aiclient2api.providers.credentials import Secret
@@ -173,7 +174,7 @@ class World:
         self.twice = sum(count > 1 for count in self.idp.uses.values())
         stored = self.stored()
         self.in_flight = stored is not None and stored.intent is not None
-        self.without_token = [node.name for node in self.nodes if node.account.token_obstacle is not None]
+        self.without_token = [node.name for node in self.nodes if _is_out(node.account)]
 
     def faults(self) -> list[str]:
         """What must never be."""
@@ -188,6 +189,12 @@ class World:
             "an account was lost without a reason": bool(self.without_token) and not self.unknown,
         }
         return [name for name, is_so in wrong.items() if is_so]
+
+
+def _is_out(account: Account) -> bool:
+    """It has no token, and none is on its way."""
+    obstacle = account.token_obstacle
+    return obstacle is not None and obstacle.cause is not Cause.BUSY
 
 
 def play(loop: VirtualLoop, seed: int, *, harsh: bool) -> World:

@@ -163,7 +163,7 @@ def _give(renewal: Renewal, member: Member) -> None:
 
 def _obstacle(renewal: Renewal) -> Obstacle:
     reason = renewal.known.obstacle()
-    if renewal.is_under_way or not reason:
+    if renewal.is_under_way or not reason or renewal.known.is_asked_for:
         return COMING
     if renewal.known.problem:
         return Obstacle(Cause.DISABLED, "its credential cannot be used: see the log", FOR_EVER, "credential")

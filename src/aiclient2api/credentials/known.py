@@ -15,7 +15,7 @@ from msgspec import Struct
 from aiclient2api.credentials.grant import Grant
 from aiclient2api.credentials.journal import Journal
 from aiclient2api.credentials.record import Record, Tokens, decode, encode, unseal
-from aiclient2api.credentials.rules import QUARANTINE, Wanted, begun, changed, skew, why_not
+from aiclient2api.credentials.rules import LEASE, QUARANTINE, Wanted, begun, changed, skew, why_not
 from aiclient2api.credentials.sealing import Broken, Sealer, UnknownKey
 from aiclient2api.store import keys
 from aiclient2api.store.base import Guards, Put, Store, StoreUnavailable
@@ -89,6 +89,12 @@ class Known:
     def wall(self) -> float:
         """Unix time by the store's clock."""
         return self._place.now() + self._place.offset()
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether another node may just be fetching the next token."""
+        intent = self.record.intent
+        return intent is not None and not self.record.dead and self.wall - intent.at < LEASE
 
     def obstacle(self) -> str:
         """Why the endpoint must not be asked now; empty when it may."""
