@@ -109,10 +109,12 @@ def report(tallies: dict[str, Tally], schedules: int, command: str) -> str:
             lines.append(f"\n{name}, seed {seed}: {'; '.join(faults)}")
     lines += [
         "",
-        "What must never be: a family revoked (with a period of grace: while a living node had the next token), a refresh token",
-        "used twice at the strict provider, a generation fetched twice, a token used before it was on a disk or in the store, an",
-        "account lost although the outcome of every request was known. Accounts that end in need of a new login are those",
-        "whose answer was lost with the node or the connection it came over: the strict provider offers no way back.",
+        "What must never be: a family revoked or a refresh token used twice at the strict provider, a generation fetched twice,",
+        "a token used before it was on a disk or in the store, an account lost although the outcome of every request was known.",
+        "With a period of grace the last chance of an account whose answer was lost may void its family; where somebody had the",
+        "next token it was the disk of a node that had crashed, and never more of them than nodes crashed. Accounts that end in",
+        "need of a new login are those whose answer was lost with the node or the connection it came over: the strict provider",
+        "offers no way back.",
         "",
     ]
     return "\n".join(lines)
