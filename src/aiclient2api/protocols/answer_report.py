@@ -17,7 +17,7 @@ from aiclient2api.ir.events import (
 )
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.parts import Ext, ToolCall
-from aiclient2api.ir.response import Finish, ModelResponse
+from aiclient2api.ir.response import Finish, FinishReason, ModelResponse
 from aiclient2api.protocols.ids import is_synthetic
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -27,6 +27,14 @@ _TOLD_ELSEWHERE: Final = frozenset(("logprobsResult",))
 _CITED: Final = frozenset(("groundingChunks", "groundingSupports"))
 _UNFINISHED: Final = frozenset(("pause", "continuation"))
 """Ends that ask the client to go on in a way that only their own protocol has."""
+_NEAREST: Final[frozenset[FinishReason]] = frozenset(
+    ("other", "unknown", "compaction", "steered", "recitation", "context_length")
+)
+"""Ends that not every protocol has a word for: the client reads the nearest one."""
+_OWN_WORDS: Final = frozenset(
+    (("anthropic", "context_length"), ("anthropic", "compaction"), ("gemini", "other"))
+)
+"""Those that a client's protocol does have."""
 _MISSING_SIGNATURE: Final = "MISSING_THOUGHT_SIGNATURE"
 """Google's word for a history that lacks one (Gemini API, "FinishReason")."""
 
@@ -71,6 +79,8 @@ class AnswerReport:
         self._members(finish.ext, path)
         if finish.raw == _MISSING_SIGNATURE:
             self._report.dropped("reasoning.signature", path, "the upstream says that it misses one")
+        if finish.reason in _NEAREST and (self._report.target, finish.reason) not in _OWN_WORDS:
+            self._report.approximated("finish.reason", path, finish.raw or finish.reason)
         if finish.reason in _UNFINISHED:
             self._report.approximated("finish.pause", path, f"{finish.raw or finish.reason} is not resumed")
 

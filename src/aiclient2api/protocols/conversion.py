@@ -158,6 +158,14 @@ def is_empty(response: ModelResponse) -> bool:
     return not (is_withheld or has_output or any(candidate.turn.parts for candidate in candidates))
 
 
+def require_ends(response: ModelResponse) -> None:
+    """Raises MalformedMessage for an answer that does not say why it ended: it may have been cut anywhere."""
+    for candidate in response.candidates:
+        finish = candidate.finish
+        if finish is None or (finish.reason == "unknown" and finish.raw is None):
+            raise MalformedMessage("does not say why it ended", f"candidates[{candidate.index}]")
+
+
 def _without_duplicates(request: WireRequest) -> WireRequest:
     """A second `model` member could mean another model to the upstream than the one we allowed."""
     if request.body.count(b'"model"') < 2:

@@ -32,7 +32,7 @@ from aiclient2api.protocols.base import (
     SystemPrompt,
 )
 from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
-from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty
+from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty, require_ends
 from aiclient2api.protocols.shadow import with_shadows
 from aiclient2api.protocols.side_table import SideTable, TurnRecorder
 from aiclient2api.protocols.system_prompt import apply_system_prompt
@@ -103,6 +103,7 @@ class PivotConversion:
         """An upstream's unary answer, by way of the same events as a stream."""
         sealing, report, recorder = self._sealing(), AnswerReport(self._client.name), self.recorder()
         decoded = self.upstream.decode_response(response)
+        require_ends(decoded)
         report.note_whole(decoded)
         sealed: list[StreamEvent] = []
         for event in unfold(decoded):

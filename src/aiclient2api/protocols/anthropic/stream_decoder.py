@@ -215,7 +215,10 @@ class MessageStreamDecoder:
         usage, tier = self._tally.total()
         if usage is not None:
             events.append(UsageReport(usage, final=True))
-        events.append(CandidateEnd(self._finish or self._early or Finish(reason="unknown")))
+        finish = self._finish or self._early
+        if finish is None:
+            return [*events, Failure(TRUNCATED)]
+        events.append(CandidateEnd(finish))
         ext: Ext | None = {NAME: self._ext} if self._ext else None
         events.append(ResponseEnd(ext=ext, tier=tier))
         return events

@@ -28,6 +28,9 @@ _INCOMPLETE: Final[dict[str, FinishReason]] = {
     "steered": "steered",
 }
 
+_UNDECIDED: Final = (None, "in_progress", "queued")
+"""What is said of an answer that has not ended."""
+
 
 def decode_response(response: WireResponse) -> ModelResponse:
     """An upstream's complete answer, or its count of input tokens."""
@@ -48,10 +51,15 @@ def decode_body(members: Members) -> ModelResponse:
     return decode_envelope(members, parts)
 
 
-def decode_envelope(members: Members, parts: list[Part]) -> ModelResponse:
-    """A response object whose output was decoded before (or streamed) to `parts`."""
+def decode_envelope(members: Members, parts: list[Part], ended: str | None = None) -> ModelResponse:
+    """A response object whose output was decoded before (or streamed) to `parts`.
+
+    `ended` is what a stream's last event says of the end, where the object itself says nothing of one.
+    """
     members.take("object", str)
     status = members.take("status", str)
+    if ended is not None and status in _UNDECIDED:
+        status = ended
     candidate = Candidate(
         turn=Turn(role="assistant", parts=parts), finish=_decode_finish(status, members, parts)
     )
@@ -90,10 +98,10 @@ def _decode_finish(status: str | None, members: Members, parts: list[Part]) -> F
             return Finish(reason="error", raw=info.code or status, explanation=info.message)
         case "cancelled":
             return Finish(reason="cancelled", raw=status)
-        case "in_progress" | "queued":
-            return Finish(reason="unknown", raw=status)
-        case _:
+        case "completed":
             return Finish(reason=_completed(parts), raw=status)
+        case _:
+            return Finish(reason="unknown", raw=None if status in _UNDECIDED else status)
 
 
 def _completed(parts: list[Part]) -> FinishReason:

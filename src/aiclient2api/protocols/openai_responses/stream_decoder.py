@@ -168,7 +168,7 @@ class ResponsesStreamDecoder:
         self._snapshot(event)
         members = Members.parse(event.response, "response")
         self._close_items(members.array("output") or [])
-        body = decode_envelope(members, self._parts)
+        body = decode_envelope(members, self._parts, event.type.removeprefix("response."))
         if body.usage is not None:
             self._out.append(UsageReport(body.usage, final=True))
         finish = body.candidates[0].finish
