@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from aiclient2api.ir.embedding import EmbedRequest
-from aiclient2api.ir.parts import CacheMark, Node, Origin, Part, Protocol
+from aiclient2api.ir.parts import CacheMark, Node, Origin, Part, Protocol, Text
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -23,6 +23,11 @@ class Turn(Node, frozen=True, kw_only=True):
     parts: list[Part]
     name: str | None = None
     origin: Origin | None = None
+
+
+def is_empty(turn: Turn) -> bool:
+    """Whether a turn has no content at all: not even state that a part without text carries."""
+    return all(isinstance(part, Text) and not part.text and part.opaque is None for part in turn.parts)
 
 
 class Schema(msgspec.Struct, frozen=True):

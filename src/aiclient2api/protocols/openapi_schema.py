@@ -26,10 +26,20 @@ def _translate(node: object) -> object:
     schema: dict[str, object] = {}
     for key, value in cast(dict[str, object], node).items():
         schema[key] = _member(key, value)
-    schema.pop("propertyOrdering", None)
+    _order_properties(schema, schema.pop("propertyOrdering", None))
     if schema.pop("nullable", False) is True and isinstance(schema.get("type"), str):
         schema["type"] = [schema["type"], "null"]
     return schema
+
+
+def _order_properties(schema: dict[str, object], ordering: object) -> None:
+    """JSON Schema has no member for the order in which properties are written: their own order says it."""
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or not isinstance(ordering, list):
+        return
+    named = cast(dict[str, object], properties)
+    first = [name for name in cast(list[object], ordering) if isinstance(name, str) and name in named]
+    schema["properties"] = {name: named[name] for name in dict.fromkeys([*first, *named])}
 
 
 def _member(key: str, value: object) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiclient2api.ir.loss import Act, Loss
 from aiclient2api.ir.parts import Ext, Media, Node, Text
-from aiclient2api.ir.request import Thinking
+from aiclient2api.ir.request import State, Thinking, ToolChoice
 from aiclient2api.ir.response import Finish
 from aiclient2api.wire.json import NULL
 
@@ -71,6 +71,39 @@ class LossReport:
             if protocol != self.target and not protocol.endswith((ECHO_SUFFIX, HEADERS_SUFFIX)):
                 for name in (name for name, value in members.items() if value != NULL):
                     self.dropped(f"ext.{name}", path, protocol)
+
+    def idle_choice(self, choice: ToolChoice | None) -> None:
+        """A tool choice that stays behind because no function goes along; `auto` and `none` then say nothing."""
+        if choice is None:
+            return
+        self.foreign_ext(choice, "tool_choice")
+        if choice.names or choice.mode not in ("auto", "none"):
+            self.dropped("tool_choice", "tool_choice", "there is no function to call")
+
+    def state(self, state: State | None) -> None:
+        """What a request asks of its own provider's store, where the target has none."""
+        if state is None:
+            return
+        self.foreign_ext(state, "state")
+        if state.truncation not in (None, "disabled"):
+            self.dropped("state.truncation", "state.truncation")
+        if state.store:
+            self.dropped("state.store", "state.store", "nothing is stored")
+
+    def thinking_told_twice(self, thinking: Thinking, sent: str) -> None:
+        """A request may give an effort and a budget at once; a target takes one: `sent` is `effort` or `budget`."""
+        effort, budget = thinking.effort not in (None, "none"), (thinking.budget or 0) > 0
+        if thinking.is_off and effort:
+            self.dropped("reasoning.effort", "thinking.effort", "thinking is off")
+        elif effort and budget and sent == "effort":
+            self.dropped("reasoning.budget", "thinking.budget", "the effort is sent")
+        elif effort and budget:
+            self.dropped("reasoning.effort", "thinking.effort", "the budget is sent")
+
+    def shown_thoughts(self, thinking: Thinking, sent: str) -> None:
+        """Words for how thoughts are shown that only one protocol has."""
+        if thinking.show in ("concise", "detailed", "updates"):
+            self.approximated("reasoning.show", "thinking.show", f"{thinking.show} sent as {sent}")
 
     def call_id(self, original: str, sent: str, path: str) -> str:
         """`sent`, and a word about it where the target does not take the id as it was."""

@@ -126,7 +126,7 @@ ORDERS: dict[str, tuple[list[Turn], bool, list[dict[str, Any]], list[tuple[str, 
         [Turn(role="user", parts=[Text(text="")]), says(Text(text="")), user("U")],
         False,
         [said("."), said("U")],
-        [("message.empty", "defaulted")],
+        [("message.empty", "defaulted"), ("message.empty", "dropped")],
     ),
 }
 

@@ -97,7 +97,7 @@ def test_native_reasoning_comes_without_its_id() -> None:
     [
         pytest.param(Reasoning(summary=["x"]), "reasoning.text", id="unsigned"),
         pytest.param(
-            Reasoning(summary=["x"], opaque=Opaque("anthropic.signature", "SIG")),
+            Reasoning(opaque=Opaque("anthropic.signature", "SIG")),
             "reasoning.opaque",
             id="foreign",
         ),

@@ -146,6 +146,8 @@ class PartWriter:
         if not exact:
             self.report.emulated("tool_call.arguments", path, "not an object: sent as _raw")
         self.report.call_id(part.call_id, tool_id(part), path)
+        if part.namespace is not None:
+            self.report.dropped("tool.namespace", path, part.namespace)
         return self._finished(tool_use(part, arguments), part, path)
 
     def _tool_result(self, part: ToolResult, path: str) -> Block:

@@ -51,6 +51,8 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     if tools or (native and request.shape & Shape.EMPTY_LIST):
         wire["tools"] = tools
     choice = encode_tool_choice(request, profile, writer) if tools or native else None
+    if not (tools or native):
+        report.idle_choice(request.tool_choice)
     if choice is not None:
         wire["tool_choice"] = choice
     if native:
@@ -184,10 +186,4 @@ def _report_unknown(request: ModelRequest, report: LossReport) -> None:
             report.dropped(name, name)
     if request.modalities and set(request.modalities) != {"text"}:
         report.dropped("modalities", "modalities", ", ".join(request.modalities))
-    state = request.state
-    if state is None:
-        return
-    if state.store:
-        report.dropped("state.store", "state", "nothing is stored")
-    if state.truncation not in (None, "disabled"):
-        report.dropped("state.truncation", "state")
+    report.state(request.state)

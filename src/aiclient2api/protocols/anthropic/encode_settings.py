@@ -51,12 +51,14 @@ class ThinkingWriter:
             return {}, None
         self._report.foreign_ext(thinking, "thinking")
         if thinking.is_off:
+            self._report.thinking_told_twice(thinking, "effort")
             return self._off()
         if thinking.mode is None and thinking.effort is None and thinking.budget is None:
             return self._only_shown(thinking, forced=forced)
         if self._profile.thinking == "none":
             self._report.dropped(thinking_wish(thinking), "thinking", "this model does not think")
             return {}, None
+        self._report.thinking_told_twice(thinking, self._profile.thinking)
         if self._profile.thinking == "effort":
             return self._with_effort(thinking, forced=forced)
         return self._with_budget(thinking, forced=forced)

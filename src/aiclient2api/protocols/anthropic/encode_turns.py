@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import Shape, Text
-from aiclient2api.ir.request import ModelRequest, Turn
+from aiclient2api.ir.request import ModelRequest, Turn, is_empty
 from aiclient2api.protocols.anthropic.blocks import Block
 from aiclient2api.protocols.anthropic.encode_parts import Content, PartWriter
 from aiclient2api.protocols.anthropic.ext import kept
@@ -168,6 +168,8 @@ def _messages(placed: list[_Placed], writer: PartWriter) -> list[_Message]:
             continue
         if not blocks:
             if item.role != "user":
+                if is_empty(item.turn):
+                    writer.report.dropped("message.empty", item.path)
                 continue
             # an empty message is refused; leaving it out could put two assistant turns next to each other
             writer.report.defaulted("message.empty", item.path)

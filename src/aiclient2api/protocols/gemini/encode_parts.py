@@ -129,7 +129,7 @@ class PartEncoder:
         if self._call_ids and not (part.synthetic_id or is_synthetic(part.call_id)):
             call = {"id": part.call_id, **call}
         if part.namespace is not None:
-            self._report.dropped("ext.namespace", path)
+            self._report.dropped("tool.namespace", path, part.namespace)
         if not (self._own and part.shape & Shape.CONTENT_ABSENT):
             call["args"] = self._arguments(part, path)
         return restore(part, {"functionCall": call})

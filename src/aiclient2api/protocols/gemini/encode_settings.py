@@ -121,10 +121,13 @@ class SettingsEncoder:
                 self._report.dropped(thinking_wish(thinking), "thinking", "the model does not think")
             return None
         if self._profile.thinking == "effort":
+            self._report.thinking_told_twice(thinking, "effort")
             self._level(wire, thinking, is_off=is_off)
         else:
+            self._report.thinking_told_twice(thinking, "budget")
             self._budget(wire, thinking, is_off=is_off)
         if not is_off and thinking.show not in ("off", "omitted"):
+            self._report.shown_thoughts(thinking, "includeThoughts")
             wire["includeThoughts"] = True
         return wire or None
 
@@ -153,6 +156,9 @@ class SettingsEncoder:
             wire["thinkingBudget"] = thinking.budget
         elif thinking.effort is not None:
             wire["thinkingBudget"] = BUDGET_OUT[thinking.effort]
+            if thinking.effort in ("xhigh", "max"):
+                told = "24576 tokens, as high" if thinking.effort == "xhigh" else "-1: the model decides"
+                self._report.approximated("reasoning.effort", "thinking.effort", told)
         elif thinking.mode == "adaptive":
             wire["thinkingBudget"] = -1
 
@@ -189,18 +195,17 @@ class SettingsEncoder:
 
     def _drop_rest(self) -> None:
         """Settings that only other protocols have."""
-        request, state = self._request, self._request.state
+        request = self._request
         for feature, is_set in (
             ("safety", request.safety is not None),
             ("user", request.user is not None),
             ("cache_key", request.cache_key is not None),
             ("cache_policy", request.cache_policy is not None),
             ("verbosity", request.verbosity is not None),
-            ("state.store", state is not None and bool(state.store)),
-            ("state.truncation", state is not None and state.truncation not in (None, "disabled")),
         ):
             if is_set:
                 self._report.dropped(feature, feature)
+        self._report.state(request.state)
         self._report.foreign_ext(request, "request")
         self._report.foreign_ext(request.sampling, "sampling")
 

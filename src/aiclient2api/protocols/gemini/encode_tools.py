@@ -120,9 +120,10 @@ class ToolsEncoder:
             return {"mode": "VALIDATED"} if strict else None
         if self._own:
             return self._own_calling(choice)
-        self._report.foreign_ext(choice, "tool_choice")
         if not any(isinstance(tool, FunctionTool | CustomTool) for tool in tools):
+            self._report.idle_choice(choice)
             return None  # a mode without functions is refused
+        self._report.foreign_ext(choice, "tool_choice")
         return self._mode(choice, strict=strict)
 
     def _mode(self, choice: ToolChoice, *, strict: bool) -> Wire | None:

@@ -89,7 +89,7 @@ class ContentsEncoder:
     def _spoken(self, block: Block) -> list[Wire]:
         """What the user or the model said."""
         is_model = block[0][1].role == "assistant"
-        encoded = [pair for index, turn in block for pair in self._encoded(turn, index)]
+        encoded = [pair for index, turn in block for pair in self._encoded(turn, index) or self._silent(turn)]
         contents = self._split(encoded, "model" if is_model else "user")
         if self._own:
             restore(block[0][1], contents[0])
@@ -99,6 +99,10 @@ class ContentsEncoder:
         if is_model and self._profile.call_ids:
             self._stand_in(contents[0], f"turns[{block[0][0]}]")
         return contents
+
+    def _silent(self, turn: Turn) -> list[tuple[Part, list[Wire]]]:
+        """A foreign message without content; Google refuses a content without parts."""
+        return [] if self._own or turn.parts else [(Text(text=""), [{"text": ""}])]
 
     def _encoded(self, turn: Turn, index: int) -> list[tuple[Part, list[Wire]]]:
         is_model = turn.role == "assistant"

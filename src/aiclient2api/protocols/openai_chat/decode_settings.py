@@ -58,11 +58,18 @@ def decode_sampling(body: Members) -> Sampling:
         frequency_penalty=body.take("frequency_penalty", float),
         logit_bias=body.take("logit_bias", dict[str, float]),
         stop=stops,
-        candidates=body.take("n", int),
+        candidates=_candidates(body),
         logprobs=body.take("logprobs", bool),
         top_logprobs=body.take("top_logprobs", int),
         shape=shape,
     )
+
+
+def _candidates(body: Members) -> int | None:
+    number = body.take("n", int)
+    if number is not None and number < 1:
+        raise MalformedMessage("must be at least 1", "n")
+    return number
 
 
 def decode_thinking(body: Members) -> Thinking | None:

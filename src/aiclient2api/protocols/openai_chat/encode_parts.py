@@ -73,6 +73,8 @@ class ContentEncoder:
         """One part of a user, system or assistant message; several where a document consists of parts."""
         match part:
             case Text():
+                if part.citations and not self._target.own:
+                    self._target.report.dropped("citation", path)
                 return [self._finished(part, {"type": "text", "text": part.text}, path)]
             case Refusal():
                 return [self._finished(part, {"type": "refusal", "refusal": part.text}, path)]
@@ -120,6 +122,8 @@ class ContentEncoder:
         return [{"type": "text", "text": part.shadow}]
 
     def _media(self, media: Media, path: str) -> list[Wire]:
+        if media.kind not in ("document", "file") and media.filename is not None and not self._target.own:
+            self._target.report.dropped("media.filename", path)
         match media.kind:
             case "image":
                 known = self._image(media, path)
@@ -167,6 +171,8 @@ class ContentEncoder:
             report.dropped("media.title", path)
         if media.cite:
             report.dropped("citation", path, "the model is not asked to cite this document")
+        if media.detail not in (None, "auto") and not self._target.own:
+            report.dropped("media.detail", path)
         match media.source:
             case FileRef() as ref:
                 return [self._finished(media, self._file_ref(ref, media, path), path)]
@@ -215,6 +221,10 @@ def encode_call(call: ToolCall, target: Target, path: str) -> Wire:
         arguments = call.arguments or ("" if target.own else "{}")
         known["function"] = {"name": call.name, "arguments": arguments}
     target.report.foreign_ext(call, path)
+    if call.namespace is not None:
+        target.report.dropped("tool.namespace", path, call.namespace)
+    if call.cache is not None and not target.own:
+        target.report.dropped("cache_mark", path)
     if call.opaque is not None:
         known |= kept_signature(call, target, path)
     return restore(call, known)

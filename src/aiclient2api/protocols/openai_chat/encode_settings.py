@@ -56,7 +56,7 @@ def encode_sampling(request: ModelRequest, target: Target) -> Wire:
     body |= json.compact(
         {
             "seed": sampling.seed,
-            "n": sampling.candidates,
+            "n": sampling.candidates if target.own else sampling.candidates or None,
             "logprobs": sampling.logprobs,
             "top_logprobs": sampling.top_logprobs,
         }
@@ -87,6 +87,7 @@ def encode_thinking(request: ModelRequest, target: Target) -> Wire:
     if target.own:
         return _own_thinking(thinking)
     report.foreign_ext(thinking, "thinking")
+    report.thinking_told_twice(thinking, "effort")
     if thinking.show in ("off", "omitted"):
         report.dropped("reasoning.show", "thinking", "servers of this protocol show what they have")
     elif thinking.show is not None:
@@ -218,13 +219,7 @@ def encode_identity(request: ModelRequest, target: Target) -> Wire:
 
 def encode_state(request: ModelRequest, target: Target) -> Wire:
     """Server-side state."""
-    state, report = request.state, target.report
-    if state is None:
-        return {}
-    if state.truncation not in (None, "disabled"):
-        report.dropped("state.truncation", "state")
-    if target.own and state.store is not None:
-        return {"store": state.store}
-    if state.store:
-        report.dropped("state.store", "state", "nothing is stored")
+    if target.own:
+        return {} if request.state is None else json.compact({"store": request.state.store})
+    target.report.state(request.state)
     return {}

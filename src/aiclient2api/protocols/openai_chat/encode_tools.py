@@ -42,7 +42,9 @@ def encode_tools(request: ModelRequest, target: Target) -> Wire:
             case HostedTool():
                 target.report.dropped("tool.hosted", path, tool.wire_type)
     body |= json.compact({"tools": tools or None, "functions": functions or None})
-    if tools or functions or target.own:
+    if not (tools or functions or target.own):
+        target.report.idle_choice(request.tool_choice)
+    else:
         if request.tool_choice is not None:
             body |= _choice(request.tool_choice, request, target)
         if request.parallel_tools is not None:
@@ -69,6 +71,8 @@ def _function(tool: FunctionTool) -> Wire:
 
 def _function_tool(tool: FunctionTool, target: Target, path: str) -> Wire:
     known: Wire = {"type": "function", "function": _function(tool)}
+    if tool.output is not None:
+        target.report.dropped("tool.output", path)
     if tool.cache is not None and tool.cache.ext and NAME in tool.cache.ext:
         known |= tool.cache.ext[NAME]
     elif tool.cache is not None:
@@ -96,8 +100,9 @@ def _choice(choice: ToolChoice, request: ModelRequest, target: Target) -> Wire:
     if target.own and choice.raw is not None:
         return {"tool_choice": choice.raw}
     if choice.mode == "hosted":
-        report.dropped("tool_choice", "tool_choice")
+        report.dropped("tool_choice", "tool_choice", "no function")
         return {}
+    report.foreign_ext(choice, "tool_choice")
     if choice.validated:
         report.approximated("tool_choice", "tool_choice", "arguments are not held to the schema")
     if choice.shape & Shape.LEGACY_FUNCTION:

@@ -208,8 +208,10 @@ class _MessagesEncoder:
             known = {"role": "tool", "tool_call_id": call_id, "content": content}
             if own and result.name is not None:
                 known["name"] = result.name
-        if result.cache is not None and result.cache.ext:
-            known |= result.cache.ext.get(NAME, {})
+        if result.cache is not None and result.cache.ext and NAME in result.cache.ext:
+            known |= result.cache.ext[NAME]
+        elif result.cache is not None:
+            report.dropped("cache_mark", path)
         self._messages.append(restore(result, known))
 
     def _result_content(self, result: ToolResult, path: str) -> object:

@@ -20,9 +20,11 @@ from aiclient2api.protocols.openai_responses.ext import keep
 from aiclient2api.protocols.openai_responses.schema import (
     EFFORTS,
     INCLUDE_LOGPROBS,
+    INCLUDE_REASONING,
     NAME,
     SUMMARIES,
 )
+from aiclient2api.protocols.report import ECHO_SUFFIX
 from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
 
@@ -40,10 +42,7 @@ def decode_sampling(members: Members, include: Raw | None) -> Sampling:
 
 def decode_state(members: Members, include: Raw | None) -> State | None:
     """Server-side state; `include` waits beside it, because whether reasoning comes back sealed depends on it."""
-    if include is not None and include != json.NULL:
-        json.decode(include, list[str], "include")
-    else:
-        include = None
+    include = None if include == json.NULL else include
     state = State(
         previous_id=members.take("previous_response_id", str),
         conversation=members.value("conversation"),
@@ -51,9 +50,18 @@ def decode_state(members: Members, include: Raw | None) -> State | None:
         background=members.take("background", bool),
         truncation=members.take("truncation", str),
         stored="prompt" if members.peek("prompt") not in (None, json.NULL) else None,
-        ext={NAME: {"include": include}} if include is not None else None,
+        ext=_include(include),
     )
     return None if state == State() else state
+
+
+def _include(include: Raw | None) -> Ext | None:
+    """`include` for its own protocol; reasoning and logprobs are asked for by other members elsewhere."""
+    if include is None:
+        return None
+    asked = set(json.decode(include, list[str], "include"))
+    is_elsewhere = asked <= {INCLUDE_REASONING, INCLUDE_LOGPROBS}
+    return {f"{NAME}{ECHO_SUFFIX}" if is_elsewhere else NAME: {"include": include}}
 
 
 def decode_object(members: Members, key: str) -> Raw | None:

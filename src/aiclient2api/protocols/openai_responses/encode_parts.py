@@ -37,6 +37,8 @@ def encode_input(part: Part, scope: Scope, path: str) -> list[object]:
     scope.report.foreign_ext(part, path)
     match part:
         case Text():
+            if part.citations and not scope.own:
+                scope.report.dropped("citation", path)
             body: dict[str, object] = {"type": "input_text", "text": part.text}
         case Refusal():
             body = {"type": "input_text", "text": part.text}
@@ -81,6 +83,8 @@ def _media(part: Media, scope: Scope, path: str) -> dict[str, object]:
 
 
 def _image(part: Media, scope: Scope, path: str) -> dict[str, object]:
+    if part.filename is not None and not scope.own:
+        scope.report.dropped("media.filename", path)
     detail = part.detail
     if not scope.own:
         if detail is not None and detail not in DETAILS:
@@ -103,6 +107,8 @@ def _file(part: Media, scope: Scope, path: str) -> dict[str, object]:
         scope.report.dropped("media.title", path)
     if part.cite:
         scope.report.dropped("citation", path, "the upstream cannot be asked to cite a document")
+    if part.detail not in (None, "auto") and not scope.own:
+        scope.report.dropped("media.detail", path)
     filename = part.filename
     match part.source:
         case Inline(mime, data):

@@ -157,8 +157,7 @@ def _output(request: ModelRequest, scope: Scope, profile: ModelProfile) -> _Body
 def _state(request: ModelRequest, scope: Scope) -> _Body:
     state = request.state
     if not scope.own:
-        if state is not None and state.store:
-            scope.report.dropped("state.store", "state.store")
+        scope.report.state(state)
         include = [INCLUDE_REASONING, *([INCLUDE_LOGPROBS] if request.sampling.logprobs else [])]
         return {"store": False, "include": include}
     if state is None:

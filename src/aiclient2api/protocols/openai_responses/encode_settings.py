@@ -36,12 +36,15 @@ def encode_reasoning(thinking: Thinking, scope: Scope, profile: ModelProfile) ->
         if not thinking.is_off and (thinking.effort or thinking.budget or thinking.mode):
             scope.report.dropped(thinking_wish(thinking), "thinking", "this model does not think")
         return {}
+    scope.report.thinking_told_twice(thinking, "effort")
     effort = _effort(thinking, scope)
     if effort == "none" and not profile.thinking_off:
         scope.report.approximated("reasoning.effort", "thinking", "this model cannot stop thinking")
         effort = "low"
     if effort == "none":
         return {"effort": effort}
+    if thinking.show == "updates":
+        scope.report.shown_thoughts(thinking, "auto")
     return json.compact({"effort": effort, "summary": _summary(thinking)})
 
 

@@ -21,7 +21,7 @@ from aiclient2api.ir.parts import (
     ToolCall,
     ToolResult,
 )
-from aiclient2api.ir.request import Turn
+from aiclient2api.ir.request import Turn, is_empty
 from aiclient2api.protocols.ids import legal
 from aiclient2api.protocols.openai_responses.encode_parts import encode_input, encode_output
 from aiclient2api.protocols.openai_responses.ext import kept
@@ -156,6 +156,8 @@ def _assistant(turn: Turn, scope: Scope, path: str) -> list[object]:
         flush()
         items.extend(_assistant_item(part, scope, at))
     flush()
+    if not items and not scope.own and is_empty(turn):
+        items.append({"role": "assistant", "content": ""})
     return items
 
 
@@ -225,6 +227,8 @@ def _reasoning(part: Reasoning, scope: Scope, path: str) -> list[object]:
     is_native = opaque is not None and opaque.kind == NATIVE_OPAQUE
     if opaque is not None and not is_native:
         scope.report.dropped("reasoning.opaque", path, opaque.kind)
+        if part.summary or part.raw:
+            scope.report.dropped("reasoning.text", path)
         return []
     if opaque is None and (not scope.own or is_minted(part.id)):
         scope.report.dropped("reasoning.text", path)

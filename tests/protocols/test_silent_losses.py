@@ -1,0 +1,240 @@
+"""What a target cannot take is in the report: odd values and places that the feature atoms of the laws do not build."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aiclient2api.errors import MalformedMessage
+from aiclient2api.protocols.conversion import Inbound, Target
+from aiclient2api.protocols.factory import ConverterFactory
+from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.wire.http import WireRequest
+from tests.fakes.sealing import CARRIER
+from tests.protocols.test_pairs import BUILTIN, CONVERTERS, PATHS
+
+OC, OR, AM, GG = "openai_chat", "openai_responses", "anthropic", "gemini"
+OLD = ModelProfile(thinking="budget")
+USER: Any = {"role": "user", "content": "hi"}
+FUNCTION: Any = {"name": "f", "parameters": {"type": "object", "properties": {}}}
+PNG = {"type": "base64", "media_type": "image/png", "data": "iVBO"}
+CHAR = {
+    "type": "char_location",
+    "cited_text": "c",
+    "document_index": 0,
+    "start_char_index": 0,
+    "end_char_index": 1,
+}
+
+
+def sent(client: str, upstream: str, body: Any, profile: ModelProfile | None = None) -> tuple[Any, list[Any]]:
+    """The upstream's body, and feature and act of every loss, as the gateway converts."""
+    inbound = Inbound(
+        CONVERTERS[client], WireRequest(path=PATHS[client], body=json.dumps(body).encode()), "t"
+    )
+    target = Target(model="m", profile=profile or ModelProfile())
+    conversion = ConverterFactory(BUILTIN, CARRIER).convert(inbound, upstream, target)
+    return json.loads(conversion.request.body), [(loss.feature, loss.act) for loss in conversion.losses]
+
+
+def chat(*messages: Any, **members: Any) -> Any:
+    return {"model": "m", "messages": [*messages] or [USER], **members}
+
+
+def claude(*messages: Any, **members: Any) -> Any:
+    return {"model": "m", "max_tokens": 100, "messages": [*messages] or [USER], **members}
+
+
+def responses(*items: Any, **members: Any) -> Any:
+    return {"model": "m", "input": [*items] or [USER], **members}
+
+
+def google(*contents: Any, **members: Any) -> Any:
+    return {"contents": [*contents] or [{"role": "user", "parts": [{"text": "hi"}]}], **members}
+
+
+def _signed(data: str) -> Any:
+    return {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm", "signature": data}]}
+
+
+USED = [
+    USER,
+    {
+        "role": "assistant",
+        "content": [
+            {"type": "tool_use", "id": "t1", "name": "f", "input": {}, "cache_control": {"type": "ephemeral"}}
+        ],
+    },
+    {
+        "role": "user",
+        "content": [
+            {
+                "type": "tool_result",
+                "tool_use_id": "t1",
+                "content": "r",
+                "cache_control": {"type": "ephemeral"},
+            }
+        ],
+    },
+]
+CITED = {"role": "user", "content": [{"type": "text", "text": "hi", "citations": [CHAR]}]}
+NAMED = {"type": "function_call", "call_id": "c", "name": "f", "namespace": "ns", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "r"}
+FILE = {
+    "type": "input_file",
+    "file_data": "data:application/pdf;base64,JVBE",
+    "filename": "x.pdf",
+    "detail": "high",
+}
+IMAGE = {"inlineData": {"mimeType": "image/png", "data": "iVBO", "displayName": "d"}}
+THOUGHT = {
+    "role": "model",
+    "parts": [{"text": "Hm", "thought": True, "thoughtSignature": "c2ln"}, {"text": "a"}],
+}
+BOTH = {"thinking": {"type": "enabled", "budget_tokens": 2048}, "output_config": {"effort": "medium"}}
+DROPPED = "dropped"
+
+CASES: dict[str, tuple[str, list[str], Any, tuple[str, str]]] = {
+    "a tool choice without tools": (
+        OC,
+        [AM, GG],
+        chat(tool_choice={"type": "function", "function": {"name": "f"}}),
+        ("tool_choice", DROPPED),
+    ),
+    "an unknown tool choice": (AM, [OC, GG], claude(tool_choice={"type": "x"}), ("tool_choice", DROPPED)),
+    "an unknown mode": (
+        GG,
+        [AM, OC, OR],
+        google(toolConfig={"functionCallingConfig": {"mode": "X"}}),
+        ("ext.mode", DROPPED),
+    ),
+    "a budget beside an effort": (AM, [OC, OR, GG], claude(**BOTH), ("reasoning.budget", DROPPED)),
+    "citations in the user's text": (AM, [OC, OR, GG], claude(CITED), ("citation", DROPPED)),
+    "cache marks of calls and results": (AM, [OC, OR, GG], claude(*USED), ("cache_mark", DROPPED)),
+    "the namespace of a call": (
+        OR,
+        [OC, AM, GG],
+        responses(USER, NAMED, OUTPUT),
+        ("tool.namespace", DROPPED),
+    ),
+    "a function's output schema": (
+        OR,
+        [OC, AM],
+        responses(tools=[{"type": "function", **FUNCTION, "output_schema": {"type": "object"}}]),
+        ("tool.output", DROPPED),
+    ),
+    "the detail of a file": (
+        OR,
+        [OC, AM],
+        responses({"role": "user", "content": [FILE]}),
+        ("media.detail", DROPPED),
+    ),
+    "how a summary is written": (
+        OR,
+        [OC, AM, GG],
+        responses(reasoning={"effort": "low", "summary": "concise"}),
+        ("reasoning.show", "approximated"),
+    ),
+    "what a Responses client wants included": (
+        OR,
+        [OC, AM, GG],
+        responses(include=["web_search_call.action.sources"]),
+        ("ext.include", DROPPED),
+    ),
+    "the name of an image": (
+        GG,
+        [OC, OR, AM],
+        google({"role": "user", "parts": [IMAGE]}),
+        ("media.filename", DROPPED),
+    ),
+    "signed thoughts of Claude": (
+        AM,
+        [OC, OR, GG],
+        claude(USER, _signed("SIG"), USER),
+        ("reasoning.text", DROPPED),
+    ),
+    "signed thoughts of Gemini": (
+        GG,
+        [OC, OR, AM],
+        google(
+            {"role": "user", "parts": [{"text": "a"}]}, THOUGHT, {"role": "user", "parts": [{"text": "b"}]}
+        ),
+        ("reasoning.text", DROPPED),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("client", "upstream", "body", "loss"),
+    [(client, one, body, loss) for client, targets, body, loss in CASES.values() for one in targets],
+    ids=[f"{name}: {client} to {one}" for name, (client, targets, *_) in CASES.items() for one in targets],
+)
+def test_what_stays_behind_is_reported(client: str, upstream: str, body: Any, loss: tuple[str, str]) -> None:
+    assert loss in sent(client, upstream, body)[1]
+
+
+def test_every_cache_mark_that_stays_behind_has_an_entry_of_its_own() -> None:
+    assert sent(AM, OC, claude(*USED))[1].count(("cache_mark", DROPPED)) == 2
+
+
+@pytest.mark.parametrize("upstream", [AM, GG, OR, OC])
+def test_reasoning_and_logprobs_are_asked_for_elsewhere_and_no_loss_of_include(upstream: str) -> None:
+    body = responses(include=["reasoning.encrypted_content"])
+    assert ("ext.include", DROPPED) not in sent(OR, upstream, body)[1]
+
+
+@pytest.mark.parametrize(("effort", "budget"), [("xhigh", 24576), ("max", -1)])
+def test_an_effort_that_a_budget_cannot_tell_apart_is_an_approximation(effort: str, budget: int) -> None:
+    body, losses = sent(OC, GG, chat(reasoning_effort=effort), OLD)
+    assert body["generationConfig"]["thinkingConfig"]["thinkingBudget"] == budget
+    assert ("reasoning.effort", "approximated") in losses
+
+
+def test_an_effort_with_a_budget_of_its_own_is_none() -> None:
+    assert sent(OC, GG, chat(reasoning_effort="high"), OLD)[1] == []
+
+
+def test_the_budget_goes_to_a_model_that_counts_and_the_effort_is_named() -> None:
+    body, losses = sent(AM, GG, claude(**BOTH), OLD)
+    assert body["generationConfig"]["thinkingConfig"]["thinkingBudget"] == 2048
+    assert ("reasoning.effort", DROPPED) in losses
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_less_than_one_choice_is_malformed(number: int) -> None:
+    with pytest.raises(MalformedMessage) as raised:
+        sent(OC, AM, chat(n=number))
+    assert raised.value.path == "n"
+
+
+SILENT = {"role": "assistant", "content": ""}
+
+
+@pytest.mark.parametrize("content", ["", None])
+def test_an_empty_message_of_the_assistant_stays_where_it_can_stand(content: str | None) -> None:
+    messages = [USER, SILENT | {"content": content}, USER]
+    assert sent(OC, OR, chat(*messages))[0]["input"][1] == SILENT
+    contents = sent(OC, GG, chat(*messages))[0]["contents"]
+    assert contents[1] == {"role": "model", "parts": [{"text": ""}]}
+
+
+@pytest.mark.parametrize("content", ["", None])
+def test_where_an_empty_message_of_the_assistant_cannot_stand_it_is_reported(content: str | None) -> None:
+    assert ("message.empty", DROPPED) in sent(OC, AM, chat(USER, SILENT | {"content": content}, USER))[1]
+
+
+@pytest.mark.parametrize("upstream", [OC, OR, AM])
+def test_property_ordering_becomes_the_order_of_the_properties(upstream: str) -> None:
+    schema = {
+        "type": "OBJECT",
+        "properties": {"a": {"type": "STRING"}, "b": {"type": "STRING"}, "c": {"type": "STRING"}},
+        "propertyOrdering": ["c", "a"],
+    }
+    body, _ = sent(
+        GG, upstream, google(tools=[{"functionDeclarations": [{"name": "f", "parameters": schema}]}])
+    )
+    tool = body["tools"][0]
+    written = tool.get("input_schema") or tool.get("parameters") or tool["function"]["parameters"]
+    assert list(written["properties"]) == ["c", "a", "b"]
