@@ -65,14 +65,14 @@ def test_state_that_is_carried_is_counted(pair: tuple[Stack, Simulator]) -> None
 
 def test_the_losses_of_a_stream_are_counted_too(pair: tuple[Stack, Simulator]) -> None:
     stack, _ = pair
-    losses = stack.runtime.metrics.losses.values
+    losses = stack.runtime.metrics.losses
     label = ("openai_chat", "anthropic", "reasoning.opaque", "carried")
-    before = losses.get(label, 0)
+    before = losses.values.get(label, 0)
 
     answer = chat(stack, {**LOSSLESS, "max_tokens": 4000, "reasoning_effort": "high", "stream": True})
 
     assert answer.text.endswith("data: [DONE]\n\n")
-    until(lambda: losses.get(label, 0) == before + 1)  # booked when the last byte is out
+    until(lambda: losses.values.get(label, 0) == before + 1)  # booked when the last byte is out
 
 
 def policy_strict(url: str) -> Sections:

@@ -48,6 +48,11 @@ class Counter:
             place = self.place(labels)
         self._cells[place] += amount
 
+    @property
+    def values(self) -> dict[Labels, int]:
+        """What this process counted so far."""
+        return {labels: self._cells[place] for labels, place in self._places.items()}
+
     def place(self, labels: Labels) -> int:
         """Where these labels are counted, found for the first time."""
         places = self._places
