@@ -73,11 +73,15 @@ class PartDelta(Struct, frozen=True, gc=False):
 
 
 class PartEnd(Struct, frozen=True, gc=False):
-    """A part is complete. `part` is the authoritative whole when the source supplies it, else None."""
+    """A part is complete. `part` is the authoritative whole when the source supplies it, else None.
+
+    `cut`: a call that the end of the answer cut off; what there is of its arguments must not be taken for all.
+    """
 
     number: int
     part: Part | None = None
     candidate: int = 0
+    cut: bool = False
 
 
 class UsageReport(Struct, frozen=True, gc=False):

@@ -138,7 +138,10 @@ class Folder:
                 self._open[event.candidate, event.number] = PartBuilder(event.part)
             case PartEnd():
                 opened = self._open.pop((event.candidate, event.number))
-                self._done[event.candidate, event.number] = event.part or opened.whole()
+                part = event.part or opened.whole()
+                if event.cut and isinstance(part, ToolCall):
+                    part = msgspec.structs.replace(part, status="incomplete")
+                self._done[event.candidate, event.number] = part
             case ResponseStart():
                 self._start = event
                 self._usage = event.usage

@@ -262,7 +262,7 @@ class SealingStream:
             return [PartEnd(number, event.part, event.candidate)]
         if whole is not None and self._is_foreign(whole.opaque):
             whole = None  # the header and the deltas carry the envelope
-        ended = PartEnd(number, whole, event.candidate)
+        ended = PartEnd(number, whole, event.candidate, event.cut)
         after = self._after.pop(key, None)
         if after is None:
             return [ended]

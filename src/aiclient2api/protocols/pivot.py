@@ -5,7 +5,7 @@ Unary calls are streamed upstream and folded, where the account can stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -33,6 +33,7 @@ from aiclient2api.protocols.base import (
 )
 from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
 from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty, require_ends
+from aiclient2api.protocols.cut_calls import CutCalls
 from aiclient2api.protocols.shadow import with_shadows
 from aiclient2api.protocols.side_table import SideTable, TurnRecorder
 from aiclient2api.protocols.system_prompt import apply_system_prompt
@@ -106,7 +107,7 @@ class PivotConversion:
         require_ends(decoded)
         report.note_whole(decoded)
         sealed: list[StreamEvent] = []
-        for event in unfold(decoded):
+        for event in settled(unfold(decoded), self.upstream.name):
             report.note(event)
             named = self._names.restore(event)
             recorder.note(named)
@@ -145,6 +146,17 @@ class PivotConversion:
 
     def _sealing(self) -> SealingStream:
         return SealingStream(self._carrier, self._tenant, self._client.slots, self._account)
+
+
+def settled(events: Iterable[StreamEvent], upstream: str) -> Iterator[StreamEvent]:
+    """The events of a whole answer; the ends of calls that were cut off say so."""
+    cuts = CutCalls(upstream, streamed=False)
+    for event in events:
+        if isinstance(event, PartDelta):
+            cuts.add(event)
+            yield event
+        else:
+            yield from cuts.feed(event)
 
 
 def refuse_foreign_state(request: ModelRequest) -> None:
@@ -190,6 +202,7 @@ class _EventStream:
         self._conversion = conversion
         self._beside = AnswerReport(conversion.client)
         self._recorder: TurnRecorder = conversion.recorder()
+        self._cuts = CutCalls(conversion.upstream.name, streamed=True)
 
     @property
     def finished(self) -> bool:
@@ -229,9 +242,14 @@ class _EventStream:
                     self.response_id = event.id
                 case _:
                     self.content = self.content or is_content(event)
-            if not isinstance(event, PartDelta):
-                self._beside.note(event)
-            yield from self._sealed(event)
+            if isinstance(event, PartDelta):
+                if self._cuts.open:
+                    self._cuts.add(event)
+                yield from self._sealed(event)
+                continue
+            self._beside.note(event)
+            for settled_event in self._cuts.feed(event):
+                yield from self._sealed(settled_event)
 
     def _sealed(self, event: StreamEvent) -> list[StreamEvent]:
         named = self._names.restore(event)

@@ -34,6 +34,7 @@ from aiclient2api.protocols.anthropic.ext import kept
 from aiclient2api.protocols.anthropic.finish import encode_finish
 from aiclient2api.protocols.anthropic.schema import ANSWER_TIERS_BACK, NAME
 from aiclient2api.protocols.anthropic.usage import count_answer, encode_usage
+from aiclient2api.protocols.cut_calls import INCOMPLETE
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
 from aiclient2api.wire.http import JSON_HEADERS, WireResponse
@@ -79,7 +80,10 @@ def _block(part: Part, path: str, report: LossReport) -> Block | None:
             return _reasoning(part, path, report)
         case ToolCall():
             arguments, exact = tool_input(part)
-            if not exact:
+            if part.status == INCOMPLETE:
+                arguments = json.raw({"_raw": part.arguments})
+                report.emulated("tool_call.arguments", path, "cut off: sent as _raw")
+            elif not exact:
                 report.emulated("tool_call.arguments", path, "not an object: sent as _raw")
             report.call_id(part.call_id, tool_id(part), path)
             return {**tool_use(part, arguments), **kept(part)}

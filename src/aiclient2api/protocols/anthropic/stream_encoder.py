@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from aiclient2api.errors import ErrorInfo
+from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.events import (
     CandidateEnd,
     Failure,
@@ -113,6 +113,9 @@ class MessageStreamEncoder:
         return self._writer.open()
 
     def _close(self, writer: BlockWriter, event: PartEnd) -> bytes:
+        if event.cut:
+            # no block may be closed with half a command in it
+            raise MalformedMessage("the arguments of a tool call were cut off")
         written = writer.close(event.part)
         self._current = self._writer = None
         return written + self._resume()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from aiclient2api.ir.loss import Encoded
-from aiclient2api.ir.parts import Citation, Text
+from aiclient2api.ir.parts import Citation, Text, ToolCall
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Candidate, ModelResponse
+from aiclient2api.protocols.cut_calls import INCOMPLETE
 from aiclient2api.protocols.gemini.citations import encode_grounding
 from aiclient2api.protocols.gemini.embeddings import encode_vectors
 from aiclient2api.protocols.gemini.encode_parts import CLIENT_KINDS, PartEncoder, Wire
@@ -61,6 +62,9 @@ def _encode_candidate(candidate: Candidate, protocol: str, report: LossReport) -
             cited.append((len(parts), part.text, part.citations))
             if part.logprobs:
                 wire["logprobsResult"] = encode_logprobs(part.logprobs)
+        if isinstance(part, ToolCall) and part.status == INCOMPLETE:
+            report.dropped("tool_call", path, "cut off: only whole calls can be told")
+            continue
         parts.extend(encoder.encode(part, path, spoken_by_model=True))
     if candidate.finish is not None:
         wire.update(encode_finish(candidate.finish, protocol, report))

@@ -205,6 +205,8 @@ class _Candidate:
                 PartDelta(self._open, "", "citation", 0, citation, self.index)
                 for citation in decode_grounding(grounding, "".join(self._texts))
             )
+        if self._call is not None and self._reason != "STOP":
+            self._close_call(events, cut=True)
         self.close(events)
 
     def close(self, events: list[StreamEvent]) -> None:
@@ -317,12 +319,12 @@ class _Candidate:
         self._call = _OpenCall(number, PartialArguments())
         events.append(PartStart(number, header, self.index))
 
-    def _close_call(self, events: list[StreamEvent]) -> None:
+    def _close_call(self, events: list[StreamEvent], *, cut: bool = False) -> None:
         call, self._call = self._call, None
         if call is not None:
             events += [
                 PartDelta(call.number, call.arguments.text(), "arguments", 0, None, self.index),
-                PartEnd(call.number, None, self.index),
+                PartEnd(call.number, None, self.index, cut),
             ]
 
     def _close_text(self, events: list[StreamEvent]) -> None:

@@ -174,6 +174,9 @@ class StreamEncoder:
         )
         opaque = (event.part.opaque if event.part is not None else None) or part.opaque
         path = f"candidates[{event.candidate}].parts[{event.number}]"
+        if event.cut:
+            self._report.dropped("tool_call", path, "cut off: only whole calls can be told")
+            return b""
         if isinstance(part, Refusal):
             self._report.approximated("refusal", path)
         if not isinstance(part, _SPOKEN):

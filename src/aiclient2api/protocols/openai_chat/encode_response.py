@@ -26,6 +26,7 @@ from aiclient2api.ir.parts import (
 from aiclient2api.ir.request import CustomTool, ModelRequest
 from aiclient2api.ir.response import Candidate, Finish, FinishReason, ModelResponse
 from aiclient2api.protocols import data_url, ids
+from aiclient2api.protocols.cut_calls import INCOMPLETE
 from aiclient2api.protocols.openai_chat import extra_content
 from aiclient2api.protocols.openai_chat.embeddings import encode_vectors
 from aiclient2api.protocols.openai_chat.encode_parts import Wire
@@ -315,7 +316,8 @@ def _call(call: ToolCall) -> Wire:
     if call.kind == "custom":
         known["custom"] = {"name": call.name, "input": call.arguments}
     else:
-        known["function"] = {"name": call.name, "arguments": call.arguments or "{}"}
+        nothing = "" if call.status == INCOMPLETE else "{}"
+        known["function"] = {"name": call.name, "arguments": call.arguments or nothing}
     if call.opaque is not None:
         known["extra_content"] = extra_content.signature(call.opaque)
     return restore(call, known)

@@ -86,14 +86,14 @@ class CallsEncoder:
         )
         return self._fragment(call, piece | {"extra_content": extra_content.signature(opaque)})
 
-    def end(self, number: int) -> bytes:
-        """The call is complete."""
+    def end(self, number: int, *, cut: bool) -> bytes:
+        """The call is complete, or cut off."""
         call = self._calls[number]
         if call.form == "unpacked":
             return self._first_fragment(call, custom_input("".join(call.pieces)))
         if call.form in ("function", "legacy") and not call.has_arguments:
-            # clients parse the arguments: none are an empty object
-            return self.arguments(number, "{}")
+            # clients parse the arguments: none are an empty object, unless the call had no time for them
+            return b"" if cut else self.arguments(number, "{}")
         return b""
 
     def _form(self, call: ToolCall) -> _Form:

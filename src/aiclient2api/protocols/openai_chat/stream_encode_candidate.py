@@ -125,7 +125,7 @@ class CandidateEncoder:
             case Reasoning():
                 return self._thoughts.end(event.number, event.part.opaque if event.part else None)
             case ToolCall():
-                return self._calls.end(event.number)
+                return self._calls.end(event.number, cut=event.cut)
             case Media(kind="audio"):
                 return self._audio(state.part, state)
             case _:

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import (
     Control,
     HostedCall,
@@ -68,6 +69,17 @@ def as_custom(call: ToolCall, customs: frozenset[str]) -> ToolCall:
     return msgspec.structs.replace(call, kind="custom", arguments=text)
 
 
+def with_status(call: ToolCall) -> ToolCall:
+    """A call whose arguments are no JSON is not told as a completed one, whatever the answer ended with."""
+    if call.status is not None or call.kind == "custom" or not call.arguments.strip():
+        return call
+    try:
+        json.decode(call.arguments.encode(), Raw)
+    except MalformedMessage:
+        return msgspec.structs.replace(call, status="incomplete")
+    return call
+
+
 def is_content(part: Part) -> bool:
     """Whether a part stands inside a message; every other part is an item of its own."""
     return isinstance(part, Text | Refusal) or (isinstance(part, Native) and part.protocol == NAME)
@@ -111,7 +123,7 @@ def whole_item(
         case Reasoning():
             return reasoning_item(part, item_id("rs", response, output_index), report)
         case ToolCall():
-            call = as_custom(part, customs)
+            call = as_custom(with_status(part), customs)
             return call_item(
                 call, item_id("ctc" if call.kind == "custom" else "fc", response, output_index), report
             )

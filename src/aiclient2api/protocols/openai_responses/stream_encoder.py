@@ -77,6 +77,8 @@ class ResponsesStreamEncoder:
                 out = self._part_start(event)
             case PartEnd():
                 writer = self._parts.pop(event.number, None) if event.candidate == 0 else None
+                if isinstance(writer, CallWriter):
+                    writer.is_cut = event.cut
                 out = writer.end(event.part) if writer is not None else b""
             case ResponseStart():
                 out = self._response_start(event)

@@ -15,6 +15,7 @@ from aiclient2api.protocols.openai_responses.output_items import (
     item_id,
     reasoning_item,
     whole_item,
+    with_status,
 )
 from aiclient2api.protocols.openai_responses.stream_writer import EventWriter, Output
 from aiclient2api.protocols.report import LossReport
@@ -124,11 +125,12 @@ class ReasoningWriter:
 class CallWriter:
     """A call. One to an emulated free-text tool is held back until its text is known."""
 
-    __slots__ = ("_builder", "_customs", "_is_held", "_kind", "_output", "_place", "_writer")
+    __slots__ = ("_builder", "_customs", "_is_held", "_kind", "_output", "_place", "_writer", "is_cut")
 
     def __init__(
         self, header: ToolCall, response: str, customs: frozenset[str], output: Output, writer: EventWriter
     ) -> None:
+        self.is_cut = False
         self._builder = PartBuilder(header)
         self._customs = customs
         self._is_held = header.kind == "function" and header.name in customs
@@ -162,19 +164,23 @@ class CallWriter:
         return self._writer.write(name, self._place.where + b'"delta":' + json.encode(text))
 
     def end(self, part: Part | None) -> bytes:
-        """The whole arguments, and `output_item.done`."""
+        """The whole arguments, and `output_item.done`; arguments that are not whole have no event of their own."""
         whole = part if isinstance(part, ToolCall) else self._builder.whole()
         assert isinstance(whole, ToolCall), "a call stays one"
-        call = as_custom(whole, self._customs)
+        call = as_custom(with_status(whole), self._customs)
+        if self.is_cut:
+            call = msgspec.structs.replace(call, status="incomplete")
         held = self._delta(call.arguments) if self._is_held and call.arguments else b""
         name, member = (
             (b"response.custom_tool_call_input.done", b"input")
             if self._kind == "custom"
             else (b"response.function_call_arguments.done", b"arguments")
         )
-        done = self._writer.write(
-            name, b'%b"%b":%b' % (self._place.where, member, json.encode(call.arguments))
-        )
+        done = b""
+        if call.status != "incomplete":
+            done = self._writer.write(
+                name, b'%b"%b":%b' % (self._place.where, member, json.encode(call.arguments))
+            )
         item = call_item(call, self._place.id, self._writer.report) | {"id": self._place.id}
         self._output.add(self._place.output_index, item)
         return held + done + self._writer.item_done(self._place.output_index, item)
