@@ -18,11 +18,11 @@ from aiclient2api.ir.request import (
 )
 from aiclient2api.protocols.anthropic.encode_parts import PartWriter
 from aiclient2api.protocols.anthropic.ext import kept
+from aiclient2api.protocols.anthropic.input_schema import is_recursive, object_schema
 from aiclient2api.protocols.anthropic.schema import EXPLICIT_TYPE, NAME
 from aiclient2api.protocols.anthropic.schema_dialect import claude_schema
 from aiclient2api.protocols.openapi_schema import to_json_schema
 from aiclient2api.protocols.profile import ModelProfile
-from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
 
 _NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
@@ -62,31 +62,41 @@ def _described(description: str | None) -> dict[str, object]:
 def _function(tool: FunctionTool, path: str, writer: PartWriter) -> dict[str, object]:
     wire: dict[str, object] = {"type": "custom"} if tool.shape & EXPLICIT_TYPE else {}
     wire |= {"name": tool.name, **_described(tool.description)}
-    wire["input_schema"] = _parameters(tool, path, writer)
-    if tool.strict is not None and (tool.strict or writer.native):
-        wire["strict"] = tool.strict
+    strict = _strict(tool, path, writer)
+    wire["input_schema"] = _parameters(tool, path, writer, strict=bool(strict))
+    if strict is not None:
+        wire["strict"] = strict
     if tool.output is not None:
         writer.report.dropped("tool.output", path)
     return {**writer.marked(wire, tool.cache, path), **kept(tool)}
 
 
-def _parameters(tool: FunctionTool, path: str, writer: PartWriter) -> Raw:
+def _strict(tool: FunctionTool, path: str, writer: PartWriter) -> bool | None:
+    """A schema that refers to itself is refused in a strict tool."""
+    if writer.native:
+        return tool.strict
+    if not tool.strict:
+        return None
+    if tool.parameters is not None and is_recursive(tool.parameters.raw):
+        writer.report.approximated("tool.strict", path, "not strict: its schema refers to itself")
+        return None
+    return True
+
+
+def _parameters(tool: FunctionTool, path: str, writer: PartWriter, *, strict: bool) -> Raw:
     """Verbatim from a client of this protocol; only a strict tool's has to keep to the provider's rules."""
     if writer.native and tool.parameters:
         return tool.parameters.raw
-    schema = _input_schema(tool.parameters)
-    return claude_schema(schema, writer.report, "tool.schema", path) if tool.strict else schema
+    schema = _input_schema(tool.parameters, path, writer)
+    return claude_schema(schema, writer.report, "tool.schema", path) if strict else schema
 
 
-def _input_schema(parameters: Schema | None) -> Raw:
+def _input_schema(parameters: Schema | None, path: str, writer: PartWriter) -> Raw:
     """The schema as the provider requires it: an object's, verbatim where it is one."""
     if parameters is None:
         return _NO_PARAMETERS
     schema = to_json_schema(parameters.raw) if parameters.dialect == "openapi" else parameters.raw
-    members = Members.parse(schema, "parameters")
-    if "type" in members:
-        return schema
-    return json.raw({"type": "object", **members.rest()})
+    return object_schema(schema, writer.report, path)
 
 
 def _instructions(tool: CustomTool) -> str | None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Raw
+
+from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import Shape
 from aiclient2api.ir.request import (
     FunctionTool,
@@ -46,9 +49,18 @@ def _function(declaration: Members) -> FunctionTool:
 def decode_schema(members: Members, json_schema: str, openapi: str) -> Schema | None:
     """The JSON Schema if there is one, else the OpenAPI subset; both at once are kept."""
     if members.peek(json_schema) not in (None, NULL):
-        return Schema(members.raw(json_schema) or NULL)
-    raw = members.raw(openapi)
-    return None if raw is None or raw == NULL else Schema(raw, "openapi")
+        return Schema(_object(members, json_schema))
+    if members.peek(openapi) in (None, NULL):
+        members.raw(openapi)
+        return None
+    return Schema(_object(members, openapi), "openapi")
+
+
+def _object(members: Members, key: str) -> Raw:
+    raw = members.raw(key)
+    if raw is None or not json.is_object(bytes(raw)):
+        raise MalformedMessage("must be an object", members.at(key))
+    return raw
 
 
 def decode_tool_choice(config: Members | None) -> ToolChoice | None:

@@ -116,6 +116,8 @@ def _decode_tool(raw: Raw, path: str) -> Tool:
 
 def _decode_function(function: Members, outer: Members, shape: int) -> FunctionTool:
     parameters = function.raw("parameters")
+    if parameters is not None and parameters != NULL and not json.is_object(bytes(parameters)):
+        raise MalformedMessage("must be an object", function.at("parameters"))
     nested = {} if function is outer else {"function": function}
     return FunctionTool(
         name=function.require("name", str),
