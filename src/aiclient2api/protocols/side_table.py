@@ -1,8 +1,11 @@
 """What an assistant turn held beside its words, kept by tool-call id for clients that rebuild their messages.
 
 Such a client sends back text and calls only: thoughts, signatures and hosted blocks are gone, and a new Claude or
-Gemini refuses the call without them. A record holds exactly these, and where they stood; words and arguments stay
-with the client. Where the client's turn does not fit the record, the record is not used.
+Gemini refuses the call without them. A record holds exactly these, and where they stood; the words stay with the
+client. Where the client's turn does not fit the record, the record is not used.
+
+Claude's and Google's clients also parse the arguments of calls and write them again (`1.50` becomes `1.5`): their
+exact text is kept, and put back where what the client sends has the same value.
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ from msgspec import Struct
 from aiclient2api.ir.events import PartDelta, PartEnd, PartStart, StreamEvent
 from aiclient2api.ir.fold import PartBuilder
 from aiclient2api.ir.loss import Loss
-from aiclient2api.ir.parts import HostedCall, Opaque, Part, Reasoning, Text, ToolCall, ToolResult
+from aiclient2api.ir.parts import HostedCall, Opaque, Part, Reasoning, Shape, Text, ToolCall, ToolResult
 from aiclient2api.ir.request import ModelRequest, Turn
 from aiclient2api.protocols.base import OpaqueSlots
-from aiclient2api.protocols.carrier import Carrier
+from aiclient2api.protocols.carrier import Carrier, is_envelope
+from aiclient2api.protocols.exact_arguments import is_plain, is_same
 from aiclient2api.protocols.ids import digest
 
 MAX_BYTES: Final = 64 * 1024
@@ -38,10 +42,14 @@ class Words(Struct, frozen=True, tag="words", tag_field="slot"):
 
 
 class Call(Struct, frozen=True, tag="call", tag_field="slot"):
-    """A tool call stood here, with its signature."""
+    """A tool call stood here, with its signature.
+
+    `arguments` is their exact text, where a client that parses them would write another.
+    """
 
     call_id: str
     opaque: Opaque | None = None
+    arguments: str | None = None
 
 
 class Whole(Struct, frozen=True, tag="whole", tag_field="slot"):
@@ -64,6 +72,9 @@ class Record(Struct, frozen=True):
     account: str = ""
 
 
+_PARSING: Final = frozenset(("anthropic", "gemini"))
+"""Protocols whose clients get arguments as JSON values."""
+_STATE_CHANNELS: Final[tuple[str, ...]] = ("summary", "raw", "opaque")
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Record)
 
@@ -73,6 +84,9 @@ class TurnRecorder:
 
     def __init__(self, asked: ModelRequest, account: str) -> None:
         self._asked, self._account = asked, account
+        self._channels = _STATE_CHANNELS
+        if asked.protocol in _PARSING:
+            self._channels = (*_STATE_CHANNELS, "arguments")
         self._open: dict[int, PartBuilder] = {}
         self._lengths: dict[int, int] = {}
         self._done: dict[int, Slot] = {}
@@ -86,7 +100,7 @@ class TurnRecorder:
                     return
                 if event.channel == "text":
                     self._lengths[event.number] += len(event.text)
-                elif event.channel in ("summary", "raw", "opaque"):
+                elif event.channel in self._channels:
                     builder.add(event)
             case PartStart(candidate=0):
                 self._open[event.number] = PartBuilder(event.part)
@@ -105,13 +119,20 @@ class TurnRecorder:
             case Text():
                 self._done[event.number] = Words(self._lengths[event.number], opaque)
             case ToolCall(call_id=call_id):
-                self._done[event.number] = Call(call_id, opaque)
+                self._done[event.number] = Call(
+                    call_id, opaque, self._arguments(event.part or builder.whole())
+                )
             case Reasoning() | HostedCall():
                 whole = event.part or builder.whole()
                 if isinstance(whole, Reasoning | HostedCall):
                     self._done[event.number] = Whole(whole)
             case _:
                 pass
+
+    def _arguments(self, call: Part) -> str | None:
+        if "arguments" not in self._channels or not isinstance(call, ToolCall) or call.kind != "function":
+            return None
+        return None if is_plain(call.arguments) else call.arguments
 
     def record(self) -> tuple[str, bytes | None] | None:
         """The call id to keep the turn by, and its record.
@@ -122,10 +143,22 @@ class TurnRecorder:
         call_id = next((slot.call_id for slot in slots if isinstance(slot, Call)), None)
         if call_id is None or len(call_id) > MAX_ID:
             return None
-        if not any(_is_state(slot) for slot in slots):
-            return call_id, None
-        data = _encode(Record(slots, _question(self._asked.turns), self._account))
-        return call_id, data if len(data) <= MAX_BYTES else None
+        data = self._packed(slots)
+        if data is not None and len(data) > MAX_BYTES:
+            # state is what an upstream insists on
+            data = self._packed([_without_arguments(slot) for slot in slots])
+        return call_id, data if data is not None and len(data) <= MAX_BYTES else None
+
+    def _packed(self, slots: list[Slot]) -> bytes | None:
+        if not any(
+            _is_state(slot) or (isinstance(slot, Call) and slot.arguments is not None) for slot in slots
+        ):
+            return None
+        return _encode(Record(slots, _question(self._asked.turns), self._account))
+
+
+def _without_arguments(slot: Slot) -> Slot:
+    return msgspec.structs.replace(slot, arguments=None) if isinstance(slot, Call) else slot
 
 
 def _is_state(slot: Slot) -> bool:
@@ -145,13 +178,27 @@ def _question(turns: Sequence[Turn]) -> str:
 
 
 def wanted(request: ModelRequest) -> list[str]:
-    """The call ids of turns that came back without any state, the newest first."""
-    ids = [call_id for turn in reversed(request.turns) if (call_id := _bare_call(turn)) is not None]
+    """The call ids of turns that came back without any state or with ours from a client that parses arguments.
+
+    The newest first.
+    """
+    parsed = request.protocol in _PARSING
+    ids = [
+        call_id
+        for turn in reversed(request.turns)
+        if (call_id := _call_id(turn)) is not None
+        and (_is_bare(turn) or (parsed and any(is_envelope(part.opaque) for part in turn.parts)))
+    ]
     return ids[:MAX_TURNS]
 
 
-def _bare_call(turn: Turn) -> str | None:
-    if turn.role != "assistant" or any(part.opaque is not None for part in turn.parts):
+def _is_bare(turn: Turn) -> bool:
+    return all(part.opaque is None for part in turn.parts)
+
+
+def _call_id(turn: Turn) -> str | None:
+    """What the turn is kept by."""
+    if turn.role != "assistant":
         return None
     call_id = next((part.call_id for part in turn.parts if isinstance(part, ToolCall)), None)
     return call_id if call_id is not None and len(call_id) <= MAX_ID else None
@@ -188,16 +235,33 @@ class SideTable:
         losses: list[Loss] = []
         turns: list[Turn] = []
         for index, turn in enumerate(request.turns):
-            call_id = _bare_call(turn)
+            call_id = _call_id(turn)
             record = self._record(call_id) if call_id is not None else None
-            parts = None
-            if record is not None and record.question == _question(request.turns[:index]):
-                parts = _joined(turn, record, upstream)
-            if record is not None and parts is not None:
-                turn = msgspec.structs.replace(turn, parts=parts)
-                losses.extend(Loss(feature, f"turns[{index}]", "side_table") for feature in _features(record))
-            turns.append(turn)
+            if record is None or record.question != _question(request.turns[:index]):
+                turns.append(turn)
+                continue
+            exact = _with_arguments(turn, record)
+            features = ["tool_call.arguments"] if exact is not turn else []
+            parts = _joined(exact, record, upstream) if _is_bare(turn) else None
+            if parts is not None:
+                exact = msgspec.structs.replace(exact, parts=parts)
+                features += _features(record)
+            losses.extend(Loss(feature, f"turns[{index}]", "side_table") for feature in features)
+            turns.append(exact)
         return msgspec.structs.replace(request, turns=turns), losses
+
+
+def _with_arguments(turn: Turn, record: Record) -> Turn:
+    """The turn with the exact text of arguments; itself where the client's is exact or of another value."""
+    kept = {slot.call_id: slot.arguments for slot in record.slots if isinstance(slot, Call)}
+    parts: list[Part] = []
+    for part in turn.parts:
+        text = kept.get(part.call_id) if isinstance(part, ToolCall) else None
+        if isinstance(part, ToolCall) and text is not None and is_same(text, part.arguments):
+            shape = part.shape if text else part.shape | Shape.CONTENT_STRING
+            part = msgspec.structs.replace(part, arguments=text, shape=shape)
+        parts.append(part)
+    return turn if parts == turn.parts else msgspec.structs.replace(turn, parts=parts)
 
 
 def _features(record: Record) -> list[str]:

@@ -218,7 +218,8 @@ def encode_call(call: ToolCall, target: Target, path: str) -> Wire:
         arguments = json.encode({"input": call.arguments}).decode()
         known |= {"type": "function", "function": {"name": call.name, "arguments": arguments}}
     else:
-        arguments = call.arguments or ("" if target.own else "{}")
+        is_exact = target.own or call.shape & Shape.CONTENT_STRING
+        arguments = call.arguments or ("" if is_exact else "{}")
         known["function"] = {"name": call.name, "arguments": arguments}
     target.report.foreign_ext(call, path)
     if call.namespace is not None:
