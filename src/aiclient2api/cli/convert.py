@@ -19,10 +19,12 @@ from aiclient2api.ir.events import Failure, StreamEvent
 from aiclient2api.ir.fold import fold, unfold
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import ModelRequest
+from aiclient2api.protocols.answer_report import AnswerReport
 from aiclient2api.protocols.base import Converter
 from aiclient2api.protocols.carrier import SealingStream
-from aiclient2api.protocols.conversion import Inbound
+from aiclient2api.protocols.conversion import Inbound, require_ends
 from aiclient2api.protocols.conversion import Target as ConversionTarget
+from aiclient2api.protocols.cut_calls import settled
 from aiclient2api.protocols.profile import DEFAULT_PROFILE, ModelProfile
 from aiclient2api.providers.profiles import anthropic_profile, gemini_profile, openai_profile
 from aiclient2api.wire.http import JSON_HEADERS, WireResponse
@@ -112,22 +114,37 @@ def _default(model: str, protocol: str) -> ModelProfile:
 
 def _response(job: Job) -> Converted:
     response = job.source.decode_response(WireResponse(status=200, body=job.body, headers=JSON_HEADERS))
-    sealing = _sealing(job)
-    sealed = fold((item for event in unfold(response) for item in sealing.feed(event)), job.source.name)
+    sealing, report = _sealing(job), AnswerReport(job.target.name)
+    events = unfold(response)
+    if _is_converted(job):
+        require_ends(response)
+        report.note_whole(response)
+        events = list(settled(events, job.source.name, streamed=False))
+        for event in events:
+            report.note(event)
+    sealed = fold((item for event in events for item in sealing.feed(event)), job.source.name)
     encoded = job.target.encode_response(sealed, _asked(job, response.model))
-    return encoded.wire.body, [*sealing.losses, *encoded.losses], ""
+    return encoded.wire.body, [*sealing.losses, *report.losses, *encoded.losses], ""
 
 
 def _stream(job: Job) -> Converted:
-    sealing = _sealing(job)
+    sealing, report = _sealing(job), AnswerReport(job.target.name)
     encoder = job.target.stream_encoder(_asked(job, ""))
     out: list[bytes] = []
-    for event in _events(job):
+    events = settled(_events(job), job.source.name, streamed=True) if _is_converted(job) else _events(job)
+    for event in events:
         if isinstance(event, Failure):
             out.append(encoder.fail(event.error))
             break
+        if _is_converted(job):
+            report.note(event)
         out.extend(encoder.feed(item) for item in sealing.feed(event))
-    return b"".join(out), [*sealing.losses, *encoder.losses], ""
+    return b"".join(out), [*sealing.losses, *report.losses, *encoder.losses], ""
+
+
+def _is_converted(job: Job) -> bool:
+    """Within one protocol nothing of an answer is lost beside what its encoder says."""
+    return job.source.name != job.target.name
 
 
 def _error(job: Job) -> Converted:

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from aiclient2api.ir.events import (
     CandidateEnd,
+    PartEnd,
     PartStart,
     ResponseEnd,
     ResponseStart,
@@ -16,8 +17,8 @@ from aiclient2api.ir.events import (
     UsageReport,
 )
 from aiclient2api.ir.loss import Loss
-from aiclient2api.ir.parts import Ext, ToolCall
-from aiclient2api.ir.response import Finish, FinishReason, ModelResponse
+from aiclient2api.ir.parts import Ext, Media, Part, Refusal, Text, ToolCall
+from aiclient2api.ir.response import Finish, FinishReason, ModelResponse, Usage
 from aiclient2api.protocols.ids import is_synthetic
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -25,6 +26,8 @@ from aiclient2api.wire import json
 _TOLD_ELSEWHERE: Final = frozenset(("logprobsResult",))
 """Kept whole for their own protocol, although the IR has all of it."""
 _CITED: Final = frozenset(("groundingChunks", "groundingSupports"))
+_SPOKEN: Final = (Text, Refusal, ToolCall, Media)
+"""Parts that no envelope holds whole."""
 _UNFINISHED: Final = frozenset(("pause", "continuation"))
 """Ends that ask the client to go on in a way that only their own protocol has."""
 _NEAREST: Final[frozenset[FinishReason]] = frozenset(
@@ -60,13 +63,21 @@ class AnswerReport:
                 if event.blocked is not None:
                     self._members(event.blocked.ext, "response")
             case UsageReport():
-                self._members(event.usage.ext, "usage")
-            case PartStart(part=ToolCall(call_id=call_id)) if is_synthetic(call_id):
-                self._report.defaulted("tool_call.id", "response", "the upstream gave none")
+                self._counts(event.usage)
+            case PartStart(part=part):
+                if isinstance(part, ToolCall) and is_synthetic(part.call_id):
+                    self._report.defaulted("tool_call.id", "response", "the upstream gave none")
+                self._part(part, event.number, event.candidate)
+            case PartEnd(part=part) if part is not None:
+                self._part(part, event.number, event.candidate)
             case CandidateEnd():
                 self._finish(event.finish, f"candidates[{event.candidate}]")
             case _:
                 pass
+
+    def _part(self, part: Part, number: int, candidate: int) -> None:
+        if isinstance(part, _SPOKEN):
+            self._members(part.ext, f"candidates[{candidate}].parts[{number}]")
 
     def note_whole(self, response: ModelResponse) -> None:
         """What a whole answer has and a stream of it does not."""
@@ -84,11 +95,26 @@ class AnswerReport:
         if finish.reason in _UNFINISHED:
             self._report.approximated("finish.pause", path, f"{finish.raw or finish.reason} is not resumed")
 
+    def _counts(self, usage: Usage) -> None:
+        """What a zero counts is lost with nobody."""
+        counted = {
+            protocol: {name: value for name, value in members.items() if not _is_zero(value)}
+            for protocol, members in (usage.ext or {}).items()
+        }
+        self._members(counted, "usage")
+
     def _members(self, ext: Ext | None, path: str) -> None:
         if ext:
-            self._report.foreign_members(
-                {protocol: dict(_lost(members.items())) for protocol, members in ext.items()}, path
-            )
+            lost = {protocol: dict(_lost(members.items())) for protocol, members in ext.items()}
+            self._report.foreign_members(lost, path)
+
+
+def _is_zero(value: Raw) -> bool:
+    if bytes(value) == b"0":
+        return True
+    return json.is_object(bytes(value)) and all(
+        _is_zero(inner) or inner == json.NULL for inner in json.decode(value, dict[str, Raw]).values()
+    )
 
 
 def _lost(members: Iterable[tuple[str, Raw]]) -> Iterable[tuple[str, Raw]]:

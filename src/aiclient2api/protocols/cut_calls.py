@@ -6,6 +6,7 @@ or says why it ended: until then its end is held back.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 import msgspec
@@ -117,3 +118,14 @@ class CutCalls:
             else item.event
             for item in self._held.pop(end.candidate, [])
         ]
+
+
+def settled(events: Iterable[StreamEvent], upstream: str, *, streamed: bool) -> Iterator[StreamEvent]:
+    """The events of one answer; the ends of calls that were cut off say so."""
+    cuts = CutCalls(upstream, streamed=streamed)
+    for event in events:
+        if isinstance(event, PartDelta):
+            cuts.add(event)
+            yield event
+        else:
+            yield from cuts.feed(event)

@@ -5,7 +5,7 @@ Unary calls are streamed upstream and folded, where the account can stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -33,7 +33,7 @@ from aiclient2api.protocols.base import (
 )
 from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
 from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty, require_ends
-from aiclient2api.protocols.cut_calls import CutCalls
+from aiclient2api.protocols.cut_calls import CutCalls, settled
 from aiclient2api.protocols.shadow import with_shadows
 from aiclient2api.protocols.side_table import SideTable, TurnRecorder
 from aiclient2api.protocols.system_prompt import apply_system_prompt
@@ -107,7 +107,7 @@ class PivotConversion:
         require_ends(decoded)
         report.note_whole(decoded)
         sealed: list[StreamEvent] = []
-        for event in settled(unfold(decoded), self.upstream.name):
+        for event in settled(unfold(decoded), self.upstream.name, streamed=False):
             report.note(event)
             named = self._names.restore(event)
             recorder.note(named)
@@ -146,17 +146,6 @@ class PivotConversion:
 
     def _sealing(self) -> SealingStream:
         return SealingStream(self._carrier, self._tenant, self._client.slots, self._account)
-
-
-def settled(events: Iterable[StreamEvent], upstream: str) -> Iterator[StreamEvent]:
-    """The events of a whole answer; the ends of calls that were cut off say so."""
-    cuts = CutCalls(upstream, streamed=False)
-    for event in events:
-        if isinstance(event, PartDelta):
-            cuts.add(event)
-            yield event
-        else:
-            yield from cuts.feed(event)
 
 
 def refuse_foreign_state(request: ModelRequest) -> None:

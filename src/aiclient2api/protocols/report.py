@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiclient2api.ir.loss import Act, Loss
-from aiclient2api.ir.parts import Ext, Media, Node, Text
+from aiclient2api.ir.parts import Citation, Ext, Media, Node, Text
 from aiclient2api.ir.request import State, Thinking, ToolChoice
 from aiclient2api.ir.response import Finish
 from aiclient2api.wire.json import NULL
@@ -12,6 +12,9 @@ HEADERS_SUFFIX = ".headers"
 """Ends the `ext` namespace of request headers that mean something to the client's own protocol only."""
 ECHO_SUFFIX = ".echo"
 """Ends the `ext` namespace of members that repeat the client's own request: nothing is lost with them."""
+
+
+_QUOTES_ITSELF = "gemini"
 
 
 def thinking_wish(thinking: Thinking) -> str:
@@ -104,6 +107,11 @@ class LossReport:
         """Words for how thoughts are shown that only one protocol has."""
         if thinking.show in ("concise", "detailed", "updates"):
             self.approximated("reasoning.show", "thinking.show", f"{thinking.show} sent as {sent}")
+
+    def quote(self, citation: Citation, path: str) -> None:
+        """The cited words of a source, where the target's citations have none. Google quotes the answer itself."""
+        if citation.quote and citation.protocol not in (self.target, _QUOTES_ITSELF):
+            self.dropped("citation.quote", path)
 
     def call_id(self, original: str, sent: str, path: str) -> str:
         """`sent`, and a word about it where the target does not take the id as it was."""

@@ -31,7 +31,7 @@ from aiclient2api.protocols.anthropic.blocks import (
     tool_use,
 )
 from aiclient2api.protocols.anthropic.ext import kept
-from aiclient2api.protocols.anthropic.finish import encode_finish
+from aiclient2api.protocols.anthropic.finish import encode_finish, note_finish
 from aiclient2api.protocols.anthropic.schema import ANSWER_TIERS_BACK, NAME
 from aiclient2api.protocols.anthropic.usage import count_answer, encode_usage
 from aiclient2api.protocols.cut_calls import INCOMPLETE
@@ -47,6 +47,9 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
     report = LossReport(NAME)
     candidate = response.candidates[0] if response.candidates else None
     finish = response.blocked or (candidate.finish if candidate else None)
+    for other in response.candidates[1:]:
+        report.dropped("candidates", f"candidates[{other.index}]")
+    note_finish(finish, report)
     parts = candidate.turn.parts if candidate else []
     content = [_block(part, f"response.parts[{index}]", report) for index, part in enumerate(parts)]
     report.tier(response.tier, ANSWER_TIERS_BACK.get(response.tier or ""))
@@ -69,7 +72,8 @@ def message_id(upstream_id: str) -> str:
 
 
 def _block(part: Part, path: str, report: LossReport) -> Block | None:
-    report.foreign_ext(part, path)
+    if not isinstance(part, Text | Refusal | ToolCall | Media):
+        report.foreign_ext(part, path)  # AnswerReport sees the others, also in streams
     match part:
         case Text():
             return _text(part, path, report)

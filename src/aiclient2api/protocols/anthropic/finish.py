@@ -7,6 +7,7 @@ from aiclient2api.ir.parts import Ext
 from aiclient2api.ir.response import Finish
 from aiclient2api.protocols.anthropic.ext import kept
 from aiclient2api.protocols.anthropic.schema import FINISH_REASONS, NAME, REFUSAL_CATEGORIES, STOP_REASONS
+from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire.json import Members
 
 
@@ -34,6 +35,17 @@ def decode_finish(members: Members) -> Finish | None:
         explanation=explanation,
         ext=ext,
     )
+
+
+def note_finish(finish: Finish | None, report: LossReport) -> None:
+    """What was said of the end and has no member here: only a refusal has details."""
+    if finish is None:
+        return
+    told = ""
+    if STOP_REASONS.get(finish.reason) == "refusal":
+        known = finish.raw in FINISH_REASONS or finish.category in REFUSAL_CATEGORIES
+        told = f"{finish.explanation or ''} {finish.category if known else ''}"
+    report.finish_details(finish, "response", told)
 
 
 def encode_finish(finish: Finish | None) -> dict[str, object]:

@@ -25,7 +25,7 @@ from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.anthropic.encode_response import message_id
 from aiclient2api.protocols.anthropic.errors import error_event
-from aiclient2api.protocols.anthropic.finish import encode_finish
+from aiclient2api.protocols.anthropic.finish import encode_finish, note_finish
 from aiclient2api.protocols.anthropic.schema import ANSWER_TIERS_BACK, NAME
 from aiclient2api.protocols.anthropic.stream_blocks import BlockWriter, block_writer
 from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING, one_line
@@ -54,7 +54,7 @@ class MessageStreamEncoder:
         written = b""
         match event:
             case PartDelta() | PartStart() | PartEnd():
-                written = self._part(event) if event.candidate == 0 else b""
+                written = self._part(event) if event.candidate == 0 else self._other(event)
             case ResponseStart():
                 written = self._start(event)
             case UsageReport():
@@ -96,6 +96,12 @@ class MessageStreamEncoder:
         }
         return encode_event(one_line({"type": "message_start", "message": message}), "message_start")
 
+    def _other(self, event: PartStart | PartDelta | PartEnd) -> bytes:
+        """This protocol has one candidate."""
+        if isinstance(event, PartStart):
+            self._report.dropped("candidates", f"candidates[{event.candidate}]")
+        return b""
+
     def _part(self, event: PartStart | PartDelta | PartEnd) -> bytes:
         if event.number == self._current and self._writer is not None:
             if isinstance(event, PartDelta):
@@ -130,6 +136,7 @@ class MessageStreamEncoder:
     def _end(self, event: ResponseEnd) -> bytes:
         # a tier that is told with the end of the answer comes too late for `message_start`
         self._report.tier(event.tier or self._tier, ANSWER_TIERS_BACK.get(self._tier or ""))
+        note_finish(event.blocked or self._finish, self._report)
         message: dict[str, object] = {
             "type": "message_delta",
             "delta": encode_finish(event.blocked or self._finish),

@@ -59,6 +59,7 @@ def encode_grounding(texts: Iterable[tuple[int, str, list[Citation]]], report: L
             if citation.url is None:
                 report.dropped("citation", f"response.parts[{part_index}]")
                 continue
+            report.quote(citation, f"response.parts[{part_index}]")
             if citation.url not in known:
                 known[citation.url] = len(chunks)
                 web: Wire = {"uri": citation.url}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
-from msgspec import Raw
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import Part, Text, ToolCall
@@ -15,15 +14,18 @@ from aiclient2api.protocols import ids
 from aiclient2api.protocols.gemini.citations import decode_grounding
 from aiclient2api.protocols.gemini.decode_parts import decode_part
 from aiclient2api.protocols.gemini.embeddings import decode_vectors
-from aiclient2api.protocols.gemini.ext import keep
+from aiclient2api.protocols.gemini.ext import keep, repeated
 from aiclient2api.protocols.gemini.fields import child, elements, fields
 from aiclient2api.protocols.gemini.finish import decode_block, decode_finish
 from aiclient2api.protocols.gemini.logprobs import decode_logprobs
-from aiclient2api.protocols.gemini.schema import NAME, TRAFFIC
-from aiclient2api.protocols.gemini.usage import decode_count, decode_usage
+from aiclient2api.protocols.gemini.schema import NAME
+from aiclient2api.protocols.gemini.usage import decode_count, decode_usage, tier_of
 from aiclient2api.wire import json
 from aiclient2api.wire.http import WireResponse
 from aiclient2api.wire.json import NULL, Members
+
+MADE_AT = ("createTime",)
+"""What the IR has as `created`."""
 
 
 def decode_response(response: WireResponse) -> ModelResponse:
@@ -62,7 +64,7 @@ def _decode(body: Members) -> ModelResponse:
         usage=decode_usage(raw_usage) if raw_usage is not None else None,
         blocked=blocked,
         tier=tier_of(raw_usage),
-        ext=keep(body),
+        ext=repeated((keep(body) or {}).get(NAME), MADE_AT),
     )
 
 
@@ -73,14 +75,6 @@ def timestamp(text: str) -> float | None:
     except ValueError:
         return None
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def tier_of(usage: Raw | None) -> str | None:
-    """The service tier behind the traffic type, where it has a common name."""
-    if usage is None:
-        return None
-    traffic = fields(usage).peek("trafficType")
-    return TRAFFIC.get(json.decode(traffic, str)) if traffic is not None and json.is_string(traffic) else None
 
 
 def _candidate(members: Members, position: int, response_id: str) -> Candidate:

@@ -97,7 +97,8 @@ class PartEncoder:
     def _note_losses(self, part: Part, path: str) -> None:
         if self._own:
             return
-        self._report.foreign_ext(part, path)
+        if not (self._to_client and isinstance(part, Text | Refusal | ToolCall | Media)):
+            self._report.foreign_ext(part, path)  # AnswerReport sees those of answers, also in streams
         if part.cache is not None:
             self._report.dropped("cache_mark", path)
         if isinstance(part, Text):

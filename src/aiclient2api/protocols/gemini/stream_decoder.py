@@ -23,8 +23,9 @@ from aiclient2api.protocols import carrier, ids
 from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.protocols.gemini.citations import decode_grounding
 from aiclient2api.protocols.gemini.decode_parts import arguments_text, decode_part
-from aiclient2api.protocols.gemini.decode_response import is_padding, tier_of, timestamp
+from aiclient2api.protocols.gemini.decode_response import MADE_AT, is_padding, timestamp
 from aiclient2api.protocols.gemini.errors import decode_status
+from aiclient2api.protocols.gemini.ext import repeated
 from aiclient2api.protocols.gemini.fields import child, elements, fields, given
 from aiclient2api.protocols.gemini.finish import decode_block, decode_finish
 from aiclient2api.protocols.gemini.logprobs import decode_logprobs
@@ -36,7 +37,7 @@ from aiclient2api.protocols.gemini.schema import (
     text_part,
 )
 from aiclient2api.protocols.gemini.stream_arguments import PartialArg, PartialArguments
-from aiclient2api.protocols.gemini.usage import decode_usage
+from aiclient2api.protocols.gemini.usage import decode_usage, tier_of
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.json import NULL, Members
@@ -111,7 +112,7 @@ class StreamDecoder:
             CandidateEnd(candidate.finish(), candidate.index) for candidate in self._candidates.values()
         )
         blocked = None if self._candidates else self._blocked
-        ext: Ext | None = {NAME: self._ext} if self._ext else None
+        ext = repeated(self._ext, MADE_AT)
         return [*events, ResponseEnd(ext=ext, blocked=blocked, tier=tier_of(self._usage))]
 
     def _settle(self) -> None:

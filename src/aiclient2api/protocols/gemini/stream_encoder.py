@@ -26,6 +26,7 @@ from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.gemini.citations import encode_grounding
 from aiclient2api.protocols.gemini.encode_parts import CLIENT_KINDS, PartEncoder, Wire
+from aiclient2api.protocols.gemini.ext import kept
 from aiclient2api.protocols.gemini.finish import encode_block, encode_finish
 from aiclient2api.protocols.gemini.logprobs import encode_logprobs
 from aiclient2api.protocols.gemini.relay import blank, failed
@@ -206,7 +207,7 @@ class StreamEncoder:
         if usage:
             wire["usageMetadata"] = usage
         if event.ext:
-            wire.update(event.ext.get(NAME, {}))
+            wire.update(kept(event))
         data = _one_line(json.encode(wire))
         closed = data[:-1] + self._tail if wire else b"{" + self._tail[1:]
         return self._framed(closed) + (b"]" if self._is_array else b"")

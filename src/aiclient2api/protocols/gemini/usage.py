@@ -9,10 +9,11 @@ from msgspec import Raw
 
 from aiclient2api.ir.response import ModelResponse, Usage
 from aiclient2api.protocols.gemini.encode_parts import Wire
-from aiclient2api.protocols.gemini.ext import keep, restore
+from aiclient2api.protocols.gemini.ext import keep, repeated, restore
 from aiclient2api.protocols.gemini.fields import elements, fields
-from aiclient2api.protocols.gemini.schema import NAME, TRAFFIC_OUT
+from aiclient2api.protocols.gemini.schema import NAME, TRAFFIC, TRAFFIC_OUT
 from aiclient2api.protocols.report import LossReport
+from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
 
 _MODALITIES = frozenset({"text", "image", "audio", "video", "document"})
@@ -27,6 +28,7 @@ def decode_usage(raw: Raw) -> Usage | None:
     if prompt is None and candidates is None and thoughts is None:
         return None
     counts.raw("totalTokenCount")
+    tier = tier_of(raw)
     return Usage(
         input=prompt,
         cache_read=counts.take("cachedContentTokenCount", int),
@@ -35,8 +37,16 @@ def decode_usage(raw: Raw) -> Usage | None:
         reasoning=thoughts,
         input_modalities=_modalities(counts, "promptTokensDetails"),
         output_modalities=_modalities(counts, "candidatesTokensDetails"),
-        ext=keep(counts),
+        ext=repeated((keep(counts) or {}).get(NAME), ("trafficType",) if tier else ()),
     )
+
+
+def tier_of(usage: Raw | None) -> str | None:
+    """The service tier behind the traffic type, where it has a common name."""
+    if usage is None:
+        return None
+    traffic = fields(usage).peek("trafficType")
+    return TRAFFIC.get(json.decode(traffic, str)) if traffic is not None and json.is_string(traffic) else None
 
 
 def _modalities(counts: Members, key: str) -> dict[str, int] | None:
@@ -75,7 +85,7 @@ def encode_usage(usage: Usage | None, report: LossReport) -> Wire | None:
         known = [
             {"modality": modality.upper(), "tokenCount": count}
             for modality, count in (modalities or {}).items()
-            if modality in _MODALITIES
+            if count and modality in _MODALITIES
         ]
         if known:
             wire[name] = known

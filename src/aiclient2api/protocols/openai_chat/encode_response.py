@@ -59,6 +59,7 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
     choices = [_choice(candidate, client, report) for candidate in candidates]
     if not choices:
         choices = [_blocked()]
+        report.finish_details(response.blocked or Finish(reason="stop"), "choices[0]")
     body: Wire = {
         "id": completion_id(response.id),
         "object": "chat.completion",
@@ -207,9 +208,9 @@ class _Message:
         self._length = 0
 
     def add(self, part: Part, path: str) -> None:
-        self._report.foreign_ext(part, path)
         match part:
             case Reasoning():
+                self._report.foreign_ext(part, path)
                 self._thoughts.append(part)
                 if part.opaque is not None:
                     self._letters.append("r")
@@ -242,6 +243,7 @@ class _Message:
             elif self._letters[-1] != "t":
                 self._report.approximated("part.order", path, "text is joined")
         for citation in text.citations:
+            self._report.quote(citation, path)
             annotation = encode_annotation(citation, start, end)
             if annotation is None:
                 self._report.dropped("citation", path)

@@ -202,6 +202,7 @@ class CandidateEncoder:
     def _cite(self, state: _Open) -> bytes:
         annotations: list[Wire] = []
         for citation in state.citations:
+            self._report.quote(citation, "response")
             annotation = encode_annotation(citation, state.start, self._length)
             if annotation is None:
                 self._report.dropped("citation", "response")

@@ -9,6 +9,7 @@ from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.openai_chat.ext import keep, restore
 from aiclient2api.protocols.openai_chat.schema import NAME
+from aiclient2api.protocols.report import ECHO_SUFFIX
 from aiclient2api.wire.json import NULL, Members
 
 _MODALITIES = ("text", "audio", "image", "video")
@@ -63,7 +64,7 @@ def encode_usage(usage: Usage) -> dict[str, object]:
 def has_foreign_detail(usage: Usage) -> bool:
     """Whether counts stay behind that this protocol has no member for."""
     return any((usage.cache_write_ttl or {}).values()) or any(
-        protocol != NAME for protocol in usage.ext or ()
+        protocol != NAME and not protocol.endswith(ECHO_SUFFIX) for protocol in usage.ext or ()
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from msgspec import Raw
 
 from aiclient2api.ir.parts import Citation, Text
 from aiclient2api.protocols.openai_responses.schema import NAME
+from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire.json import Members
 
 
@@ -31,14 +30,15 @@ def decode_citation(raw: Raw, path: str = "annotation") -> Citation:
             return Citation(kind="other", raw=raw, protocol=NAME)
 
 
-def encode_citations(part: Text, dropped: Callable[[str, str], None], path: str) -> list[object]:
+def encode_citations(part: Text, report: LossReport, path: str) -> list[object]:
     """The annotations of a text; kinds that this protocol does not have are dropped."""
     out: list[object] = []
     for citation in part.citations:
         annotation = encode_citation(citation, len(part.text))
         if annotation is None:
-            dropped("citation", path)
+            report.dropped("citation", path)
         else:
+            report.quote(citation, path)
             out.append(annotation)
     return out
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import Final
 
 from aiclient2api.errors import Unrepresentable
@@ -160,7 +159,7 @@ def encode_output(part: Text | Refusal, scope: Scope, path: str) -> dict[str, ob
     if isinstance(part, Refusal):
         return {"type": "refusal", "refusal": part.text, **kept(part)}
     body: dict[str, object] = {"type": "output_text", "text": part.text}
-    annotations = encode_citations(part, scope.report.dropped, path)
+    annotations = encode_citations(part, scope.report, path)
     if annotations or (scope.own and not part.shape & Shape.CONTENT_ABSENT):
         body["annotations"] = annotations
     if part.logprobs and scope.own:
@@ -168,14 +167,3 @@ def encode_output(part: Text | Refusal, scope: Scope, path: str) -> dict[str, ob
     elif part.shape & Shape.EMPTY_LIST and scope.own:
         body["logprobs"] = []
     return {**body, **kept(part)}
-
-
-def encode_client_text(part: Text, dropped: Callable[[str, str], None]) -> dict[str, object]:
-    """An `output_text` part for a client: always with annotations and logprobs."""
-    return {
-        "type": "output_text",
-        "annotations": encode_citations(part, dropped, "response"),
-        "logprobs": encode_logprobs(part.logprobs or []),
-        "text": part.text,
-        **kept(part),
-    }

@@ -36,7 +36,7 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         response.candidates[0] if response.candidates else Candidate(turn=Turn(role="assistant", parts=[]))
     )
     parts = first.turn.parts
-    note_finish(first.finish, report)
+    note_finish(response.blocked or first.finish, report)
     id_ = response.id if response.protocol == NAME else response_id(response.id)
     report.tier(response.tier, client_tier(response.tier))
     body: dict[str, object] = {

@@ -164,7 +164,7 @@ def content_part(part: Part, report: LossReport) -> object:
         return {"type": "refusal", "refusal": part.text, **kept(part)}
     return {
         "type": "output_text",
-        "annotations": encode_citations(part, report.dropped, "response"),
+        "annotations": encode_citations(part, report, "response"),
         "logprobs": encode_logprobs(part.logprobs or []),
         "text": part.text,
         **kept(part),

@@ -166,6 +166,7 @@ class ResponsesStreamEncoder:
             return b""
         self._ended = True
         sealed = self._seal()
+        note_finish(event.blocked, self._report)
         state = outcome(event.blocked or self._finish, self._has_refusal)
         served = event.tier or (self._start.tier if self._start else None)
         self._report.tier(served, client_tier(served))
