@@ -36,6 +36,7 @@ from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty,
 from aiclient2api.protocols.cut_calls import CutCalls, settled
 from aiclient2api.protocols.shadow import with_shadows
 from aiclient2api.protocols.side_table import SideTable, TurnRecorder
+from aiclient2api.protocols.spoken_answers import with_transcripts
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.protocols.tool_names import ToolNames
 from aiclient2api.wire.frames import Frame
@@ -68,6 +69,8 @@ class PivotConversion:
         table = SideTable(inbound.records or {}, carrier, inbound.tenant)
         request, found = table.put_back(request, upstream.slots)
         losses = [*losses, *found]
+        request, spoken = with_transcripts(request, upstream.name)
+        losses.extend(spoken)
         request = with_shadows(apply_system_prompt(request, system), upstream.name)
         self._names = ToolNames(request, upstream.tool_names)
         request = self._names.shorten(request)

@@ -23,6 +23,7 @@ def decode_logprobs(raw: Raw) -> list[TokenLogprob]:
         TokenLogprob(
             token=token.token,
             logprob=token.logprob,
+            bytes=token.bytes,
             ext=token.ext,
             top=top[index] if index < len(top) else [],
         )
@@ -31,9 +32,10 @@ def decode_logprobs(raw: Raw) -> list[TokenLogprob]:
 
 
 def _token(token: Members) -> TokenLogprob:
-    identifier = token.raw("tokenId")
+    identifier, text = token.raw("tokenId"), token.take("token", str) or ""
     return TokenLogprob(
-        token=token.take("token", str) or "",
+        token=text,
+        bytes=list(text.encode("utf-8", "replace")),
         logprob=token.take("logProbability", float) or 0.0,
         ext={NAME: {"tokenId": identifier}} if identifier is not None else None,
     )
