@@ -22,6 +22,8 @@ def second_candidate() -> dict[str, Any]:
     return {"candidates": [*body["candidates"], other]}
 
 
+REFUSED: Final = chat({"content": None, "refusal": "No."}, "stop")
+TOKEN: Final = {"token": "No", "logprob": -0.1, "bytes": None, "top_logprobs": []}
 BLOCKED: Final = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
 LOST: Final[dict[str, tuple[str, dict[str, Any], tuple[str, ...], str]]] = {
     "a second candidate": ("gemini", second_candidate(), ("anthropic", "openai_responses"), "candidates"),
@@ -42,6 +44,24 @@ LOST: Final[dict[str, tuple[str, dict[str, Any], tuple[str, ...], str]]] = {
         message([{"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}, "unk": 1}], "tool_use"),
         ("openai_responses", "openai_chat", "gemini"),
         "ext.unk",
+    ),
+    "how likely the words of a refusal were": (
+        "openai_chat",
+        {
+            **REFUSED,
+            "choices": [{**REFUSED["choices"][0], "logprobs": {"content": None, "refusal": [TOKEN]}}],
+        },
+        ("openai_responses", "gemini"),
+        "ext.refusal_logprobs",
+    ),
+    "the transcript of a sound": (
+        "openai_chat",
+        chat(
+            {"content": None, "audio": {"id": "a", "data": "AAAA", "transcript": "Hi", "expires_at": 1}},
+            "stop",
+        ),
+        ("gemini",),
+        "media.transcript",
     ),
     "the cited words of a source": (
         "anthropic",
@@ -119,3 +139,17 @@ def test_a_count_of_zero_is_no_loss() -> None:
     for client in ASKS.keys() - {"openai_chat"}:
         assert whole(client, "openai_chat", body).losses == []
     assert b"AUDIO" not in whole("gemini", "openai_chat", body).response.body
+
+
+@pytest.mark.parametrize("client", ["openai_responses", "gemini"])
+def test_how_likely_a_streamed_refusal_was_is_told(client: str) -> None:
+    def chunk(delta: dict[str, Any], **choice: Any) -> dict[str, Any]:
+        head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None, **choice}]}
+
+    logprobs = {"content": None, "refusal": [TOKEN]}
+    events = [
+        chunk({"role": "assistant", "refusal": "No."}, logprobs=logprobs),
+        chunk({}, finish_reason="stop"),
+    ]
+    assert ("ext.refusal_logprobs", "dropped") in found(streamed(client, "openai_chat", events)[2])

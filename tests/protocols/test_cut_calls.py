@@ -10,7 +10,7 @@ import pytest
 from tests.protocols.exchanges import ASKS, chat, content, message, response, streamed, whole
 
 Events = list[dict[str, Any]]
-CUT: Final = '{"path":"/tmp/a","conf'
+CUT: Final = '{"path":"notes/a","conf'
 
 
 def call(arguments: str) -> dict[str, Any]:

@@ -171,6 +171,8 @@ class PartEncoder:
             self._report.dropped("media.title", path)
         if part.cite:
             self._report.dropped("citation", path)
+        if part.transcript:
+            self._report.dropped("media.transcript", path)
 
     def _resolve(self, part: Media, wires: list[Wire], path: str) -> None:
         """Resolution per part exists since Gemini 3, as ids of calls do."""

@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import (
+    Ext,
     Inline,
     Media,
     Part,
@@ -24,7 +25,7 @@ from aiclient2api.protocols.openai_chat.decode_tools import decode_legacy_call, 
 from aiclient2api.protocols.openai_chat.embeddings import decode_vectors
 from aiclient2api.protocols.openai_chat.ext import keep
 from aiclient2api.protocols.openai_chat.extra_content import Extra, reorder
-from aiclient2api.protocols.openai_chat.logprobs import decode_logprobs
+from aiclient2api.protocols.openai_chat.logprobs import decode_logprobs, refusal_logprobs
 from aiclient2api.protocols.openai_chat.reasoning import decode_reasoning
 from aiclient2api.protocols.openai_chat.schema import FINISH_TO_IR, NAME, has_value
 from aiclient2api.protocols.openai_chat.usage import decode_usage
@@ -62,8 +63,13 @@ def decode_response(response: WireResponse) -> ModelResponse:
     )
 
 
-def finish_of(word: str | None, has_calls: bool, has_refusal: bool) -> Finish | None:
-    """The end of a candidate. Calls and a refusal say more than `stop`, which some servers send with both."""
+def finish_of(
+    word: str | None, has_calls: bool, has_refusal: bool, refused: Raw | None = None
+) -> Finish | None:
+    """The end of a candidate. Calls and a refusal say more than `stop`, which some servers send with both.
+
+    `refused` are the logprobs of a refusal.
+    """
     if word is None:
         return None
     reason: FinishReason = FINISH_TO_IR.get(word, "other")
@@ -71,7 +77,8 @@ def finish_of(word: str | None, has_calls: bool, has_refusal: bool) -> Finish | 
         reason = "tool_use"
     elif has_refusal and reason in ("stop", "content_filter"):
         reason = "refusal"
-    return Finish(reason=reason, raw=word)
+    ext: Ext | None = {NAME: {"refusal_logprobs": refused}} if refused is not None else None
+    return Finish(reason=reason, raw=word, ext=ext)
 
 
 def decode_content_list(items: list[Raw], path: str) -> list[Text | Reasoning]:
@@ -109,6 +116,10 @@ def _decode_choice(choice: Members, position: int, response_id: str) -> Candidat
     shape = _take_content(message, parts)
     _take_refusal(message, parts)
     _take_media(message, parts)
+    logprobs = choice.peek("logprobs")
+    spoken = None
+    if logprobs is not None and has_value(logprobs):
+        spoken = refusal_logprobs(logprobs, choice.at("logprobs"))
     _attach(choice, message, extra, parts)
     calls = _decode_calls(message, (response_id, str(index)))
     parts.extend(calls)
@@ -120,7 +131,8 @@ def _decode_choice(choice: Members, position: int, response_id: str) -> Candidat
         shape=shape,
         ext=keep(message, extra_content=extra.members),
     )
-    return Candidate(turn=turn, index=index, finish=finish_of(word, bool(calls), refused), ext=keep(choice))
+    finish = finish_of(word, bool(calls), refused, spoken if refused else None)
+    return Candidate(turn=turn, index=index, finish=finish, ext=keep(choice))
 
 
 def _take_content(message: Members, parts: list[Part]) -> int:

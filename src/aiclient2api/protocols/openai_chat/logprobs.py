@@ -17,11 +17,18 @@ class _Token(Struct, frozen=True):
 
 class _Logprobs(Struct, frozen=True):
     content: list[_Token] | None = None
+    refusal: Raw = json.NULL
 
 
 def decode_logprobs(raw: Raw, path: str) -> list[TokenLogprob]:
     """The tokens of a choice's `logprobs`."""
     return [_decode(token) for token in json.decode(raw, _Logprobs, path).content or ()]
+
+
+def refusal_logprobs(raw: Raw, path: str) -> Raw | None:
+    """Those of a refusal, which no other protocol has a place for."""
+    found = json.decode(raw, _Logprobs, path).refusal
+    return found if json.is_array(found) and bytes(found) != b"[]" else None
 
 
 def encode_logprobs(tokens: list[TokenLogprob]) -> bytes:

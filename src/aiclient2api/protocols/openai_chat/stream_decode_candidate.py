@@ -13,7 +13,7 @@ from aiclient2api.protocols.openai_chat.decode_response import (
     decode_image,
     finish_of,
 )
-from aiclient2api.protocols.openai_chat.logprobs import decode_logprobs
+from aiclient2api.protocols.openai_chat.logprobs import decode_logprobs, refusal_logprobs
 from aiclient2api.protocols.openai_chat.reasoning import has_text
 from aiclient2api.protocols.openai_chat.schema import AudioFragment, ChunkChoice, Delta, has_value
 from aiclient2api.protocols.openai_chat.stream_decode_calls import CallsDecoder, decode_signature
@@ -31,6 +31,7 @@ class CandidateDecoder:
 
     def __init__(self, index: int, response_id: str) -> None:
         self.finished = False
+        self._refused_logprobs: Raw | None = None
         self._sink = PartSink(index)
         self._calls = CallsDecoder(self._sink, response_id)
         self._kind: Part | None = None
@@ -100,7 +101,7 @@ class CandidateDecoder:
         self._calls.close()
         if self._audio is not None:
             self._sink.end(self._audio)
-        finish = finish_of(word, self._calls.any, self._refused)
+        finish = finish_of(word, self._calls.any, self._refused, self._refused_logprobs)
         assert finish is not None
         self._sink.finish(finish)
 
@@ -131,6 +132,8 @@ class CandidateDecoder:
         tokens = decode_logprobs(raw, "choices.logprobs")
         if tokens and self._kind is _TEXT:
             self._sink.value(self._number, "logprobs", tokens)
+        elif not tokens:
+            self._refused_logprobs = refusal_logprobs(raw, "choices.logprobs") or self._refused_logprobs
 
     def _details(self, entries: list[Raw], plain: str | None) -> None:
         """`reasoning_details`: entries of one index are pieces of one thought, which goes back as a whole."""
