@@ -163,3 +163,14 @@ def test_broken_arguments_are_not_completed_whatever_the_end() -> None:
         chat({"content": None, "tool_calls": [call(CUT)]}, "tool_calls"),
     )
     assert json.loads(answer.response.body)["output"][0]["status"] == "incomplete"
+
+
+def test_a_call_that_is_missing_makes_the_end_no_normal_one() -> None:
+    cut = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": CUT}
+    body = response([{**cut, "status": "incomplete"}], status="completed")
+    told = json.loads(whole("gemini", "openai_responses", body).response.body)
+    assert told["candidates"][0]["finishReason"] == "MALFORMED_FUNCTION_CALL"
+    done = {"type": "response.completed", "response": body}
+    created = {"type": "response.created", "response": response([], status="in_progress")}
+    _, events, _ = streamed("gemini", "openai_responses", [created, done])
+    assert "MALFORMED_FUNCTION_CALL" in events and "functionCall" not in events

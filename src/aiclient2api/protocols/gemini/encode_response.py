@@ -11,7 +11,7 @@ from aiclient2api.protocols.gemini.citations import encode_grounding
 from aiclient2api.protocols.gemini.embeddings import encode_vectors
 from aiclient2api.protocols.gemini.encode_parts import CLIENT_KINDS, PartEncoder, Wire
 from aiclient2api.protocols.gemini.ext import kept
-from aiclient2api.protocols.gemini.finish import encode_block, encode_finish
+from aiclient2api.protocols.gemini.finish import encode_block, encode_finish, without_call
 from aiclient2api.protocols.gemini.logprobs import encode_logprobs
 from aiclient2api.protocols.gemini.schema import NAME
 from aiclient2api.protocols.gemini.usage import encode_count, encode_usage, with_traffic
@@ -56,6 +56,7 @@ def _encode_candidate(candidate: Candidate, protocol: str, report: LossReport) -
     parts: list[Wire] = []
     cited: list[tuple[int, str, list[Citation]]] = []
     wire: Wire = {"content": {"parts": parts, "role": "model"}}
+    is_cut = False
     for number, part in enumerate(candidate.turn.parts):
         path = f"candidates[{candidate.index}].parts[{number}]"
         if isinstance(part, Text):
@@ -64,10 +65,12 @@ def _encode_candidate(candidate: Candidate, protocol: str, report: LossReport) -
                 wire["logprobsResult"] = encode_logprobs(part.logprobs)
         if isinstance(part, ToolCall) and part.status == INCOMPLETE:
             report.dropped("tool_call", path, "cut off: only whole calls can be told")
+            is_cut = True
             continue
         parts.extend(encoder.encode(part, path, spoken_by_model=True))
     if candidate.finish is not None:
-        wire.update(encode_finish(candidate.finish, protocol, report))
+        finish = without_call(candidate.finish) if is_cut else candidate.finish
+        wire.update(encode_finish(finish, protocol, report))
     wire["index"] = candidate.index
     grounding = encode_grounding(cited, report)
     if grounding is not None:

@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from aiclient2api.ir.parts import Ext
 from aiclient2api.ir.response import Finish
+from aiclient2api.protocols.cut_calls import CUTTING
 from aiclient2api.protocols.gemini.encode_parts import Wire
 from aiclient2api.protocols.gemini.ext import keep, restore
 from aiclient2api.protocols.gemini.fields import fields
@@ -42,6 +43,13 @@ def encode_finish(finish: Finish, protocol: str, report: LossReport) -> Wire:
         told = wire["finishMessage"] = f"{finish.raw or finish.reason}: {detail}"
     report.finish_details(finish, "finish", told)
     return wire
+
+
+def without_call(finish: Finish) -> Finish:
+    """The end of a candidate that shows a call less because only a piece of it came: that is no normal end."""
+    if finish.reason in CUTTING:
+        return finish
+    return Finish(reason="malformed", raw=finish.raw)
 
 
 def decode_block(feedback: Raw) -> Finish | None:

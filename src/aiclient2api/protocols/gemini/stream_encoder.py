@@ -27,7 +27,7 @@ from aiclient2api.ir.response import Finish, Usage
 from aiclient2api.protocols.gemini.citations import encode_grounding
 from aiclient2api.protocols.gemini.encode_parts import CLIENT_KINDS, PartEncoder, Wire
 from aiclient2api.protocols.gemini.ext import kept
-from aiclient2api.protocols.gemini.finish import encode_block, encode_finish
+from aiclient2api.protocols.gemini.finish import encode_block, encode_finish, without_call
 from aiclient2api.protocols.gemini.logprobs import encode_logprobs
 from aiclient2api.protocols.gemini.relay import blank, failed
 from aiclient2api.protocols.gemini.schema import FINISH, NAME
@@ -55,6 +55,7 @@ class StreamEncoder:
         self._texts: dict[int, list[str]] = {}
         self._citations: dict[int, list[Citation]] = {}
         self._logprobs: dict[int, list[TokenLogprob]] = {}
+        self._cut: set[int] = set()
         self._finishes: dict[int, Finish] = {}
         self._usage: Usage | None = None
         self._tier: str | None = None
@@ -78,7 +79,8 @@ class StreamEncoder:
             case UsageReport():
                 self._usage = event.usage
             case CandidateEnd():
-                self._finishes[event.candidate] = event.finish
+                is_cut = event.candidate in self._cut
+                self._finishes[event.candidate] = without_call(event.finish) if is_cut else event.finish
             case ResponseEnd():
                 return self._end(event)
             case _:
@@ -177,6 +179,7 @@ class StreamEncoder:
         path = f"candidates[{event.candidate}].parts[{event.number}]"
         if event.cut:
             self._report.dropped("tool_call", path, "cut off: only whole calls can be told")
+            self._cut.add(event.candidate)
             return b""
         if isinstance(part, Refusal):
             self._report.approximated("refusal", path)
