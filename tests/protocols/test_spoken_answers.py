@@ -42,6 +42,21 @@ def test_the_transcript_of_a_spoken_answer_is_told(upstream: str) -> None:
     assert ("media.audio", "approximated") in {(loss.feature, loss.act) for loss in conversion.losses}
 
 
+@pytest.mark.parametrize("upstream", ["openai_chat", "anthropic", "openai_responses"])
+def test_a_sound_of_the_model_ends_no_conversation(upstream: str) -> None:
+    sound = {"inlineData": {"mimeType": "audio/wav", "data": "AAAA"}}
+    turns = [
+        {"role": "user", "parts": [{"text": "x"}]},
+        {"role": "model", "parts": [sound]},
+        {"role": "user", "parts": [{"text": "and?"}]},
+    ]
+    path, body = "/v1beta/models/m:generateContent", json.dumps({"contents": turns}).encode()
+    inbound = Inbound(FACTORY["gemini"], WireRequest(path=path, body=body), "t")
+    target = Target(model="m", profile=DEFAULT_PROFILE, streams=False)
+    conversion = FACTORY.convert(inbound, upstream, target)
+    assert ("media.audio", "dropped") in {(loss.feature, loss.act) for loss in conversion.losses}
+
+
 def test_tokens_of_google_have_their_bytes() -> None:
     chosen = {"chosenCandidates": [{"token": "é", "logProbability": -0.5}]}
     body = content([{"text": "é"}], finishReason="STOP", logprobsResult=chosen)

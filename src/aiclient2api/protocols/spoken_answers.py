@@ -1,4 +1,4 @@
-"""Spoken answers of earlier turns, which clients send back as an id that only their provider knows."""
+"""Spoken answers of earlier turns, which clients send back as an id that only their provider knows, or as a sound."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from aiclient2api.ir.parts import FileRef, Media, Part, Text
 from aiclient2api.ir.request import ModelRequest, Turn
 
 _FEATURE = "media.audio"
+_HEARS_ITSELF = frozenset(("gemini",))
+"""Protocols whose assistant turns may hold a sound."""
 
 
 def with_transcripts(request: ModelRequest, upstream: str) -> tuple[ModelRequest, list[Loss]]:
     """The request with what was said instead of what was heard, where the upstream cannot know the sound.
 
-    A client gets such an id for every spoken answer, of whatever upstream: refusing it would end the conversation.
+    A client has one for every spoken answer, of whatever upstream: refusing it would end the conversation.
     """
     losses: list[Loss] = []
     turns: list[Turn] = []
@@ -33,12 +35,11 @@ def with_transcripts(request: ModelRequest, upstream: str) -> tuple[ModelRequest
 
 
 def _is_foreign(part: Part, upstream: str) -> bool:
-    return (
-        isinstance(part, Media)
-        and part.kind == "audio"
-        and isinstance(part.source, FileRef)
-        and part.source.protocol != upstream
-    )
+    if not (isinstance(part, Media) and part.kind == "audio"):
+        return False
+    if isinstance(part.source, FileRef):
+        return part.source.protocol != upstream
+    return upstream not in _HEARS_ITSELF
 
 
 def _told(part: Part, upstream: str, path: str, losses: list[Loss]) -> Part | None:
@@ -47,5 +48,5 @@ def _told(part: Part, upstream: str, path: str, losses: list[Loss]) -> Part | No
     if part.transcript:
         losses.append(Loss(_FEATURE, path, "approximated", upstream, "its transcript is sent"))
         return Text(text=part.transcript)
-    losses.append(Loss(_FEATURE, path, "dropped", upstream, "only its own provider has the sound"))
+    losses.append(Loss(_FEATURE, path, "dropped", upstream, "earlier answers are no sounds there"))
     return None
