@@ -160,9 +160,17 @@ class ClientTimeout(ClientError):
 
 
 class Unrepresentable(ClientError):
-    """The target protocol cannot express a part of the request's content (400)."""
+    """The target protocol cannot express a part of the request's content (400).
+
+    `path` is its place in the IR, until the caller's own is known (`protocols/source_path.py`).
+    """
 
     code = "unsupported_content"
+
+    def __init__(self, message: str = "", path: str = "", *, info: ErrorInfo | None = None) -> None:
+        super().__init__(f"{path}: {message}" if path else message, info=info)
+        self.reason = message
+        self.path = path
 
 
 class OverLimit(ClientError):

@@ -15,6 +15,7 @@ from aiclient2api.ir.request import ModelRequest, Operation, StreamMode
 from aiclient2api.ir.response import ModelResponse, Usage
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.rate_limits import RateLimit
+from aiclient2api.protocols.source_path import Offence
 from aiclient2api.wire.frames import Frame, FrameDecoder
 from aiclient2api.wire.http import Headers, WireRequest, WireResponse
 
@@ -222,6 +223,10 @@ class Converter(Protocol):
 
     def peek(self, request: WireRequest) -> Peek:
         """What routing needs. Raises MalformedMessage."""
+        ...
+
+    def source_path(self, request: WireRequest, offence: Offence) -> str:
+        """Where in a client's body refused content stands; empty where it cannot be said."""
         ...
 
     def output_bound(self, request: WireRequest) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import Inline, Url
 
 
@@ -14,6 +15,18 @@ def parse(url: str, default_mime: str = "application/octet-stream") -> Inline | 
         return Url(url)
     mime = head.removesuffix(";base64").split(";")[0]
     return Inline(mime or default_mime, data)
+
+
+_STRAY = bytes(
+    set(range(128)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_ \r\n")
+)
+
+
+def checked(data: str, path: str) -> str:
+    """Base64 as a client sent it, in either alphabet. Only what no decoder takes is refused: other characters."""
+    if not data.isascii() or len(data.encode().translate(None, _STRAY)) != len(data):
+        raise MalformedMessage("is not base64", path)
+    return data
 
 
 def build(source: Inline) -> str:

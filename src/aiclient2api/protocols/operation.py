@@ -11,7 +11,7 @@ from aiclient2api.protocols.base import Converter, OpaqueSlots, SystemPrompt
 from aiclient2api.protocols.carrier import Carrier, join_continued, open_request
 from aiclient2api.protocols.conversion import Answer, AnswerStream, Inbound, Target
 from aiclient2api.protocols.counting import estimate
-from aiclient2api.protocols.pivot import refuse_foreign_state
+from aiclient2api.protocols.refusals import encoded_for, refuse_foreign_state
 from aiclient2api.protocols.side_table import SideTable
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.protocols.tool_names import ToolNames
@@ -60,7 +60,7 @@ class OperationConversion:
             return
         names = ToolNames(request, upstream.tool_names)
         request = msgspec.structs.replace(names.shorten(request), model=target.model)
-        encoded = upstream.encode_request(request, target.profile)
+        encoded = encoded_for(upstream, request, target, inbound)
         self.request = encoded.wire
         self.losses.extend((*names.losses, *encoded.losses))
 

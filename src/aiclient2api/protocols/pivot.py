@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from aiclient2api.errors import ErrorInfo, Incomplete, MalformedMessage, Unrepresentable
+from aiclient2api.errors import ErrorInfo, Incomplete, MalformedMessage
 from aiclient2api.ir.events import (
     CandidateEnd,
     Failure,
@@ -22,7 +22,6 @@ from aiclient2api.ir.events import (
 )
 from aiclient2api.ir.fold import Folder, fold, unfold
 from aiclient2api.ir.loss import Loss
-from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import REFUSALS, ModelResponse, Usage
 from aiclient2api.protocols.answer_report import AnswerReport
 from aiclient2api.protocols.base import (
@@ -34,6 +33,7 @@ from aiclient2api.protocols.base import (
 from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
 from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty, require_ends
 from aiclient2api.protocols.cut_calls import CutCalls, settled
+from aiclient2api.protocols.refusals import encoded_for, refuse_foreign_state
 from aiclient2api.protocols.shadow import with_shadows
 from aiclient2api.protocols.side_table import SideTable, TurnRecorder
 from aiclient2api.protocols.spoken_answers import with_transcripts
@@ -78,7 +78,7 @@ class PivotConversion:
         request = msgspec.structs.replace(
             request, model=target.model, stream="sse" if self.streaming else "no", include_usage=True
         )
-        encoded = upstream.encode_request(request, target.profile)
+        encoded = encoded_for(upstream, request, target, inbound)
         self.request = encoded.wire
         self.losses = [*losses, *self._names.losses, *encoded.losses]
 
@@ -149,31 +149,6 @@ class PivotConversion:
 
     def _sealing(self) -> SealingStream:
         return SealingStream(self._carrier, self._tenant, self._client.slots, self._account)
-
-
-def refuse_foreign_state(request: ModelRequest) -> None:
-    """What only the provider that stored it has, or that only its own protocol can do, cannot be converted."""
-    state = request.state
-    if state is None:
-        return
-    if state.stored is not None:
-        raise Unrepresentable(f"{state.stored}: only its own provider has this content")
-    if state.previous_id is not None:
-        raise _not_found("previous_response_id", f"Previous response with id '{state.previous_id}' not found")
-    if state.conversation is not None:
-        raise _not_found("conversation", "The conversation was not found")
-    if state.background:
-        message = "background: this model's provider cannot answer in the background"
-        raise Unrepresentable(
-            info=ErrorInfo(kind="invalid", code=Unrepresentable.code, message=message, param="background")
-        )
-
-
-def _not_found(param: str, fact: str) -> Unrepresentable:
-    """With OpenAI's own code, which tells clients to send the whole history instead."""
-    message = f"{fact}: this model's provider stores no answers. Send the whole history."
-    code = "previous_response_not_found"
-    return Unrepresentable(info=ErrorInfo(kind="invalid", code=code, message=message, param=param))
 
 
 class _EventStream:

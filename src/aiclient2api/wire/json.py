@@ -7,9 +7,10 @@ nobody takes is never decoded.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import Raw
@@ -28,6 +29,8 @@ _SENTINEL = re.compile(rb"\s*(?:\[[A-Z]+\]\s*)?")
 encode = _encoder.encode
 """Compact JSON of builtins, structs and Raw members (Raw is spliced as it is)."""
 
+_ESCAPED = b"\\ud"
+
 NULL = Raw(b"null")
 
 
@@ -43,9 +46,17 @@ def decode(data: bytes | Raw, type_: type[T], path: str = "") -> T:
     except msgspec.ValidationError as error:
         raise _wrong_type(error, path) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedMessage(f"not valid JSON: {error}", path) from None
+        raise _not_json(error, data, path) from None
     except RecursionError:
         raise MalformedMessage("nested too deeply", path) from None
+
+
+def _not_json(error: Exception, data: bytes | Raw, path: str) -> MalformedMessage:
+    """What a decoder gave up on. Half of a surrogate pair is JSON's only fault that has a place."""
+    where = _surrogate_path(data, path) if _ESCAPED in bytes(data).lower() else None
+    if where is not None:
+        return MalformedMessage("half of a surrogate pair", where)
+    return MalformedMessage(f"not valid JSON: {error}", path)
 
 
 def _readable(data: bytes | Raw) -> None:
@@ -86,6 +97,25 @@ def _wrong_type(error: msgspec.ValidationError, path: str) -> MalformedMessage:
     )
 
 
+def _surrogate_path(data: bytes | Raw, path: str) -> str | None:
+    """Where the half of a surrogate pair stands that made a decoder give up, if that is what did."""
+    try:
+        waiting: list[tuple[str, object]] = [(path, json.loads(bytes(data)))]
+    except (ValueError, RecursionError):
+        return None
+    while waiting:
+        where, node = waiting.pop()
+        if isinstance(node, str) and any("\ud800" <= char <= "\udfff" for char in node):
+            return where
+        if isinstance(node, list):
+            items = cast(list[object], node)
+            waiting.extend(reversed([(f"{where}[{index}]", item) for index, item in enumerate(items)]))
+        elif isinstance(node, dict):
+            named = cast(dict[str, object], node).items()
+            waiting.extend(reversed([(f"{where}.{name}" if where else name, inner) for name, inner in named]))
+    return None
+
+
 class Members:
     """A JSON object being taken apart. What is never taken is `rest()`."""
 
@@ -104,7 +134,7 @@ class Members:
         except msgspec.ValidationError:
             raise MalformedMessage("must be an object", path) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MalformedMessage(f"not valid JSON: {error}", path) from None
+            raise _not_json(error, data, path) from None
         except RecursionError:
             raise MalformedMessage("nested too deeply", path) from None
 
@@ -141,6 +171,13 @@ class Members:
         if value is None:
             raise MalformedMessage("is required", self.at(key))
         return value
+
+    def count(self, key: str) -> int | None:
+        """Take a number that may not be negative; None when absent or null."""
+        number = self.take(key, int)
+        if number is not None and number < 0:
+            raise MalformedMessage("must not be negative", self.at(key))
+        return number
 
     def object(self, key: str) -> Members | None:
         """Take a member that is an object."""

@@ -22,9 +22,9 @@ from tests.protocols.openai_responses.responses_wire import BASE, HI, USER, enco
 
 
 def test_several_answers_and_a_prewarm_are_refused() -> None:
-    with pytest.raises(Unrepresentable, match="n: only 1"):
+    with pytest.raises(Unrepresentable, match="only 1"):
         encode(foreign(USER, sampling=Sampling(candidates=3)))
-    with pytest.raises(Unrepresentable, match="max_tokens: 0"):
+    with pytest.raises(Unrepresentable, match="cache prewarm"):
         encode(foreign(USER, max_output=0))
 
 

@@ -13,6 +13,7 @@ from aiclient2api.protocols.anthropic.decode_response import decode_response
 from aiclient2api.protocols.anthropic.encode_request import encode_request
 from aiclient2api.protocols.anthropic.encode_response import encode_response
 from aiclient2api.protocols.anthropic.schema import NAME, TOOL_NAME
+from aiclient2api.protocols.anthropic.source_path import source_path
 from aiclient2api.protocols.anthropic.stream_decoder import MessageStreamDecoder
 from aiclient2api.protocols.anthropic.stream_encoder import MessageStreamEncoder
 from aiclient2api.protocols.anthropic.usage import usage_of
@@ -51,6 +52,7 @@ class AnthropicConverter:
     stream_decoder = MessageStreamDecoder
 
     peek = staticmethod(relay.peek)
+    source_path = staticmethod(source_path)
     output_bound = staticmethod(relay.output_bound)
     limit_headers = staticmethod(anthropic_limit_headers)
     splice = staticmethod(relay.splice)

@@ -27,7 +27,7 @@ from aiclient2api.ir.parts import (
     ToolResult,
     Url,
 )
-from aiclient2api.protocols import carrier
+from aiclient2api.protocols import carrier, data_url
 from aiclient2api.protocols.anthropic.ext import keep
 from aiclient2api.protocols.anthropic.schema import CONTROL, HOSTED, NAME, family
 from aiclient2api.wire.json import NULL, Members, decode, is_string, parse_array, text
@@ -215,7 +215,8 @@ def _media(members: Members, kind: Literal["image", "document"]) -> Media | None
 def _source(holder: Members) -> tuple[Source, int] | None:
     match holder.require("type", str):
         case "base64":
-            return Inline(holder.require("media_type", str), holder.require("data", str)), 0
+            mime, data = holder.require("media_type", str), holder.require("data", str)
+            return Inline(mime, data_url.checked(data, holder.at("data"))), 0
         case "url":
             return Url(holder.require("url", str)), 0
         case "file":

@@ -29,10 +29,10 @@ def decode_messages(members: Members) -> list[Turn]:
     """The conversation."""
     if members.peek("messages") in (None, NULL):
         raise MalformedMessage("is required", "messages")
-    return [turn for message in members.objects("messages") for turn in _message(message)]
+    return [turn for message in members.objects("messages") for turn in decode_message(message)]
 
 
-def _message(message: Members) -> list[Turn]:
+def decode_message(message: Members) -> list[Turn]:
     """One turn, or several where a user message mixes tool results with other content."""
     role = message.require("role", str)
     content = message.value("content")

@@ -198,12 +198,12 @@ class PartWriter:
             return None
         kind = part.kind if isinstance(part, Control) else part.wire_type
         raise Unrepresentable(
-            f"{path}: Messages has no form for {kind or 'an unknown part'!r} of {part.protocol}"
+            f"Messages has no form for {kind or 'an unknown part'!r} of {part.protocol}", path
         )
 
     def _media(self, part: Media, path: str, role: str) -> Block:
         if role == "assistant" and not self.native:
-            raise Unrepresentable(f"{path}: an assistant message of Messages cannot hold {part.kind} content")
+            raise Unrepresentable(f"an assistant message of Messages cannot hold {part.kind} content", path)
         if part.detail not in (None, "auto"):
             self.report.dropped("media.detail", path)
         kind, source = self._source(part, path)
@@ -226,18 +226,18 @@ class PartWriter:
 
     def _source(self, part: Media, path: str) -> tuple[Literal["image", "document"], dict[str, object]]:
         if part.kind in ("audio", "video"):
-            raise Unrepresentable(f"{path}: Messages takes no {part.kind} content")
+            raise Unrepresentable(f"Messages takes no {part.kind} content", path)
         kind: Literal["image", "document"] = "image" if part.kind == "image" else "document"
         match part.source:
             case Inline(mime, data):
                 return self._inline(kind, mime, data, path)
             case Url(url):
                 if not (self.native or url.startswith(("https://", "http://"))):
-                    raise Unrepresentable(f"{path}: Messages fetches only http and https addresses")
+                    raise Unrepresentable("Messages fetches only http and https addresses", path)
                 return kind, {"type": "url", "url": url}
             case FileRef(ref, _, protocol):
                 if protocol != NAME:
-                    raise Unrepresentable(f"{path}: the file {ref!r} exists only at its own provider")
+                    raise Unrepresentable(f"the file {ref!r} exists only at its own provider", path)
                 return kind, {"type": "file", "file_id": ref}
             case TextSource(text, mime):
                 return "document", {
@@ -260,11 +260,11 @@ class PartWriter:
             return shown, {"type": "base64", "media_type": mime, "data": data}
         if mime.startswith("text/"):
             return "document", {"type": "text", "media_type": "text/plain", "data": _plain(data, path)}
-        raise Unrepresentable(f"{path}: Messages takes no {mime} content")
+        raise Unrepresentable(f"Messages takes no {mime} content", path)
 
 
 def _plain(data: str, path: str) -> str:
     try:
         return base64.b64decode(data, validate=True).decode()
     except (binascii.Error, ValueError):
-        raise Unrepresentable(f"{path}: the text document is not base64 of UTF-8") from None
+        raise Unrepresentable("the text document is not base64 of UTF-8", path) from None

@@ -84,7 +84,7 @@ def _refuse(request: ModelRequest) -> None:
         raise Unrepresentable(f"Messages has no operation {request.operation}")
     candidates = request.sampling.candidates
     if candidates is not None and candidates > 1:
-        raise Unrepresentable("n: only 1 is supported by this route")
+        raise Unrepresentable("only 1 is supported by this route", "sampling.candidates")
 
 
 def _surplus_marks(request: ModelRequest) -> int:

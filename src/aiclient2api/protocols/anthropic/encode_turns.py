@@ -90,7 +90,7 @@ def _system(turns: list[Turn], writer: PartWriter) -> Content | None:
 
 def _require_text(turn: Turn, path: str) -> None:
     if turn.role in _SYSTEM_ROLES and not all(isinstance(part, Text) for part in turn.parts):
-        raise Unrepresentable(f"{path}: system instructions of Messages can only be text")
+        raise Unrepresentable("system instructions of Messages can only be text", path)
 
 
 def _report_turn(turn: Turn, path: str, writer: PartWriter) -> None:
@@ -206,7 +206,7 @@ def _repair(messages: list[_Message], profile: ModelProfile, writer: PartWriter)
     A conversation without any message is refused: an invented one would be paid for.
     """
     if not messages:
-        raise Unrepresentable("messages: there is nothing to answer")
+        raise Unrepresentable("there is nothing to answer", "turns")
     if messages[0].role != "user":
         messages.insert(0, _Message("user", [], _FILLER))
         writer.report.defaulted("part.order", "turns", "the first message must be the user's")

@@ -13,6 +13,7 @@ from aiclient2api.protocols.gemini.decode_response import decode_response
 from aiclient2api.protocols.gemini.encode_request import encode_request
 from aiclient2api.protocols.gemini.encode_response import encode_response
 from aiclient2api.protocols.gemini.schema import NAME, SIGNATURE, TOOL_NAME
+from aiclient2api.protocols.gemini.source_path import source_path
 from aiclient2api.protocols.gemini.stream_decoder import StreamDecoder
 from aiclient2api.protocols.gemini.stream_encoder import StreamEncoder
 from aiclient2api.protocols.rate_limits import no_limit_headers
@@ -55,6 +56,7 @@ class GeminiConverter:
     stream_encoder = StreamEncoder
 
     peek = staticmethod(relay.peek)
+    source_path = staticmethod(source_path)
     output_bound = staticmethod(relay.output_bound)
     limit_headers = staticmethod(no_limit_headers)
     splice = staticmethod(relay.splice)

@@ -24,7 +24,7 @@ from aiclient2api.ir.parts import (
     ToolResult,
     Url,
 )
-from aiclient2api.protocols import carrier
+from aiclient2api.protocols import carrier, data_url
 from aiclient2api.protocols.gemini.ext import keep
 from aiclient2api.protocols.gemini.fields import child, elements, fields
 from aiclient2api.protocols.gemini.schema import HOSTED_PARTS, NAME, RESOLUTIONS, SIGNATURE
@@ -88,7 +88,7 @@ def _inline_data(part: Members, modifiers: _Modifiers) -> Part:
     mime = data.require("mimeType", str)
     media = Media(
         kind=_kind(mime),
-        source=Inline(mime, _standard(data.require("data", str))),
+        source=Inline(mime, _standard(data_url.checked(data.require("data", str), data.at("data")))),
         filename=data.take("displayName", str),
         detail=_detail(part),
         thought=modifiers.thought,

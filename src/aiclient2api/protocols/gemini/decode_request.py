@@ -17,7 +17,7 @@ from aiclient2api.protocols.gemini.ext import keep
 from aiclient2api.protocols.gemini.fields import child, elements, fields, has_snake_case
 from aiclient2api.protocols.gemini.schema import NAME, PATH, TIERS
 from aiclient2api.wire.http import WireRequest
-from aiclient2api.wire.json import Members
+from aiclient2api.wire.json import NULL, Members
 
 _OPERATIONS: dict[str, Operation] = {
     "generateContent": "generate",
@@ -82,7 +82,7 @@ def _generation(address: Address, data: bytes) -> ModelRequest:
     settings = decode_config(config)
     tier = body.take("serviceTier", str)
     store = body.take("store", bool)
-    cached = "cachedContent" if body.peek("cachedContent") is not None else None
+    cached = "cachedContent" if body.peek("cachedContent") not in (None, NULL) else None
     return ModelRequest(
         protocol=NAME,
         model=address.model,

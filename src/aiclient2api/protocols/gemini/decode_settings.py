@@ -33,7 +33,7 @@ def decode_config(config: Members) -> Config:
     modalities = config.take("responseModalities", list[str])
     return Config(
         sampling=_sampling(config),
-        max_output=config.take("maxOutputTokens", int),
+        max_output=config.count("maxOutputTokens"),
         thinking=_thinking(child(config, "thinkingConfig")),
         output=_output(config),
         modalities=[name.lower() for name in modalities] if modalities is not None else None,

@@ -76,7 +76,7 @@ class PartEncoder:
             case Control():
                 wires = self._control(part, path)
             case ToolResult():
-                raise Unrepresentable(f"a tool result cannot stand here ({path})")
+                raise Unrepresentable("a tool result cannot stand here", path)
         return wires
 
     def signature(self, opaque: Opaque | None, path: str) -> str | None:
@@ -199,7 +199,7 @@ class PartEncoder:
                 if self._to_client:
                     self._report.dropped(feature, path, "a file of another provider")
                     return []
-                raise Unrepresentable(f"the file {ref!r} is stored at another provider ({path})")
+                raise Unrepresentable(f"the file {ref!r} is stored at another provider", path)
             case TextSource(text, mime):
                 self._report.approximated(feature, path, "sent as inline text")
                 return [{"inlineData": {"mimeType": mime, "data": base64.b64encode(text.encode()).decode()}}]
@@ -215,15 +215,13 @@ class PartEncoder:
             self._report.approximated("tool.hosted", path)
             return [{"text": shadow}]
         if not (spoken_by_model or self._to_client):
-            raise Unrepresentable(
-                f"{part.wire_type or 'this'} content only exists in {part.protocol} ({path})"
-            )
+            raise Unrepresentable(f"{part.wire_type or 'this'} content only exists in {part.protocol}", path)
         self._report.dropped("tool.hosted", path, part.wire_type)
         return []
 
     def _control(self, part: Control, path: str) -> list[Wire]:
         if part.kind in _CARRIES_CONTENT and not self._to_client:
-            raise Unrepresentable(f"{part.kind} only exists in {part.protocol} ({path})")
+            raise Unrepresentable(f"{part.kind} only exists in {part.protocol}", path)
         self._report.dropped(f"ext.{part.kind}", path, part.protocol)
         return []
 

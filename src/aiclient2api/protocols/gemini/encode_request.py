@@ -66,7 +66,7 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
 def _refuse(request: ModelRequest) -> None:
     """Content and duties that have no form here."""
     if request.max_output == 0 and request.protocol != NAME:
-        raise Unrepresentable("max_tokens: 0 (cache prewarm) is only available on Anthropic routes")
+        raise Unrepresentable("0 (cache prewarm) is only available on Anthropic routes", "max_output")
 
 
 def _counted(model: str, body: Wire) -> Wire:

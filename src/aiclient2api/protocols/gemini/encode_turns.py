@@ -187,7 +187,7 @@ class ContentsEncoder:
         """A functionResponse, and the media that has no room in it."""
         name = part.name or self._names.get(part.call_id)
         if name is None:
-            raise Unrepresentable(f"no tool call has the id {part.call_id!r} ({path})")
+            raise Unrepresentable(f"no tool call has the id {part.call_id!r}", path)
         if not self._own:
             self._report.foreign_ext(part, path)
             if part.cache is not None:
@@ -198,7 +198,10 @@ class ContentsEncoder:
         if not (self._own and part.shape & Shape.CONTENT_ABSENT):
             result["response"] = self._response(part, path)
         media = [
-            wire for inner in part.parts if not isinstance(inner, Text) for wire in self._inner(inner, path)
+            wire
+            for index, inner in enumerate(part.parts)
+            if not isinstance(inner, Text)
+            for wire in self._inner(inner, f"{path}.parts[{index}]")
         ]
         behind: list[Wire] = []
         if media and self._profile.tool_result_media:
@@ -216,7 +219,7 @@ class ContentsEncoder:
         """Media of a result; whatever else a foreign result holds has no form here."""
         if self._own or isinstance(part, Media):
             return self._parts.encode(part, path)
-        raise Unrepresentable(f"a tool result with {type(part).__name__.lower()} content ({path})")
+        raise Unrepresentable(f"a tool result with {type(part).__name__.lower()} content", path)
 
     def _response(self, part: ToolResult, path: str) -> object:
         """`output` or `error` is Google's convention for plain text."""

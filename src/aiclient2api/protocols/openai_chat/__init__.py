@@ -15,6 +15,7 @@ from aiclient2api.protocols.openai_chat.decode_response import decode_response
 from aiclient2api.protocols.openai_chat.encode_request import encode_request
 from aiclient2api.protocols.openai_chat.encode_response import encode_response
 from aiclient2api.protocols.openai_chat.schema import NAME, TOOL_NAME
+from aiclient2api.protocols.openai_chat.source_path import source_path
 from aiclient2api.protocols.openai_chat.stream_decoder import ChatStreamDecoder
 from aiclient2api.protocols.openai_chat.stream_encoder import ChatStreamEncoder
 from aiclient2api.protocols.openai_errors import decode_openai_error, encode_openai_error
@@ -48,6 +49,7 @@ class OpenAIChatConverter:
     stream_encoder = ChatStreamEncoder
 
     peek = staticmethod(relay.peek)
+    source_path = staticmethod(source_path)
     output_bound = staticmethod(relay.output_bound)
     limit_headers = staticmethod(openai_limit_headers)
     splice = staticmethod(relay.splice)

@@ -43,7 +43,7 @@ def decode_content(message: Members) -> tuple[list[Part], int]:
     if not json.is_array(raw):
         raise MalformedMessage("must be a string or an array of parts", path)
     items = json.parse_array(raw, path)
-    parts = [_decode_part(item, f"{path}[{index}]") for index, item in enumerate(items)]
+    parts = [decode_part(item, f"{path}[{index}]") for index, item in enumerate(items)]
     return parts, CONTENT_LIST if parts else Shape.EMPTY_LIST
 
 
@@ -80,7 +80,8 @@ def decode_annotation(raw: Raw, path: str) -> Citation:
     )
 
 
-def _decode_part(raw: Raw, path: str) -> Part:
+def decode_part(raw: Raw, path: str) -> Part:
+    """One part of a content list."""
     part = Members.parse(raw, path)
     type_ = part.require("type", str)
     match type_:
@@ -115,7 +116,10 @@ def _decode_audio(part: Members) -> Media:
     format_ = inner.require("format", str)
     return Media(
         kind="audio",
-        source=Inline(AUDIO_MIME.get(format_, f"audio/{format_}"), inner.require("data", str)),
+        source=Inline(
+            AUDIO_MIME.get(format_, f"audio/{format_}"),
+            data_url.checked(inner.require("data", str), inner.at("data")),
+        ),
         cache=decode_cache(part),
         ext=keep(part, input_audio=inner),
     )
@@ -155,6 +159,8 @@ def _source(inner: Members, key: str) -> Inline | Url:
     exact = inner.peek(key)
     url = inner.require(key, str)
     source = data_url.parse(url)
+    if isinstance(source, Inline):
+        data_url.checked(source.data, inner.at(key))
     if isinstance(source, Inline) and exact is not None and not url.startswith(f"data:{source.mime};base64,"):
         inner.rest()[key] = exact
     return source

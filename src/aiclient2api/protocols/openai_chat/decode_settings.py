@@ -24,10 +24,10 @@ _EFFORTS = frozenset(get_args(Effort))
 
 def decode_limit(body: Members) -> tuple[int | None, int]:
     """`max_completion_tokens`, else the deprecated `max_tokens`; both may be there for older servers."""
-    limit = body.take("max_completion_tokens", int)
+    limit = body.count("max_completion_tokens")
     if limit is not None:
         return limit, 0
-    limit = body.take("max_tokens", int)
+    limit = body.count("max_tokens")
     return limit, MAX_TOKENS_ALIAS if limit is not None else 0
 
 

@@ -83,7 +83,7 @@ class ContentEncoder:
             case Native() | HostedCall() | Control():
                 return self._native(part, path)
             case _:
-                raise Unrepresentable(f"{path}: this part cannot stand in the content of a Chat message")
+                raise Unrepresentable("this part cannot stand in the content of a Chat message", path)
 
     def _finished(self, part: Part, known: Wire, path: str) -> Wire:
         if part.cache is not None:
@@ -110,7 +110,7 @@ class ContentEncoder:
             return [json.decode(part.raw, dict[str, object])]
         if isinstance(part, Native):
             raise Unrepresentable(
-                f"{path}: content of type {part.wire_type!r} cannot be sent in a Chat message"
+                f"content of type {part.wire_type!r} cannot be sent in a Chat message", path
             )
         if isinstance(part, Control):
             self._target.report.dropped(f"control.{part.kind}", path)
@@ -143,7 +143,7 @@ class ContentEncoder:
 
     def _video(self, media: Media, path: str) -> Wire:
         if not self._target.own:
-            raise Unrepresentable(f"{path}: a Chat message cannot carry video")
+            raise Unrepresentable("a Chat message cannot carry video", path)
         return {
             "type": "video_url",
             "video_url": json.compact({"url": _address(media, path), "detail": media.detail}),
@@ -151,18 +151,18 @@ class ContentEncoder:
 
     def _audio(self, media: Media, path: str) -> Wire:
         if not isinstance(media.source, Inline):
-            raise Unrepresentable(f"{path}: audio in a Chat message must be inline data")
+            raise Unrepresentable("audio in a Chat message must be inline data", path)
         mime = media.source.mime
         format_ = _AUDIO_FORMAT.get(mime, mime.removeprefix("audio/") if self._target.own else None)
         if format_ is None:
             raise Unrepresentable(
-                f"{path}: audio of type {mime!r} cannot be sent in a Chat message (wav or mp3 only)"
+                f"audio of type {mime!r} cannot be sent in a Chat message (wav or mp3 only)", path
             )
         return {"type": "input_audio", "input_audio": {"data": media.source.data, "format": format_}}
 
     def _file_ref(self, source: FileRef, media: Media, path: str) -> Wire:
         if not source.protocol.startswith("openai_"):
-            raise Unrepresentable(f"{path}: a file id of another provider cannot be sent in a Chat message")
+            raise Unrepresentable("a file id of another provider cannot be sent in a Chat message", path)
         return {"type": "file", "file": json.compact({"file_id": source.ref, "filename": media.filename})}
 
     def _document(self, media: Media, path: str) -> list[Wire]:
@@ -184,7 +184,7 @@ class ContentEncoder:
             case TextSource(text=text):
                 return [self._text_document(media, text, path)]
             case Url() if not self._target.own:
-                raise Unrepresentable(f"{path}: a Chat message cannot carry a document by its URL")
+                raise Unrepresentable("a Chat message cannot carry a document by its URL", path)
             case Inline() as inline if inline.mime.startswith("text/") and not self._target.own:
                 return [self._text_document(media, _decoded_text(inline, path), path)]
             case Inline() | Url():
@@ -261,11 +261,11 @@ def _address(media: Media, path: str) -> str:
         case Url(url=url):
             return url
         case _:
-            raise Unrepresentable(f"{path}: this {media.kind} cannot be sent in a Chat message")
+            raise Unrepresentable(f"this {media.kind} cannot be sent in a Chat message", path)
 
 
 def _decoded_text(inline: Inline, path: str) -> str:
     try:
         return base64.b64decode(inline.data).decode()
     except (binascii.Error, ValueError):
-        raise Unrepresentable(f"{path}: a text document must be valid UTF-8 in base64") from None
+        raise Unrepresentable("a text document must be valid UTF-8 in base64", path) from None

@@ -27,7 +27,7 @@ def encode_limits(request: ModelRequest, target: Target) -> Wire:
         alias = request.shape & MAX_TOKENS_ALIAS
         return {"max_tokens" if alias else "max_completion_tokens": request.max_output}
     if request.max_output < 1:
-        raise Unrepresentable("max_tokens: 0 (cache prewarm) is only available on Anthropic routes")
+        raise Unrepresentable("0 (cache prewarm) is only available on Anthropic routes", "max_output")
     return {target.profile.max_tokens_field: request.max_output}
 
 

@@ -87,7 +87,7 @@ class _MessagesEncoder:
             role = "system"
             self._target.report.approximated("system.role", path)
         if role != "user" and any(isinstance(part, Media) for part in parts):
-            raise Unrepresentable(f"{path}: a Chat {role} message can only carry text")
+            raise Unrepresentable(f"a Chat {role} message can only carry text", path)
         content = self._shaped(self._encoded(parts, path), turn.shape)
         return restore(turn, json.compact({"role": role, "name": turn.name}) | {"content": content})
 
@@ -119,7 +119,7 @@ class _MessagesEncoder:
                 case Media(thought=True):
                     self._target.report.dropped("media.image", at)
                 case Media():
-                    raise Unrepresentable(f"{at}: an assistant's Chat message cannot carry {part.kind} data")
+                    raise Unrepresentable(f"an assistant's Chat message cannot carry {part.kind} data", at)
                 case Refusal() if not part.shape & REFUSAL_PART and self._target.own:
                     known["refusal"] = part.text
                 case Text():

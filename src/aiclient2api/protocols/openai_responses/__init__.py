@@ -16,6 +16,7 @@ from aiclient2api.protocols.openai_responses.decode_response import decode_respo
 from aiclient2api.protocols.openai_responses.encode_request import encode_request
 from aiclient2api.protocols.openai_responses.encode_response import encode_response
 from aiclient2api.protocols.openai_responses.schema import NAME, NATIVE_OPAQUE, TOOL_NAME
+from aiclient2api.protocols.openai_responses.source_path import source_path
 from aiclient2api.protocols.openai_responses.stream_decoder import ResponsesStreamDecoder
 from aiclient2api.protocols.openai_responses.stream_encoder import ResponsesStreamEncoder
 from aiclient2api.protocols.rate_limits import openai_limit_headers
@@ -47,6 +48,7 @@ class OpenAIResponsesConverter:
     stream_encoder = ResponsesStreamEncoder
 
     peek = staticmethod(relay.peek)
+    source_path = staticmethod(source_path)
     output_bound = staticmethod(relay.output_bound)
     limit_headers = staticmethod(openai_limit_headers)
     splice = staticmethod(relay.splice)

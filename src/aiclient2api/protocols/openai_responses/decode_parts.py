@@ -23,7 +23,7 @@ _UNTYPED: Final = "application/octet-stream"
 def decode_input_content(members: Members, key: str) -> list[Part]:
     """The parts of a content list that a client wrote."""
     path = members.at(key)
-    return [_decode_input(raw, f"{path}[{index}]") for index, raw in enumerate(members.array(key) or ())]
+    return [decode_input_part(raw, f"{path}[{index}]") for index, raw in enumerate(members.array(key) or ())]
 
 
 def decode_output_content(members: Members, key: str) -> list[Part]:
@@ -44,7 +44,8 @@ def decode_output_part(raw: Raw, path: str) -> Part:
             return Native(protocol=NAME, wire_type=wire_type, raw=raw)
 
 
-def _decode_input(raw: Raw, path: str) -> Part:
+def decode_input_part(raw: Raw, path: str) -> Part:
+    """One part of a content list that a client wrote."""
     members = Members.parse(raw, path)
     wire_type = members.require("type", str)
     decode = _INPUT_PARTS.get(wire_type)
@@ -60,6 +61,8 @@ def _input_image(members: Members) -> Part:
     if url is None and ref is None:
         raise MalformedMessage("image_url or file_id is required", members.path)
     source = data_url.parse(url) if url is not None else FileRef(ref or "", protocol=NAME)
+    if isinstance(source, Inline):
+        data_url.checked(source.data, members.at("image_url"))
     return Media(
         kind="image",
         source=source,
@@ -78,6 +81,7 @@ def _input_file(members: Members) -> Part:
         if not isinstance(source, Inline):
             # the API also takes bare base64; the media type is then only in the file name: never guessed
             source, shape = Inline(_UNTYPED, data), Shape.CONTENT_STRING
+        data_url.checked(source.data, members.at("file_data"))
     elif url is not None:
         source = Url(url)
     elif ref is not None:

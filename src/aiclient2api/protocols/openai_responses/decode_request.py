@@ -56,7 +56,7 @@ def decode_request(request: WireRequest) -> ModelRequest:
         tools=decode_tools(members),
         tool_choice=decode_tool_choice(members),
         parallel_tools=members.take("parallel_tool_calls", bool),
-        max_output=members.take("max_output_tokens", int),
+        max_output=members.count("max_output_tokens"),
         sampling=decode_sampling(members, include),
         thinking=decode_thinking(members.object("reasoning")),
         output=output,

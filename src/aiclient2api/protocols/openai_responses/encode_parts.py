@@ -48,7 +48,7 @@ def encode_input(part: Part, scope: Scope, path: str) -> list[object]:
                 return _flattened(part, part.source, scope, path)
             body = _media(part, scope, path)
         case _:
-            raise Unrepresentable(f"{path}: a {_word(part)} cannot be sent to a Responses upstream")
+            raise Unrepresentable(f"a {_word(part)} cannot be sent to a Responses upstream", path)
     return [body | _breakpoint(part.cache, scope, path) | kept(part)]
 
 
@@ -68,7 +68,7 @@ def _flattened(part: Media, source: PartsSource, scope: Scope, path: str) -> lis
 
 def _media(part: Media, scope: Scope, path: str) -> dict[str, object]:
     if isinstance(part.source, FileRef) and part.source.protocol not in FAMILY:
-        raise Unrepresentable(f"{path}: a file id of another provider cannot be sent to a Responses upstream")
+        raise Unrepresentable("a file id of another provider cannot be sent to a Responses upstream", path)
     match part.kind:
         case "image":
             return _image(part, scope, path)
@@ -78,7 +78,7 @@ def _media(part: Media, scope: Scope, path: str) -> dict[str, object]:
             form = part.source.mime.removeprefix("audio/")
             return {"type": "input_audio", "input_audio": {"data": part.source.data, "format": form}}
         case "audio" | "video":
-            raise Unrepresentable(f"{path}: {part.kind} input cannot be sent to a Responses upstream")
+            raise Unrepresentable(f"{part.kind} input cannot be sent to a Responses upstream", path)
 
 
 def _image(part: Media, scope: Scope, path: str) -> dict[str, object]:
@@ -97,7 +97,7 @@ def _image(part: Media, scope: Scope, path: str) -> dict[str, object]:
         case FileRef():
             where = {"file_id": part.source.ref}
         case _:
-            raise Unrepresentable(f"{path}: an image must be inline, a URL or a file")
+            raise Unrepresentable("an image must be inline, a URL or a file", path)
     return {"type": "input_image", **where, **json.compact({"detail": detail})}
 
 
@@ -124,7 +124,7 @@ def _file(part: Media, scope: Scope, path: str) -> dict[str, object]:
         case FileRef(ref):
             where = {"file_id": ref}
         case PartsSource():
-            raise Unrepresentable(f"{path}: a document made of parts cannot be sent as a file")
+            raise Unrepresentable("a document made of parts cannot be sent as a file", path)
     return {
         "type": "input_file",
         **where,

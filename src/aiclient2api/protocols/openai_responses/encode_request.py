@@ -80,9 +80,9 @@ def _check(request: ModelRequest) -> None:
     if request.operation not in ("generate", "count_tokens"):
         raise Unrepresentable(f"Responses has no operation {request.operation}")
     if (request.sampling.candidates or 1) > 1:
-        raise Unrepresentable("n: only 1 is supported by this route")
+        raise Unrepresentable("only 1 is supported by this route", "sampling.candidates")
     if request.max_output == 0:
-        raise Unrepresentable("max_tokens: 0 (cache prewarm) is only available on Anthropic routes")
+        raise Unrepresentable("0 (cache prewarm) is only available on Anthropic routes", "max_output")
 
 
 def _conversation(request: ModelRequest, scope: Scope) -> _Body:

@@ -213,7 +213,7 @@ def _assistant_item(part: Part, scope: Scope, path: str) -> list[object]:
             scope.report.dropped("tool.hosted", path, part.kind)
         case Media():
             raise Unrepresentable(
-                f"{path}: {part.kind} output of the assistant cannot be sent to a Responses upstream"
+                f"{part.kind} output of the assistant cannot be sent to a Responses upstream", path
             )
         case _:
             pass

@@ -20,6 +20,7 @@ from aiclient2api.ir.request import ModelRequest, StreamMode, Turn
 from aiclient2api.ir.response import ModelResponse
 from aiclient2api.protocols.base import Endpoint, OpaqueSlots, Peek
 from aiclient2api.protocols.rate_limits import RateLimit
+from aiclient2api.protocols.source_path import Offence
 from aiclient2api.wire.http import JSON_HEADERS, Headers, WireRequest, WireResponse
 
 NAME = "plain"
@@ -83,6 +84,10 @@ class PlainConverter:
         """See Converter."""
         asked = read(request.body)
         return Peek(model=asked.model, stream="sse" if asked.stream else "no")
+
+    def source_path(self, request: WireRequest, offence: Offence) -> str:
+        """See Converter."""
+        return ""
 
     def output_bound(self, request: WireRequest) -> int | None:
         """See Converter."""
