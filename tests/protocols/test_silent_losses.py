@@ -238,3 +238,63 @@ def test_property_ordering_becomes_the_order_of_the_properties(upstream: str) ->
     tool = body["tools"][0]
     written = tool.get("input_schema") or tool.get("parameters") or tool["function"]["parameters"]
     assert list(written["properties"]) == ["c", "a", "b"]
+
+
+GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": "start: /.+/"}
+
+
+@pytest.mark.parametrize("upstream", [AM, GG, OC])
+@pytest.mark.parametrize(
+    ("form", "acts"), [({"type": "text"}, ["emulated"]), (GRAMMAR, ["emulated", "approximated"])]
+)
+def test_only_a_grammar_is_told_in_the_description(upstream: str, form: Any, acts: list[str]) -> None:
+    body = responses(tools=[{"type": "custom", "name": "sql", "description": "Run", "format": form}])
+    told, losses = sent(OR, upstream, body, ModelProfile(developer_role=False))
+    assert [act for feature, act in losses if feature == "tool.custom"] == acts
+    assert ("start: " in json.dumps(told)) == (form is GRAMMAR)
+
+
+def test_a_title_that_heads_its_text_is_no_loss() -> None:
+    source = {"type": "text", "media_type": "text/plain", "data": "plain"}
+    document = {"type": "document", "source": source, "title": "T"}
+    body, losses = sent(AM, OC, claude({"role": "user", "content": [document]}))
+    assert body["messages"][0]["content"] == "T\n\nplain"
+    assert losses == [("media.document", "approximated")]
+
+
+UPDATE = {"type": "configuration_update", "reasoning": {"effort": "low"}}
+
+
+@pytest.mark.parametrize("upstream", [OC, AM, GG])
+def test_an_effort_from_here_on_is_dropped_without_a_message_in_its_place(upstream: str) -> None:
+    body, losses = sent(OR, upstream, responses(USER, UPDATE, USER))
+    plain, _ = sent(OR, upstream, responses(USER, USER))
+    assert body == plain
+    assert ("control.configuration_update", DROPPED) in losses
+
+
+def test_an_effort_from_here_on_of_claude_is_the_item_that_says_so() -> None:
+    change = {"role": "system", "content": [], "output_config": {"effort": "low"}}
+    body, losses = sent(AM, OR, claude(USER, {"role": "assistant", "content": "a"}, USER, change))
+    assert body["input"][-1] == UPDATE
+    assert losses == []
+
+
+@pytest.mark.parametrize("upstream", [OC, OR, AM, GG])
+def test_a_search_of_another_provider_is_told_as_text_and_emulated_everywhere(upstream: str) -> None:
+    answer = {"role": "assistant", "content": [SEARCH, FOUND, {"type": "text", "text": "a"}]}
+    client, body = (
+        (OR, responses(USER, SEARCHED, USER)) if upstream == AM else (AM, claude(USER, answer, USER))
+    )
+    acts = {act for feature, act in sent(client, upstream, body)[1] if feature == "tool.hosted"}
+    assert acts == {"emulated"}
+
+
+SEARCH = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "x"}}
+FOUND = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
+SEARCHED = {
+    "type": "web_search_call",
+    "id": "ws_1",
+    "status": "completed",
+    "action": {"type": "search", "query": "q"},
+}

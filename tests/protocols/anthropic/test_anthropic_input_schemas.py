@@ -52,6 +52,12 @@ def test_a_schema_that_combines_itself_ends() -> None:
     assert written["input_schema"] == {"type": "object", "properties": {}}
 
 
+def test_references_that_double_at_every_step_take_no_longer() -> None:
+    steps = {f"s{n}": {"anyOf": [{"$ref": f"#/$defs/s{n + 1}"}] * 2} for n in range(60)}
+    written, _ = tool({"anyOf": [{"$ref": "#/$defs/s0"}], "$defs": steps})
+    assert written["input_schema"]["properties"] == {}
+
+
 def test_a_nullable_root_is_an_object() -> None:
     root = {"type": "OBJECT", "nullable": True, "properties": {"a": {"type": "STRING"}}}
     body, losses = sent(GG, AM, google(tools=[{"functionDeclarations": [{"name": "f", "parameters": root}]}]))

@@ -227,7 +227,7 @@ MEDIA: dict[str, tuple[Part, list[Json], set[tuple[str, str]]]] = {
     "shadow of a hosted call": (
         HostedCall(protocol="anthropic", wire_type="t", raw=Raw(b"{}"), shadow="searched"),
         [{"text": "searched"}],
-        {("tool.hosted", "approximated")},
+        {("tool.hosted", "emulated")},
     ),
 }
 

@@ -210,7 +210,7 @@ DOCUMENTS: dict[str, tuple[Media, list[object], list[tuple[str, str]]]] = {
     "plain text": (
         Media(kind="document", source=TextSource("body"), title="T"),
         [{"type": "text", "text": "T\n\nbody"}],
-        [("media.title", "dropped"), ("media.document", "approximated")],
+        [("media.document", "approximated")],
     ),
     "text in base64": (
         Media(kind="document", source=Inline("text/plain", "Ym9keQ==")),

@@ -74,7 +74,7 @@ TOOLS: dict[str, tuple[dict[str, Any], ModelProfile, dict[str, object], list[tup
                     "type": "function",
                     "function": {
                         "name": "sql",
-                        "description": 'Run SQL\nThe input must match this format: {"type":"text"}',
+                        "description": "Run SQL",
                         "parameters": {
                             "type": "object",
                             "properties": {"input": {"type": "string"}},
@@ -86,7 +86,7 @@ TOOLS: dict[str, tuple[dict[str, Any], ModelProfile, dict[str, object], list[tup
             ],
             "tool_choice": {"type": "function", "function": {"name": "sql"}},
         },
-        [("tool.custom", "emulated"), ("tool.custom", "approximated")],
+        [("tool.custom", "emulated")],
     ),
     "hosted tools stay behind, and then no choice is sent": (
         {

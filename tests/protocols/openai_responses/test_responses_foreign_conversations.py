@@ -108,7 +108,7 @@ def test_native_reasoning_comes_without_its_id() -> None:
             id="hosted",
         ),
         pytest.param(
-            Control(protocol="anthropic", kind="fallback", raw=Raw(b"{}")), "tool.hosted", id="control"
+            Control(protocol="anthropic", kind="fallback", raw=Raw(b"{}")), "control.fallback", id="control"
         ),
         pytest.param(
             Native(protocol="anthropic", wire_type="new_block", raw=Raw(b"{}")), "tool.hosted", id="native"

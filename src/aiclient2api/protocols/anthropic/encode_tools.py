@@ -45,9 +45,11 @@ def _tool(tool: Tool, path: str, writer: PartWriter) -> object:
             return _function(tool, path, writer)
         case CustomTool():
             report.emulated("tool.custom", path, "sent as a function with one text")
-            if tool.format is not None:
+            grammar = _grammar(tool)
+            if grammar is not None:
                 report.approximated("tool.custom", f"{path}.format", "told in the description, not enforced")
-            return {"name": tool.name, **_described(_instructions(tool)), "input_schema": _FREE_TEXT}
+            told = "\n".join(text for text in (tool.description, grammar) if text) or None
+            return {"name": tool.name, **_described(told), "input_schema": _FREE_TEXT}
         case HostedTool():
             if tool.protocol == NAME:
                 return tool.raw
@@ -99,16 +101,14 @@ def _input_schema(parameters: Schema | None, path: str, writer: PartWriter) -> R
     return object_schema(schema, writer.report, path)
 
 
-def _instructions(tool: CustomTool) -> str | None:
-    """The description, with the grammar that the model has to keep to by itself."""
-    grammar = None
-    if tool.format is not None:
-        form = Members.parse(tool.format, "format")
-        inner = form.object("grammar") or form
-        definition, syntax = inner.take("definition", str), inner.take("syntax", str)
-        if definition:
-            grammar = f"The input must match this {syntax or 'regular'} grammar:\n{definition}"
-    return "\n".join(text for text in (tool.description, grammar) if text) or None
+def _grammar(tool: CustomTool) -> str | None:
+    """The grammar that the model has to keep to by itself; free text has none."""
+    if tool.format is None:
+        return None
+    form = Members.parse(tool.format, "format")
+    inner = form.object("grammar") or form
+    definition, syntax = inner.take("definition", str), inner.take("syntax", str)
+    return f"The input must match this {syntax or 'regular'} grammar:\n{definition}" if definition else None
 
 
 Kind = Literal["auto", "any", "none", "tool"]

@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Raw
 
 from aiclient2api.errors import Unrepresentable
-from aiclient2api.ir.parts import Shape, Text
+from aiclient2api.ir.parts import Control, Shape, Text
 from aiclient2api.ir.request import ModelRequest, Turn, is_empty
 from aiclient2api.protocols.anthropic.blocks import Block
 from aiclient2api.protocols.anthropic.encode_parts import Content, PartWriter
@@ -130,16 +130,24 @@ def _arranged(turns: list[tuple[str, Turn]], profile: ModelProfile, writer: Part
                 run = []
             case "user" | "tool":
                 run.append(_Placed(turn, path, turn.role))
+            case "system" | "developer" if _steers(turn):
+                writer.write_all(turn.parts, path, turn.role)  # into the report
             case "system" | "developer":
                 _require_text(turn, path)
                 run.append(_Placed(turn, path, "system"))
     return [*placed, *_run_in_order(run, profile, writer)]
 
 
+def _steers(turn: Turn) -> bool:
+    """Whether a turn only holds what steers another protocol's conversation."""
+    return bool(turn.parts) and all(isinstance(part, Control) for part in turn.parts)
+
+
 def _run_in_order(run: list[_Placed], profile: ModelProfile, writer: PartWriter) -> list[_Placed]:
     results = [item for item in run if item.role == "tool"]
     others = [item for item in run if item.role != "tool"]
-    if results and any(one is not other for one, other in zip(results, run, strict=False)):
+    spoken = [item for item in run if item.role == "tool" or not is_empty(item.turn)]
+    if results and any(one is not other for one, other in zip(results, spoken, strict=False)):
         writer.report.approximated("part.order", results[0].path, "tool results first")
     systems = [item for item in others if item.role == "system"]
     if not systems:

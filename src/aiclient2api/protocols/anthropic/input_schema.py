@@ -18,6 +18,7 @@ _ALTERNATIVES = ("oneOf", "anyOf")
 _COMBINATORS = (*_ALTERNATIVES, "allOf")
 _OBJECT = Raw(b'"object"')
 _MAX_DEPTH = 16
+_MAX_BRANCHES = 256
 
 _Schema = dict[str, Raw]
 
@@ -30,41 +31,49 @@ def object_schema(schema: Raw, report: LossReport, path: str) -> Raw:
         return schema
     if combined:
         report.approximated("tool.schema", path, f"{combined[0]} at the top became one object")
-        members = _merged(members, members, 0)
+        members = _Merge(members).merged(members)
     elif "type" in members and members["type"] != _OBJECT:
         report.approximated("tool.schema", path, f"type {bytes(members['type']).decode()} became object")
     return json.raw({"type": _OBJECT, **{name: raw for name, raw in members.items() if name != "type"}})
 
 
-def _merged(schema: _Schema, root: _Schema, depth: int) -> _Schema:
-    """One object with the properties of a schema and of all that it combines."""
-    whole = {name: raw for name, raw in schema.items() if name not in _COMBINATORS}
-    properties, required = _properties(schema), _required(schema)
-    for name in _COMBINATORS:
-        branches = [_merged(one, root, depth + 1) for one in _branches(schema, name, root, depth)]
-        for branch in branches:
-            for key, raw in _properties(branch).items():
-                properties[key] = _either(properties[key], raw) if key in properties else raw
-        demands = [_required(branch) for branch in branches]
-        for key in demands[0] if demands else ():
-            if name == "allOf" or all(key in demanded for demanded in demands):
-                required.append(key)
-        if name == "allOf":
-            required.extend(key for demanded in demands[1:] for key in demanded)
-    whole["properties"] = json.raw(properties)
-    if required:
-        whole["required"] = json.raw(list(dict.fromkeys(required)))
-    return whole
+class _Merge:
+    """Merges what a schema combines. References may double at every step, so there is a limit to the branches."""
+
+    def __init__(self, root: _Schema) -> None:
+        self._root = root
+        self._left = _MAX_BRANCHES
+
+    def merged(self, schema: _Schema, depth: int = 0) -> _Schema:
+        """One object with the properties of a schema and of all that it combines."""
+        whole = {name: raw for name, raw in schema.items() if name not in _COMBINATORS}
+        properties, required = _properties(schema), _required(schema)
+        for name in _COMBINATORS:
+            branches = [self.merged(one, depth + 1) for one in self._branches(schema, name, depth)]
+            for branch in branches:
+                for key, raw in _properties(branch).items():
+                    properties[key] = _either(properties[key], raw) if key in properties else raw
+            required += _demanded([_required(branch) for branch in branches], by_each=name != "allOf")
+        whole["properties"] = json.raw(properties)
+        if required:
+            whole["required"] = json.raw(list(dict.fromkeys(required)))
+        return whole
+
+    def _branches(self, schema: _Schema, name: str, depth: int) -> Iterator[_Schema]:
+        """The objects among what a member combines, references followed."""
+        if depth > _MAX_DEPTH or name not in schema or not json.is_array(schema[name]):
+            return
+        for raw in json.parse_array(schema[name]):
+            self._left -= 1
+            branch = _followed(raw, self._root) if self._left >= 0 else None
+            if branch is not None:
+                yield branch
 
 
-def _branches(schema: _Schema, name: str, root: _Schema, depth: int) -> Iterator[_Schema]:
-    """The objects among what a member combines, references followed."""
-    if depth > _MAX_DEPTH or name not in schema or not json.is_array(schema[name]):
-        return
-    for raw in json.parse_array(schema[name]):
-        branch = _followed(raw, root)
-        if branch is not None:
-            yield branch
+def _demanded(required: list[list[str]], *, by_each: bool) -> list[str]:
+    """What one of several schemas demands, or each of them."""
+    names = [name for one in required for name in one]
+    return [name for name in names if all(name in one for one in required)] if by_each else names
 
 
 def _followed(raw: Raw, root: _Schema) -> _Schema | None:

@@ -212,7 +212,7 @@ class PartEncoder:
             return [_members(part.raw)]
         shadow = part.shadow if isinstance(part, HostedCall) else None
         if shadow:
-            self._report.approximated("tool.hosted", path)
+            self._report.emulated("tool.hosted", path, part.wire_type)
             return [{"text": shadow}]
         if not (spoken_by_model or self._to_client):
             raise Unrepresentable(f"{part.wire_type or 'this'} content only exists in {part.protocol}", path)
@@ -222,7 +222,7 @@ class PartEncoder:
     def _control(self, part: Control, path: str) -> list[Wire]:
         if part.kind in _CARRIES_CONTENT and not self._to_client:
             raise Unrepresentable(f"{part.kind} only exists in {part.protocol}", path)
-        self._report.dropped(f"ext.{part.kind}", path, part.protocol)
+        self._report.dropped(f"control.{part.kind}", path, part.protocol)
         return []
 
 

@@ -67,7 +67,7 @@ class ToolsEncoder:
             if tool.cache is not None:
                 self._report.dropped("cache_mark", path)
             if tool.strict:
-                self._report.approximated("tool.strict", path, "mode VALIDATED")
+                self._report.approximated("tool.strict", path, "by the mode of calls, for all functions")
         return restore(tool, wire)
 
     def _custom(self, tool: CustomTool, path: str) -> Wire:

@@ -138,8 +138,10 @@ class ContentsEncoder:
         parts: list[Wire] = []
         for index, turn in block:
             path = f"turns[{index}]"
-            self._report.emulated("system.mid", path)
-            for part, wires in self._encoded(turn, index):
+            encoded = self._encoded(turn, index)
+            if encoded:
+                self._report.emulated("system.mid", path)
+            for part, wires in encoded:
                 if isinstance(part, Text):
                     parts.append({"text": f"<system-reminder>\n{part.text}\n</system-reminder>"})
                 else:

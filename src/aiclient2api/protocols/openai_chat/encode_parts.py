@@ -167,7 +167,12 @@ class ContentEncoder:
 
     def _document(self, media: Media, path: str) -> list[Wire]:
         report = self._target.report
-        if media.title is not None or media.context is not None:
+        is_text = isinstance(media.source, TextSource) or (
+            isinstance(media.source, Inline)
+            and media.source.mime.startswith("text/")
+            and not self._target.own
+        )
+        if media.context is not None or (media.title is not None and not is_text):
             report.dropped("media.title", path)
         if media.cite:
             report.dropped("citation", path, "the model is not asked to cite this document")

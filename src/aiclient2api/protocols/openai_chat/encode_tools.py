@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import Raw
+
 from aiclient2api.ir.parts import Shape
 from aiclient2api.ir.request import CustomTool, FunctionTool, HostedTool, ModelRequest, Schema, ToolChoice
 from aiclient2api.protocols import openapi_schema
@@ -10,6 +12,9 @@ from aiclient2api.protocols.openai_chat.encode_parts import Target, Wire
 from aiclient2api.protocols.openai_chat.ext import restore
 from aiclient2api.protocols.openai_chat.schema import NAME
 from aiclient2api.wire import json
+from aiclient2api.wire.json import Members
+
+_FREE_TEXT = Raw(b'"text"')
 
 _CUSTOM_PARAMETERS = {
     "type": "object",
@@ -86,7 +91,7 @@ def _custom_tool(tool: CustomTool, target: Target, path: str) -> Wire:
         return restore(tool, {"type": "custom", "custom": custom})
     target.report.emulated("tool.custom", path, "a function with one string")
     description = tool.description or ""
-    if tool.format is not None:
+    if tool.format is not None and Members.parse(tool.format, "format").peek("type") != _FREE_TEXT:
         target.report.approximated("tool.custom", f"{path}.format", "told in the description, not enforced")
         description = (
             f"{description}\nThe input must match this format: {bytes(tool.format).decode()}".strip()

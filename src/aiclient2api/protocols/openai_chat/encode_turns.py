@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import (
+    Control,
     FileRef,
     HostedCall,
     Media,
@@ -53,6 +54,9 @@ class _MessagesEncoder:
 
     def add(self, turn: Turn, path: str) -> None:
         self._target.report.foreign_ext(turn, path)
+        if turn.parts and all(isinstance(part, Control) and part.protocol != NAME for part in turn.parts):
+            self._encoded(turn.parts, path)  # nothing of it can be said here: only the report hears of it
+            return
         results = [part for part in turn.parts if isinstance(part, ToolResult)]
         if turn.role == "assistant":
             self._flush()

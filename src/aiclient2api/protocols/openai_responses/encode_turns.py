@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, cast
 
+import msgspec
 from msgspec import Raw
 
 from aiclient2api.errors import Unrepresentable
@@ -46,12 +47,27 @@ def encode_turns(turns: Sequence[Turn], scope: Scope, offset: int = 0) -> list[o
     items: list[object] = []
     for index, turn in enumerate(turns, offset):
         path = f"turns[{index}]"
+        effort = _effort_update(turn)
+        if effort is not None:
+            items.append(effort)
+            turn = msgspec.structs.replace(turn, ext=None)
+            if not turn.parts:
+                continue
         scope.report.foreign_ext(turn, path)
         if turn.name is not None:
             scope.report.dropped("message.name", path)
         encode = _assistant if turn.role == "assistant" else _listener
         items.extend(encode(turn, scope, path))
     return items
+
+
+def _effort_update(turn: Turn) -> object | None:
+    """Claude's `system` message that changes the effort from here on, as the item that does the same."""
+    members = turn.ext.get("anthropic", {}) if turn.ext and turn.role == "system" else {}
+    if members.keys() != {"output_config"} or not json.is_object(bytes(members["output_config"])):
+        return None
+    config = json.decode(members["output_config"], dict[str, Raw])
+    return {"type": "configuration_update", "reasoning": config} if config.keys() == {"effort"} else None
 
 
 def _listener(turn: Turn, scope: Scope, path: str) -> list[object]:
@@ -74,7 +90,7 @@ def _listener(turn: Turn, scope: Scope, path: str) -> list[object]:
                 flush()
                 items.append(part.raw)
             case Control():
-                scope.report.dropped("tool.hosted", at, part.kind)
+                scope.report.dropped(f"control.{part.kind}", at)
             case ToolCall():
                 flush()
                 items.append(_tool_call(part, scope, at))
@@ -210,7 +226,7 @@ def _assistant_item(part: Part, scope: Scope, path: str) -> list[object]:
         case HostedCall() | Native():
             scope.report.dropped("tool.hosted", path, part.wire_type)
         case Control():
-            scope.report.dropped("tool.hosted", path, part.kind)
+            scope.report.dropped(f"control.{part.kind}", path)
         case Media():
             raise Unrepresentable(
                 f"{part.kind} output of the assistant cannot be sent to a Responses upstream", path
