@@ -13,9 +13,14 @@ help: ## this list
 run: $(VENV)/.runtime ## install what is needed and start the gateway on 127.0.0.1:3000
 	$(BIN)/aiclient2api serve $(ARGS)
 
-test: $(VENV)/.dev ## the whole test suite with coverage
-	$(BIN)/python -m pytest -n $(JOBS) -m "not interop" --cov --cov-report= $(ARGS)
+test: $(VENV)/.dev ## the whole test suite, or what ARGS names; laws and faults run without the coverage that would slow them down
+ifeq ($(ARGS),)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not interop" --ignore=tests/laws --ignore=tests/faults --cov --cov-report=
 	$(BIN)/python -m coverage report --skip-covered --fail-under=90 --include='src/aiclient2api/protocols/*,src/aiclient2api/ir/*,src/aiclient2api/wire/*,src/aiclient2api/accounts/*,src/aiclient2api/gateway/*,src/aiclient2api/routing/*,src/aiclient2api/providers/*,src/aiclient2api/server/*,src/aiclient2api/net/*,src/aiclient2api/store/*'
+	$(BIN)/python -m pytest -n $(JOBS) -m "not interop" tests/laws tests/faults
+else
+	$(BIN)/python -m pytest -n $(JOBS) -m "not interop" $(ARGS)
+endif
 
 check: $(VENV)/.dev ## style, types, layers, dependencies, layout, documentation
 	$(BIN)/ruff format --check src tests tools
