@@ -192,6 +192,12 @@ def test_an_effort_that_a_budget_cannot_tell_apart_is_an_approximation(effort: s
     assert ("reasoning.effort", "approximated") in losses
 
 
+def test_a_summary_of_thoughts_that_cannot_be_switched_off_is_reported() -> None:
+    body = responses(reasoning={"effort": "none", "summary": "auto"})
+    losses = sent(OR, AM, body, ModelProfile(thinking_off=False))[1]
+    assert losses[-2:] == [("reasoning.effort", "approximated"), ("reasoning.show", DROPPED)]
+
+
 def test_an_effort_with_a_budget_of_its_own_is_none() -> None:
     assert sent(OC, GG, chat(reasoning_effort="high"), OLD)[1] == []
 

@@ -52,7 +52,7 @@ class ThinkingWriter:
         self._report.foreign_ext(thinking, "thinking")
         if thinking.is_off:
             self._report.thinking_told_twice(thinking, "effort")
-            return self._off()
+            return self._off(thinking)
         if thinking.mode is None and thinking.effort is None and thinking.budget is None:
             return self._only_shown(thinking, forced=forced)
         if self._profile.thinking == "none":
@@ -63,12 +63,16 @@ class ThinkingWriter:
             return self._with_effort(thinking, forced=forced)
         return self._with_budget(thinking, forced=forced)
 
-    def _off(self) -> tuple[Wire, str | None]:
+    def _off(self, thinking: Thinking) -> tuple[Wire, str | None]:
         if self._profile.thinking == "none":
             return {}, None
         if self._profile.thinking_off:
             return {"type": "disabled"}, None
         self._report.approximated("reasoning.effort", "thinking", "this model always thinks: lowest effort")
+        if thinking.show not in (None, "off", "omitted"):
+            self._report.dropped(
+                "reasoning.show", "thinking", "nothing is shown of thoughts that were to be off"
+            )
         return {}, "low" if self._profile.thinking == "effort" else None
 
     def _only_shown(self, thinking: Thinking, *, forced: bool) -> tuple[Wire, str | None]:
