@@ -23,15 +23,13 @@
     │   ├── UpstreamFailed · TimedOut · Malformed · Truncated · EmptyAnswer   next account   strike
     │   ├── Incomplete                never            none       cut by the client's own limit inside a tool call
     │   └── Saturated                 next account     none       our own connections are all in use
-    ├── NoCapacity                    every candidate failed or none may be used
-    ├── StatefulAccountUnavailable    the one account that holds the conversation is out
+    ├── NoCapacity · StatefulAccountUnavailable   nobody may be used; the one that holds the conversation is out
     └── ShuttingDown                  the drain time is over
 
     ConfigError                       start-up only; lists every problem with its key path
     MalformedMessage                  raised by converters; the side that fed the bytes names the culprit
 
-The class answers every question (`failover`, `penalty`, `scope`), so the failover loop and the health rules hold no
-tables of status codes.
+The class answers every question (`failover`, `penalty`, `scope`): no loop holds a table of status codes.
 """
 
 from __future__ import annotations
@@ -160,10 +158,7 @@ class ClientTimeout(ClientError):
 
 
 class Unrepresentable(ClientError):
-    """The target protocol cannot express a part of the request's content (400).
-
-    `path` is its place in the IR, until the caller's own is known (`protocols/source_path.py`).
-    """
+    """The target protocol cannot express this content (400). `path` is the IR's, until the caller's own is known."""
 
     code = "unsupported_content"
 

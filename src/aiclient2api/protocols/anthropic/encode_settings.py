@@ -113,8 +113,10 @@ class ThinkingWriter:
             reason = "no thinking while a tool is forced" if forced else "max_tokens leaves no room for it"
             self._report.dropped(thinking_wish(thinking), "thinking", reason)
             return {}, None
-        if thinking.show in ("off", "omitted"):
-            self._report.dropped("reasoning.show", "thinking")
+        if thinking.show is not None and self._display(thinking) == "omitted":
+            self._report.dropped(
+                "reasoning.show", "thinking"
+            )  # these models know no `display`: they show summaries
         wanted = self._budget(thinking, ceiling)
         budget = min(max(MIN_BUDGET, wanted), ceiling)
         if budget != thinking.budget:
