@@ -114,7 +114,6 @@ LOSSES = [
     ),
     # what only Chat says of its answers
     Loss("dropped", "ext.system_fingerprint", None, PROTOCOLS, (_CHAT,), SCENARIOS, is_of_the_answer=True),
-    Loss("dropped", "ext.completion_tokens_details", None, PROTOCOLS, (_CHAT,), SCENARIOS, is_of_the_answer=True),
     Loss("approximated", "reasoning.show", None, (_RESPONSES, _GEMINI), (_CHAT,), ("thinking",)),
 ]  # fmt: skip
 
