@@ -127,7 +127,10 @@ def test_a_thousand_leave_while_another_account_is_asked() -> None:
 
 def test_a_thousand_leave_the_queue() -> None:
     upstream = Turns(a=[silent()])
-    with serving(upstream.running(), accounts("a", concurrency=1)) as stack:
+    patient = accounts("a", concurrency=1)
+    # nobody is sent away before all have come, however slow the machine
+    policy = {"policy": {"concurrency": {"wait": "60s"}}}
+    with serving(upstream.running(), lambda url: {**patient(url), **policy}) as stack:
         services, port = stack.runtime.services, int(stack.url.rsplit(":", 1)[1])
 
         async def leave() -> None:
