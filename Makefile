@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+JOBS ?= 3
 
 .PHONY: help run test check fix interop bench matrix laws-deep availability bench-reliability faults-deep chaos nodes-deep refresh-deep soak lock clean
 
