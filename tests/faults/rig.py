@@ -88,7 +88,8 @@ class Rig:
         return asyncio.run(self._observe(cells))
 
     async def _observe(self, cells: Sequence[Cell]) -> dict[Cell, list[str]]:
-        slots = asyncio.Semaphore(AT_ONCE)
+        # a connection that was warmed up is for its own cell: another one beside it would take it
+        slots = asyncio.Semaphore(1 if any(cell.fault.warm_ups for cell in cells) else AT_ONCE)
 
         async def one(cell: Cell) -> tuple[Cell, list[str]]:
             async with slots:
