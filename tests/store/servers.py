@@ -107,7 +107,7 @@ class Server:
     @contextlib.contextmanager
     def admin(self, **options: object) -> Iterator[redis.Redis]:
         """A client for the test's own looking and meddling."""
-        client = redis.Redis(port=self.port, socket_timeout=2.0, **options)  # type: ignore[arg-type]
+        client = redis.Redis(port=self.port, socket_timeout=30.0, **options)  # type: ignore[arg-type]
         try:
             yield client
         finally:

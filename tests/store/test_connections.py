@@ -44,9 +44,9 @@ async def test_a_server_behind_tls_with_a_login(tmp_path: Path) -> None:
         context.load_cert_chain(cert, key)
         async with tls_in_front(server, context) as port:
             good = RedisStore(
-                parse(f"rediss://gate:p%40ss%3Aw%2Frd@127.0.0.1:{port}/1?ca={cert}"), timeout=2.0
+                parse(f"rediss://gate:p%40ss%3Aw%2Frd@127.0.0.1:{port}/1?ca={cert}"), timeout=30.0
             )
-            untrusted = RedisStore(parse(f"rediss://127.0.0.1:{port}"), timeout=2.0)
+            untrusted = RedisStore(parse(f"rediss://127.0.0.1:{port}"), timeout=30.0)
             try:
                 await good.check()
                 await good.put("a2:v1:x", b"1")

@@ -85,7 +85,7 @@ async def store(kind: str, clock: Clock, rented: Rented) -> AsyncIterator[Store]
     if kind == "memory":
         store = MemoryStore(clock)
     else:
-        store = RedisStore(parse(rented.url(kind)), size=8, timeout=2.0)
+        store = RedisStore(parse(rented.url(kind)), size=8, timeout=30.0)
         for server in rented.masters(kind):
             with server.admin() as client:
                 client.flushall()

@@ -309,7 +309,7 @@ def is_master(server: Server) -> bool:
 
 async def test_a_cancelled_command_never_answers_another() -> None:
     with running() as server:
-        store = RedisStore(parse(server.url), size=8, timeout=2.0)
+        store = RedisStore(parse(server.url), size=8, timeout=30.0)
         try:
             for index in range(50):
                 await store.put(f"a2:v1:k{index}", str(index).encode())
