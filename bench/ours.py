@@ -18,7 +18,7 @@ VARIANTS: Final = ("ours", "ours, Redis", "ours, 1000 accounts", "ours, failover
 
 def serve(variant: str, upstream: str, folder: Path) -> list[Contender]:
     """The gateway, and what it needs beside it; the first one is the gateway."""
-    key = secrets.token_urlsafe(24)
+    key = f"sk-{secrets.token_hex(16)}"
     accounts: dict[str, Any] = {"up": {**_ACCOUNT, "base_url": f"{upstream}/v1"}}
     config: dict[str, Any] = {
         "keys": [

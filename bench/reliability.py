@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import sys
 import time
 from pathlib import Path
@@ -35,6 +36,9 @@ class Taken(Struct, frozen=True):
 
 def take(name: str, scale: float, kept: Path) -> Taken:
     """Measure and keep it."""
+    gc.collect()
+    gc.freeze()  # the pauses of a collector in the rig are not the gateway's
+    gc.disable()
     began = time.monotonic()
     figures = asyncio.run(FIGURES[name](scale))
     taken = Taken(figures, time.monotonic() - began, reports.made(0))

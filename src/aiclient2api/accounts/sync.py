@@ -34,7 +34,9 @@ from aiclient2api.store.base import Add, PutFields, Store
 STATE_KEPT: Final = 2 * 86_400.0
 READ_ALL: Final = 5.0
 """Seconds after which all states are read whatever the version says."""
-MAX_AT_ONCE: Final = 16
+MAX_AT_ONCE: Final = 4
+"""Records written at a time, and read: the event loop has other things to do in between."""
+READ_AT_ONCE: Final = 100
 
 
 class StateSync:
@@ -48,8 +50,8 @@ class StateSync:
         self._accounts: dict[str, tuple[AccountPool, Account]] = {}
         self._changed: dict[tuple[str, str | None], float] = {}
         """Account and model to when it changed here and was not told yet."""
-        self._told: dict[tuple[str, str | None], Told] = {}
-        """What counts as far as we know, told by us or heard."""
+        self._told: dict[str, dict[str | None, Told]] = {}
+        """By account and model: what counts as far as we know, told by us or heard."""
         self.words: dict[str, AdminWord] = {}
         self._version: bytes | None = None
         self._read_at = float("-inf")
@@ -117,7 +119,7 @@ class StateSync:
         account = entry[1]
         state = account.state if model is None else account.overlays.get(model, AccountState())
         told = tellable(state, round(at + self.offset, 3), self.offset)
-        if told is None or is_same(told, self._told.get((name, model), NOTHING)):
+        if told is None or is_same(told, self._told.get(name, {}).get(model, NOTHING)):
             return None
         return told
 
@@ -141,17 +143,22 @@ class StateSync:
         if version is None and self._version is not None:
             await self._rebuild()
         names = list(self._accounts)
-        values = await self._store.get_many([keys.account_state(name) for name in names])
         words = await self._store.fields(keys.accounts_admin())
-        self._version, self._read_at = version, now
         for name, value in words.items():
             word = decode_word(value)
             if word is not None:
                 self._listen(name, word)
+        for start in range(0, len(names), READ_AT_ONCE):
+            await self._hear_some(names[start : start + READ_AT_ONCE])
+        self._version, self._read_at = version, now
+
+    async def _hear_some(self, names: list[str]) -> None:
+        values = await self._store.get_many([keys.account_state(name) for name in names])
         for name, value in zip(names, values, strict=True):
-            self._hear(name, decode(value))
             if value is None:
                 self._remind(name)
+            else:
+                self._hear(name, decode(value))
 
     def _hear(self, name: str, record: Record) -> None:
         word = self.words.get(name)
@@ -161,10 +168,10 @@ class StateSync:
 
     def _hear_one(self, name: str, model: str | None, told: Told, word: AdminWord | None) -> None:
         key = (name, model)
-        known = self._told.get(key, NOTHING)
+        known = self._told.get(name, {}).get(model, NOTHING)
         if not told.counts_before(known):
             return
-        self._told[key] = told
+        self._told.setdefault(name, {})[model] = told
         entry = self._accounts.get(name)
         mine = self._changed.get(key)
         is_outdated = word is not None and (word.disabled or told.at <= word.retry)
@@ -180,11 +187,9 @@ class StateSync:
 
     def _remind(self, name: str) -> None:
         """The store does not know what we know."""
-        for (account, model), told in self._told.items():
-            if account == name and told.status is not Status.HEALTHY:
+        for model, told in self._told.pop(name, {}).items():
+            if told.status is not Status.HEALTHY:
                 self._changed.setdefault((name, model), told.at - self.offset)
-        for key in [key for key in self._told if key[0] == name]:
-            del self._told[key]
 
     def _listen(self, name: str, word: AdminWord) -> None:
         before = self.words.get(name)

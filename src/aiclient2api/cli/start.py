@@ -24,6 +24,7 @@ from aiclient2api.errors import ConfigError
 from aiclient2api.ledger.booking import booked
 from aiclient2api.runtime import Process, Runtime, store_settings
 from aiclient2api.server.app import App
+from aiclient2api.server.garbage import look_away
 from aiclient2api.server.http.listener import LeanListener
 from aiclient2api.server.http.settings import RESERVED, ClientTimeouts, HttpSettings
 from aiclient2api.server.listen import Listener, ListenSettings
@@ -117,6 +118,7 @@ async def assembled(gateway: Gateway) -> AsyncGenerator[None]:
         libraries = LibraryLog(runtime.log)
         logging.getLogger().addHandler(libraries)
         stack.callback(logging.getLogger().removeHandler, libraries)
+        look_away()
         yield
 
 
