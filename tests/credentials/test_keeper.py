@@ -13,7 +13,7 @@ from aiclient2api.credentials.grant import Answer, Fresh, Grant, Lost, Refused
 from aiclient2api.credentials.journal import MemoryJournal
 from aiclient2api.credentials.keeper import Keeper, Member
 from aiclient2api.credentials.known import Place
-from aiclient2api.credentials.record import decode
+from aiclient2api.credentials.record import Record, decode
 from aiclient2api.credentials.sealing import Sealer
 from aiclient2api.providers.credentials import Secret
 from aiclient2api.store import keys
@@ -25,6 +25,8 @@ from tests.fakes.accounts import account
 T = TypeVar("T")
 SEED = Secret("seed")
 LIFE = 1000.0
+LIVES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds of tokens that hardly live."""
 
 
 def grant(secret: str = "") -> Grant:
@@ -41,6 +43,7 @@ class Asked:
         self.answers: list[Answer] = []
         self.sent: list[str] = []
         self.seconds = 0.1
+        self.life = LIFE
 
     async def ask(
         self, grant: Grant, refresh: Secret | None, proxy: str | None = None, ca: str | None = None
@@ -50,7 +53,9 @@ class Asked:
         await asyncio.sleep(self.seconds)
         number = len(self.sent)
         return (
-            self.answers.pop(0) if self.answers else Fresh(Secret(f"at{number}"), Secret(f"rt{number}"), LIFE)
+            self.answers.pop(0)
+            if self.answers
+            else Fresh(Secret(f"at{number}"), Secret(f"rt{number}"), self.life)
         )
 
 
@@ -84,23 +89,46 @@ class Weather(MemoryStore):
         return await super().apply(writes, when)
 
 
+class Disk(MemoryJournal):
+    """A journal that can be full."""
+
+    is_full = False
+
+    async def append(self, account: str, record: Record) -> None:
+        """See Journal."""
+        if self.is_full:
+            raise OSError("no space left")
+        await super().append(account, record)
+
+
 class Rig:
     """One node."""
 
-    def __init__(self, loop: VirtualLoop, *, alone: bool = True, made: Grant | None = None) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        *,
+        alone: bool = True,
+        made: Grant | None = None,
+        beside: Rig | None = None,
+    ) -> None:
+        """`beside`: another node of the same store and the same endpoint."""
         self.events: list[str] = []
         self.bugs: list[BaseException] = []
-        self.endpoint = Asked()
+        self.endpoint = beside.endpoint if beside else Asked()
         self.words: dict[str, float] = {}
-        self.store = Weather(loop.time, wall=loop.time)
+        self.jump = 0.0
+        """Of the store's wall clock, in seconds."""
+        self.store = beside.store if beside else Weather(loop.time, wall=loop.time)
+        self.disk = Disk()
         self.place = Place(
             store=self.store,
-            journal=MemoryJournal(),
+            journal=self.disk,
             sealer=Sealer(bytes(32)),
-            node="n",
+            node="m" if beside else "n",
             alone=alone,
             now=loop.time,
-            offset=lambda: 0.0,
+            offset=lambda: self.jump,
             random=lambda: 0.5,
             rank=lambda: 1,
             tell=lambda level, event, fields: self.events.append(event),
@@ -130,9 +158,14 @@ def loop() -> Iterator[VirtualLoop]:
 
 
 def play(
-    loop: VirtualLoop, story: Callable[[Rig], Awaitable[T]], *, alone: bool = True, made: Grant | None = None
+    loop: VirtualLoop,
+    story: Callable[[Rig], Awaitable[T]],
+    *,
+    alone: bool = True,
+    made: Grant | None = None,
+    rig: Rig | None = None,
 ) -> Rig:
-    rig = Rig(loop, alone=alone, made=made)
+    rig = rig or Rig(loop, alone=alone, made=made)
 
     async def run() -> None:
         await rig.keeper.start()
@@ -158,6 +191,53 @@ def test_a_token_is_renewed_at_four_fifths_of_its_life_while_the_old_one_serves(
         assert (rig.token, rig.account.token_obstacle) == ("at1", None)
         await asyncio.sleep(7.0)
         assert rig.token == "at2"
+
+    play(loop, story)
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_a_token_that_hardly_lives_is_there_all_the_time_and_its_endpoint_is_not_stormed(
+    loop: VirtualLoop, life: float
+) -> None:
+    seconds = 60.0
+
+    async def story(rig: Rig) -> None:
+        other = Rig(loop, alone=False, beside=rig)
+        await other.keeper.start()
+        while rig.account.token_obstacle or other.account.token_obstacle:
+            await asyncio.sleep(0.01)
+        end = loop.time() + seconds
+        asked = len(rig.endpoint.sent)
+        missing = 0
+        while loop.time() < end:
+            await asyncio.sleep(0.01)
+            missing += rig.account.token_obstacle is not None
+            missing += other.account.token_obstacle is not None
+        await other.keeper.close()
+        assert missing == 0
+        assert seconds / life <= len(rig.endpoint.sent) - asked <= 3 * seconds / life
+        assert len(set(rig.endpoint.sent)) == len(rig.endpoint.sent), "one refresh per generation"
+
+    def make() -> Rig:
+        rig = Rig(loop, alone=False)
+        rig.endpoint.life = life
+        rig.endpoint.seconds = 0.05
+        return rig
+
+    play(loop, story, rig=make())
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0, 86_400.0])
+def test_a_wall_clock_that_jumps_renews_nothing(loop: VirtualLoop, jump: float) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        rig.jump = jump
+        await asyncio.sleep(0.7 * LIFE)
+        rig.jump = 0.0
+        assert rig.endpoint.sent == ["seed"]
+        assert (rig.token, rig.account.token_obstacle) == ("at1", None)
+        await asyncio.sleep(0.2 * LIFE)
+        assert rig.endpoint.sent == ["seed", "rt1"]
 
     play(loop, story)
 
@@ -234,6 +314,27 @@ def test_a_lost_answer_is_not_asked_for_again_where_that_could_void_everything(l
         assert rig.token == "at3"
 
     play(loop, story)
+
+
+def test_a_token_that_is_safe_nowhere_is_not_used(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        rig.endpoint.seconds = 5.0
+        while len(rig.endpoint.sent) < 2:
+            await asyncio.sleep(1.0)
+        rig.store.is_away = rig.disk.is_full = True  # while the answer is under way
+        await asyncio.sleep(60.0)
+        assert (rig.token, rig.account.token_obstacle) == ("at1", None)
+        assert "credential_not_on_disk" in rig.events
+        rig.disk.is_full = False
+        await asyncio.sleep(3.0)
+        assert rig.token == "at2"
+        kept = rig.disk.newest("a")
+        assert kept is not None and kept.generation == 2
+        rig.store.is_away = False
+        await asyncio.sleep(3.0)
+
+    assert play(loop, story).endpoint.sent == ["seed", "rt1"]
 
 
 def test_a_reload_keeps_the_token_and_what_is_under_way(loop: VirtualLoop) -> None:

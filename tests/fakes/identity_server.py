@@ -29,7 +29,7 @@ ANSWER = {
 
 
 class IdentityServer:
-    """`faults` are for the next token requests: a status, `drop` (after it took effect) or seconds of delay."""
+    """`faults` are for the next token requests: a status, `drop`, `garbage` or `hold` until `go_on` (all after it took effect) or seconds of delay."""
 
     def __init__(self, identity: IdentityProvider) -> None:
         self.identity = identity
@@ -37,8 +37,13 @@ class IdentityServer:
         self.faults: deque[int | str | float] = deque()
         self.forms: list[dict[str, str]] = []
         self.requests = 0
+        self._goes_on = threading.Event()
         self.served: Counter[str] = Counter()
         """Upstream calls by token, and those that were refused under an empty one."""
+
+    def go_on(self) -> None:
+        """Answer those that were held."""
+        self._goes_on.set()
 
     @property
     def token_url(self) -> str:
@@ -59,6 +64,11 @@ class IdentityServer:
         if fault == "drop":
             assert request.transport is not None
             request.transport.abort()
+        if fault == "hold":
+            while not self._goes_on.is_set():
+                await asyncio.sleep(0.01)
+        if fault == "garbage":
+            return web.Response(text="<html>token</html>")
         return web.json_response(members, status=status)
 
     def _answer(self, request: web.Request, form: dict[str, str]) -> tuple[int, dict[str, object]]:

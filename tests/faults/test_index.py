@@ -8,10 +8,10 @@ from typing import Final
 from tests.faults.cells import ALL, FAULTS
 
 ROOT: Final = Path(__file__).parent.parent
-WANTED: Final = {f"F{n:02}" for n in range(1, 89) if not 62 <= n <= 66}
-"""F62 to F66 are refreshes of credentials; their tests are those of the token sources."""
+WANTED: Final = {f"F{n:02}" for n in range(1, 89)}
 
 ELSEWHERE: Final = {
+    "F19": ("integration/test_tokens.py::test_a_token_that_the_upstream_refuses_is_renewed_once_and_the_client_gets_its_answer",),
     "F57": (
         "integration/test_client_gone.py::test_the_upstream_is_closed",
         "integration/test_client_gone.py::test_a_client_that_leaves_while_it_sends_its_body_reaches_nobody",
@@ -27,6 +27,29 @@ ELSEWHERE: Final = {
         "integration/test_http_guard.py::test_what_is_not_for_us_is_refused_and_closed",
         "integration/test_http_guard.py::test_pipelined_requests_are_answered_in_order",
         "server/test_smuggling.py::test_a_payload_is_read_as_written_or_refused",
+    ),
+    "F62": (
+        "integration/test_tokens.py::test_a_hundred_requests_at_a_tokens_end_fetch_one_token",
+        "credentials/test_keeper.py::test_however_many_refusals_of_one_token_fetch_one_other",
+    ),
+    "F63": (
+        "integration/test_tokens.py::test_a_hundred_requests_at_a_tokens_end_fetch_one_token",
+        "integration/test_tokens.py::test_two_nodes_fetch_one_token_per_generation_and_requests_never_notice",
+    ),
+    "F64": (
+        "integration/test_tokens.py::test_a_node_that_is_killed_while_it_asks_costs_no_account",
+        "credentials/test_schedules.py::test_no_schedule_sends_a_refresh_token_twice_to_a_strict_provider",
+        "credentials/test_schedules.py::test_a_provider_with_a_period_of_grace_loses_no_account_whose_answer_comes_through",
+    ),
+    "F65": (
+        "integration/test_tokens.py::test_while_no_token_can_be_had_requests_go_to_others",
+        "integration/test_tokens.py::test_the_only_account_without_a_token_is_an_answer_of_503",
+        "credentials/test_keeper.py::test_an_endpoint_that_fails_is_asked_ever_more_seldom_and_heals",
+    ),
+    "F66": (
+        "integration/test_tokens.py::test_a_revoked_refresh_token_is_told_once_and_never_sent_again",
+        "credentials/test_keeper.py::test_generation_after_generation_that_is_refused_ends_the_storm",
+        "credentials/test_keeper.py::test_a_wall_clock_that_jumps_renews_nothing",
     ),
     "F67": (
         "store/test_outage.py::test_killed_and_back",
@@ -73,13 +96,17 @@ ELSEWHERE: Final = {
     "F80": (
         "integration/test_usage_ledger.py::test_a_disk_that_takes_nothing_is_told_and_answered_by_policy",
         "ledger/test_ledger.py::test_a_full_disk_is_told_and_recovered_from",
+        "credentials/test_keeper.py::test_a_token_that_is_safe_nowhere_is_not_used",
         "telemetry/test_log.py::test_a_closed_terminal_does_not_matter",
     ),
     "F81": (
         "server/test_pressure.py::test_memory_that_is_used_up_refuses",
         "integration/test_overload.py::test_only_the_largest_stream_is_given_up_when_memory_ends",
     ),
-    "F82": ("server/test_pressure.py::test_a_lag_must_last",),
+    "F82": (
+        "workers/test_supervisor.py::test_a_worker_whose_event_loop_stands_still_is_replaced_and_says_where_it_stood",
+        "integration/test_workers.py::test_a_worker_that_hangs_is_replaced_while_the_others_serve",
+        "server/test_pressure.py::test_a_lag_must_last",),
     "F83": ("integration/test_overload.py::test_it_is_over_when_it_is_over",),
     "F84": (
         "integration/test_reload_and_stop.py::test_an_invalid_file_keeps_the_old_and_says_so",
@@ -97,7 +124,6 @@ ELSEWHERE: Final = {
 """By path below `tests/`. Timed figures of F83 and F85 are in `bench/reliability.py`."""
 
 LEFT_OUT: Final = {
-    "F19": "no account of this version has a credential that can be refreshed",
     "F61": "idempotency keys are not offered",
 }
 

@@ -7,11 +7,14 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -21,7 +24,7 @@ from aiclient2api.credentials.journal import FILE
 from aiclient2api.store import keys
 from tests.fakes.identity import IdentityProvider
 from tests.fakes.identity_server import CLIENT, CLIENT_SECRET, IdentityServer, claims, identity_server
-from tests.program import Program, run, serving_program, write_config
+from tests.program import Program, run, serving_program, simulating, write_config
 from tests.store.servers import Server, running, until
 
 KEY = "client-key-of-the-tests"
@@ -55,7 +58,7 @@ def ask(url: str) -> int:
         {"authorization": f"Bearer {KEY}", "content-type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         with error:
@@ -110,6 +113,84 @@ def test_a_token_that_the_upstream_refuses_is_renewed_once_and_the_client_gets_i
             assert [ask(node.url) for _ in range(5)] == [200] * 5
         assert idp.served[""] == 1
         assert len(idp.identity.uses) == 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_hundred_requests_at_a_tokens_end_fetch_one_token(tmp_path: Path, count: int) -> None:
+    with identity_server() as idp, running() as server:
+        patient = {"policy": {"concurrency": {"wait": "30s"}}}
+        with nodes(tmp_path, {**refreshing(idp, server.url), **patient}, count) as programs:
+            for program in programs:
+                wait_for_token(program)
+            idp.identity.spoil()
+            with ThreadPoolExecutor(50) as pool:
+                statuses = Counter(pool.map(lambda number: ask(programs[number % count].url), range(100)))
+        assert statuses == {200: 100}
+        assert len(idp.identity.uses) == 2
+        assert set(idp.identity.uses.values()) == {1}
+        assert not idp.identity.revoked
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("when", ["before the answer", "after the answer"])
+def test_a_node_that_is_killed_while_it_asks_costs_no_account(tmp_path: Path, when: str) -> None:
+    """The provider takes a refresh token again for a while, as the configuration says."""
+    identity = IdentityProvider(time.monotonic, grace=300.0)
+    with identity_server(identity) as idp, running() as server:
+        config = refreshing(idp, server.url)
+        config["accounts"]["sub"]["oauth"]["reuse"] = "120s"
+        with nodes(tmp_path, config, 3) as programs:
+            for program in programs:
+                wait_for_token(program)
+            idp.faults.append(30.0 if when == "before the answer" else "hold")
+            identity.spoil()
+            with ThreadPoolExecutor(1) as pool:
+                asking = pool.submit(ask, programs[0].url)  # finds the token void
+                until(lambda: idp.requests == 2 and stored(server).get("intent"))
+                holder = stored(server)["intent"]["node"]
+                (killed,) = [each for each in programs if f"-{each.process.pid}-" in holder]
+                killed.process.kill()
+                killed.process.wait()
+                idp.go_on()
+                with suppress(OSError):
+                    asking.result()
+            for program in programs:
+                if program is not killed:  # the dead one's lease lasts for 20 s
+                    until(lambda program=program: ask(program.url) == 200, 90.0)
+        assert not identity.revoked
+        assert max(identity.uses.values()) <= 2
+
+
+@pytest.mark.parametrize("fault", [500, 400, "drop", "garbage", 9.0], ids=str)
+def test_while_no_token_can_be_had_requests_go_to_others(tmp_path: Path, fault: float | str) -> None:
+    with identity_server() as idp, running() as server, simulating() as (simulator, url):
+        config = refreshing(idp, server.url)
+        config["accounts"]["other"] = {
+            "provider": "openai_compatible",
+            "base_url": f"{url}/v1",
+            "api_key": "upstream-other",
+            "pool": "chat",
+        }
+        with nodes(tmp_path, config, 1) as (node,):
+            wait_for_token(node)
+            until(lambda: stored(server).get("generation") == 1)
+            idp.faults.extend([fault] * 100)
+            idp.identity.spoil()
+            before = len(simulator.requests)
+            assert {ask(node.url) for _ in range(20)} == {200}
+            assert len(simulator.requests) - before >= 19
+            assert stored(server)["generation"] == 1, "nobody waited for another token"
+
+
+def test_the_only_account_without_a_token_is_an_answer_of_503(tmp_path: Path) -> None:
+    with identity_server() as idp, running() as server:
+        idp.faults.extend([500] * 100)
+        with nodes(tmp_path, refreshing(idp, server.url), 1) as (node,):
+            until(lambda: idp.requests and ask(node.url) == 503)
+            idp.faults.clear()
+            command = run(tmp_path, "accounts", "retry", "sub", "--config", str(node.config))
+            assert command.returncode == 0, command.stderr
+            wait_for_token(node)
 
 
 def test_a_revoked_refresh_token_is_told_once_and_never_sent_again(tmp_path: Path) -> None:

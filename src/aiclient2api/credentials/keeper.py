@@ -17,6 +17,7 @@ from aiclient2api.accounts.account import Account, Cause, Obstacle
 from aiclient2api.credentials.grant import Answer, Grant
 from aiclient2api.credentials.known import Known, Place
 from aiclient2api.credentials.renewal import Renewal
+from aiclient2api.credentials.rules import look_every
 from aiclient2api.credentials.sealing import Sealer
 from aiclient2api.providers.credentials import Credentials, Secret
 from aiclient2api.store.base import StoreUnavailable
@@ -111,7 +112,8 @@ class Keeper:
 
     async def _run(self) -> None:
         while not self._is_closing:
-            await self._place.sleep(self._every)
+            lives = (renewal.known.record.life for _, renewal in self._renewals.values())
+            await self._place.sleep(look_every(self._every, lives))
             await self.hear()
 
     async def hear(self) -> None:

@@ -77,7 +77,7 @@ class Renewal:
         return self._task is not None and not self._task.done()
 
     def tick(self) -> None:
-        """Begin when it is time: at about 80 % of the token's life, or when there is none."""
+        """Begin when it is time (`rules.due_in`), or when there is no token."""
         known, now = self.known, self._place.now()
         generation = (known.record.generation, known.record.sealed)
         if generation != self._due_for and known.deadline != NEVER:
@@ -126,6 +126,9 @@ class Renewal:
         except StoreUnavailable:
             await self._without_store(seen)
         finally:
+            if known.record.generation > seen:
+                # a short life must not end while we hold back; one that gives ever shorter ones is still not stormed
+                self._not_before = min(self._not_before, self._place.now() + known.record.life / 3)
             known.used()
 
     async def _through_store(self, seen: int) -> None:

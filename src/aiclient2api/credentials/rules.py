@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -21,10 +22,13 @@ QUARANTINE: Final = LEASE
 """After the store was emptied: whoever was asking when it happened has told what came of it by then."""
 FIRST_LOOK: Final = 3.0
 """How long other nodes have to say that the store was emptied, before the configured refresh token is sent."""
+LEAD: Final = 3.0
+"""Seconds before its end by which a token is renewed; of one that lives for less than six, half its life."""
 SKEW: Final = 30.0
 """A token with less than this left is used no more; short-lived ones keep a tenth of their life."""
 LAST_CHANCE: Final = 60.0
 """With less life than this left it is better to risk the refresh token than to lose the account for certain."""
+LEAST_LOOK: Final = 0.1
 AGAIN: Final = 2.0
 """Between a lost answer and the same refresh token once more."""
 MAX_TRIES: Final = 4
@@ -50,8 +54,17 @@ class Wanted(Struct, frozen=True):
 
 
 def due_in(life: float, left: float, jitter: float) -> float:
-    """Seconds until a token is renewed: at about 80 % of its life. `jitter` in [0, 1) spreads the nodes."""
-    return left - 0.2 * life * (0.8 + 0.4 * jitter)
+    """Seconds until a token is renewed: at about 80 % of its life, but LEAD before its end or with half of it over.
+
+    `jitter` in [0, 1) spreads the nodes.
+    """
+    return left - max(0.2 * life * (0.8 + 0.4 * jitter), min(LEAD, life / 2))
+
+
+def look_every(usual: float, lives: Iterable[float]) -> float:
+    """Seconds between two looks of a node: a tenth of the shortest life, so that no token ends in between."""
+    shortest = min((life for life in lives if life > 0), default=usual * 10)
+    return min(usual, max(LEAST_LOOK, shortest / 10))
 
 
 def skew(life: float) -> float:
