@@ -30,6 +30,6 @@ def valkey(valkey_session: Server) -> Server:
 @pytest.fixture
 async def store(valkey: Server) -> AsyncIterator[RedisStore]:
     """A store on an empty Valkey."""
-    store = RedisStore(parse(valkey.url))
+    store = RedisStore(parse(valkey.url), timeout=30.0)
     yield store
     await store.close()

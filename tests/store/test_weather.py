@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
 from aiclient2api.accounts.health import AccountState, Status
+from aiclient2api.store.address import parse
+from aiclient2api.store.base import StoreUnusable
 from aiclient2api.store.line import DOWN_WORDS
+from aiclient2api.store.opening import StoreSettings, open_store
+from aiclient2api.store.redis import RedisStore
 from tests.store.clusters import replicated
 from tests.store.servers import running
 from tests.store.test_outage import come, counts, is_master, nodes, settled, through
@@ -30,8 +35,11 @@ async def test_a_store_that_is_too_late_is_left_alone() -> None:
 
 async def test_a_store_that_is_slow_but_in_time_is_used() -> None:
     with running() as server:
-        async with Weather(server.port).running() as weather, nodes(weather.url, "n1", "n2") as made:
-            weather.delay = 0.02
+        async with (
+            Weather(server.port).running() as weather,
+            nodes(weather.url, "n1", "n2", timeout=10.0) as made,
+        ):
+            weather.delay = 0.05
             for _ in range(20):
                 for node in made:
                     node.serve(10)
@@ -39,6 +47,52 @@ async def test_a_store_that_is_slow_but_in_time_is_used() -> None:
 
             assert all(node.store.is_available for node in made)
             await settled(server, made)
+
+
+async def test_a_store_that_is_slow_while_the_program_starts_is_not_missed(tmp_path: Path) -> None:
+    with running() as server:
+        async with Weather(server.port).running() as weather:
+            weather.delay = 0.3
+            settings = StoreSettings(url=weather.url, data_dir=tmp_path)
+            opened = await open_store(settings, lambda level, event, fields: None)
+            await opened.close()
+
+    assert opened.warnings == ()
+
+
+async def test_a_server_that_is_too_old_is_refused_in_one_sentence() -> None:
+    info = b"redis_version:6.0.16\r\nmaxmemory_policy:noeviction\r\n"
+    with running() as server:
+        async with Weather(server.port).running() as weather:
+            weather.word = b"$%d\r\n%s\r\n" % (len(info), info)
+            store = RedisStore(parse(weather.url), timeout=2.0)
+            try:
+                with pytest.raises(
+                    StoreUnusable, match=r"the server is Redis 6\.0\.16; 6\.2 or later is needed"
+                ):
+                    await store.check()
+            finally:
+                await store.close()
+        with server.admin() as client:
+            assert client.dbsize() == 0
+
+
+async def test_a_store_that_does_not_answer_at_start_is_told_and_joined_later(tmp_path: Path) -> None:
+    said: list[str] = []
+    with running() as server:
+        server.pause()
+        settings = StoreSettings(url=server.url, data_dir=tmp_path)
+        opened = await open_store(settings, lambda level, event, fields: said.append(event))
+        server.resume()
+        try:
+            await opened.store.put("a2:v1:x", b"1")
+            assert await opened.store.get("a2:v1:x") == b"1"
+        finally:
+            await opened.close()
+
+    (warning,) = opened.warnings
+    assert "does not answer; going on without it until it does" in warning
+    assert said == []
 
 
 async def test_a_tenth_of_all_packets_lost_counts_everything_once() -> None:
@@ -59,7 +113,7 @@ async def test_a_node_that_is_cut_off_serves_by_itself_and_converges() -> None:
         async with (
             Weather(server.port).running() as weather,
             nodes(weather.url, "far") as (far,),
-            nodes(server.url, "near") as (near,),
+            nodes(server.url, "near", timeout=10.0) as (near,),
         ):
             weather.is_cut = True
             await come(lambda: far.serve() or not far.store.is_available)

@@ -128,7 +128,7 @@ def _options(address: Address, size: int, timeout: float) -> dict[str, Any]:
     options: dict[str, Any] = {
         "max_connections": size,
         "socket_timeout": timeout,
-        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_connect_timeout": max(CONNECT_SECONDS, timeout),
         "retry": Retry(NoBackoff(), 0),
         "username": address.username,
         "password": address.password,
@@ -150,8 +150,8 @@ def _sentinels(address: Address, options: dict[str, Any]) -> _One:
     sentinel = Sentinel(
         list(address.hosts),
         sentinel_kwargs={
-            "socket_timeout": CONNECT_SECONDS,
-            "socket_connect_timeout": CONNECT_SECONDS,
+            "socket_timeout": options["socket_connect_timeout"],
+            "socket_connect_timeout": options["socket_connect_timeout"],
             "retry": Retry(NoBackoff(), 0),
             "username": address.sentinel_username,
             "password": address.sentinel_password,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 from msgspec import Struct
 
 from aiclient2api.errors import ConfigError
-from aiclient2api.store.address import parse
+from aiclient2api.store.address import Address, parse
 from aiclient2api.store.base import SchemaOutdated, Store, StoreUnavailable, StoreUnusable
 from aiclient2api.store.memory import MemoryStore
 
@@ -25,6 +25,10 @@ NO_PROGRAM: Final = (
     "no valkey-server or redis-server was found for the embedded store: all state is kept in memory and "
     "FORGOTTEN when the program stops"
 )
+
+
+START_SECONDS: Final = 2.0
+"""Bound of one command of the check at start: no request waits, and a slow machine must not miss its store."""
 
 
 class StoreSettings(Struct, frozen=True, kw_only=True):
@@ -95,7 +99,7 @@ async def open_store(
     store = RedisStore(server.address, size=settings.connections, timeout=settings.timeout)
     opened = OpenStore(store, owned)
     try:
-        await _check(store, migrates=migrates)
+        await _check(server.address, settings.timeout, migrates=migrates)
     except BaseException:
         await opened.close()
         raise
@@ -106,17 +110,18 @@ async def open_store(
 async def _connected(settings: StoreSettings, tell: Tell, *, migrates: bool) -> OpenStore:
     from aiclient2api.store.redis import RedisStore
 
-    store = RedisStore(parse(settings.url), size=settings.connections, timeout=settings.timeout)
-    try:
-        warning = await _check(store, migrates=migrates)
-    except BaseException:
-        await store.close()
-        raise
+    address = parse(settings.url)
+    warning = await _check(address, settings.timeout, migrates=migrates)
+    store = RedisStore(address, size=settings.connections, timeout=settings.timeout)
     _report(store, tell)
     return OpenStore(store, warnings=() if warning is None else (warning,))
 
 
-async def _check(store: RedisStore, *, migrates: bool) -> str | None:
+async def _check(address: Address, timeout: float, *, migrates: bool) -> str | None:
+    """What to tell when it does not answer. Raises ConfigError."""
+    from aiclient2api.store.redis import RedisStore
+
+    store = RedisStore(address, size=2, timeout=max(timeout, START_SECONDS))
     try:
         await store.check()
     except StoreUnusable as error:
@@ -124,7 +129,9 @@ async def _check(store: RedisStore, *, migrates: bool) -> str | None:
             return None
         raise ConfigError([f"store.url: {error}"]) from None
     except StoreUnavailable:
-        return f"store.url: {store.address.shown} does not answer; going on without it until it does"
+        return f"store.url: {address.shown} does not answer; going on without it until it does"
+    finally:
+        await store.close()
     return None
 
 
