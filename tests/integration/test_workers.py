@@ -95,6 +95,30 @@ def test_a_worker_that_answers_nothing_is_missed_and_the_others_answer(tmp_path:
         until(lambda: gateway.health()["status"] == "ok")
 
 
+def test_a_worker_that_hangs_is_replaced_while_the_others_serve(tmp_path: Path) -> None:
+    given = sections("", server={"watchdog": "4s"})
+    with simulating() as (_, url):
+        given["accounts"] = sections(url)["accounts"]
+        with fleet(tmp_path, given) as gateway:
+            stuck = gateway.worker(2)
+            os.kill(stuck, signal.SIGSTOP)
+            with gateway.load().running() as load:
+                until(lambda: gateway.worker(2) != stuck)
+            until(lambda: not is_alive(stuck))
+            until(lambda: gateway.health() == {"status": "ok", "workers": {"1": "ok", "2": "ok"}})
+            hung = [line for line in gateway.program.events("worker_hung") if line["worker"] == 2]
+
+            assert [(line["level"], line["worker_pid"], line["seconds"]) for line in hung] == [
+                ("error", stuck, 4.0)
+            ]
+            # what the stuck process had accepted breaks when it is killed, nothing else does
+            assert load.statuses[200] > 0
+            assert set(load.statuses) <= {200, "cut", "ServerDisconnectedError", "ClientOSError"}
+            assert load.done - load.statuses[200] <= 6, "one for each client"
+            assert {gateway.ask().status_code for _ in range(5)} == {200}
+            assert gateway.program.stop() == 0
+
+
 def test_a_rolling_restart_fails_nobody(tmp_path: Path) -> None:
     with simulating() as (_, url), fleet(tmp_path, sections(url)) as gateway:
         before = {gateway.worker(1), gateway.worker(2)}

@@ -8,29 +8,37 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+
+import pytest
 
 from aiclient2api.workers.child import Child, spawn
 from aiclient2api.workers.messages import Reload, Start, Written
 from aiclient2api.workers.supervisor import Supervisor
+from aiclient2api.workers.watchdog import watch
 from tests.program import DEADLINE
 
 WORKER = """
-import asyncio, socket, sys
+import asyncio, faulthandler, signal, socket, sys, time
 import msgspec
 from aiclient2api.workers.channel import opened
-from aiclient2api.workers.messages import Drain, Ready, Reload, Reloaded, Retire, ToWorker
+from aiclient2api.workers.messages import Drain, Ping, Pong, Ready, Reload, Reloaded, Retire, ToWorker
 
 async def main():
     channel = await opened(socket.socket(fileno=int(sys.argv[1])), msgspec.msgpack.Decoder(ToWorker))
     start = await channel.receive()
     if start.written.data.get("fails"):
         return 3
+    faulthandler.register(signal.SIGUSR1)
     channel.send(Ready())
     while (message := await channel.receive()) is not None:
         if isinstance(message, Reload):
             channel.send(Reloaded(problems=tuple(message.written.data.get("problems", ()))))
+        elif isinstance(message, Ping):
+            if start.worker == 2 and start.written.data.get("hangs"):
+                time.sleep(3600)
+            channel.send(Pong())
         elif not (isinstance(message, Drain) and start.written.data.get("deaf")):
             return 0
     return 0
@@ -42,10 +50,12 @@ sys.exit(asyncio.run(main()))
 class Rig:
     """A supervisor, what it told, and what its workers are started with."""
 
-    def __init__(self, drain: float) -> None:
+    def __init__(
+        self, drain: float, patience: float = 20.0, data: Mapping[str, object] | None = None
+    ) -> None:
         self.told: list[tuple[str, dict[str, object]]] = []
-        self.data: dict[str, object] = {}
-        self.supervisor = Supervisor(2, self._launch, self._tell, drain)
+        self.data: Mapping[str, object] = data or {}
+        self.supervisor = Supervisor(2, self._launch, self._tell, drain, patience)
         self.status: asyncio.Task[int]
 
     def _tell(self, level: str, name: str, /, **fields: object) -> None:
@@ -78,8 +88,10 @@ class Rig:
 
 
 @asynccontextmanager
-async def supervised(drain: float = 5.0) -> AsyncIterator[Rig]:
-    rig = Rig(drain)
+async def supervised(
+    drain: float = 5.0, patience: float = 20.0, data: Mapping[str, object] | None = None
+) -> AsyncIterator[Rig]:
+    rig = Rig(drain, patience, data)
     rig.status = asyncio.ensure_future(rig.supervisor.run())
     await rig.all_ready()
     yield rig
@@ -144,3 +156,42 @@ async def test_workers_that_never_get_ready_end_the_start_with_their_status() ->
     async with asyncio.timeout(DEADLINE):
         assert await rig.supervisor.run() == 3
     assert rig.supervisor.alive == set()
+
+
+async def test_a_worker_whose_event_loop_stands_still_is_replaced_and_says_where_it_stood(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with supervised(patience=2.0, data={"hangs": True}) as rig:
+        before = rig.pids
+        rig.data = {}
+        await rig.until(lambda: rig.names["worker_died"])
+        await rig.until(lambda: rig.pids.get(2) not in (None, before[2]))
+        await rig.all_ready()
+
+        hung = [fields for name, fields in rig.told if name == "worker_hung" and fields["worker"] == 2]
+        assert hung == [{"worker": 2, "worker_pid": before[2], "seconds": 2.0}]
+        os.kill(rig.pids[1], 0)  # the other one goes on
+    assert "in main" in capfd.readouterr().err
+
+
+async def test_a_worker_is_given_up_for_its_silence_and_only_once() -> None:
+    asked: list[int] = []
+
+    class Silent:
+        is_ready = True
+        unanswered = 0
+
+        def ping(self) -> None:
+            self.unanswered += 1
+            asked.append(self.unanswered)
+
+    hung: list[object] = []
+    watching = asyncio.ensure_future(watch(lambda: [silent], hung.append, 0.05))
+    silent = Silent()
+    async with asyncio.timeout(DEADLINE):
+        while not hung:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.1)  # it is not asked again
+    watching.cancel()
+
+    assert (hung, asked) == ([silent], [1, 2, 3, 4, 5])

@@ -96,7 +96,9 @@ class Gateways:
         self._written = written
         self._first = config
         self._log = log
-        self._supervisor = Supervisor(server.workers, self._launch, log.event, float(server.drain))
+        self._supervisor = Supervisor(
+            server.workers, self._launch, log.event, float(server.drain), float(server.watchdog)
+        )
         self._fleet = Fleet(self._supervisor, server.workers, log.bug)
         self._watch: FileWatch | None = None
         if config.source is not None and server.watch:

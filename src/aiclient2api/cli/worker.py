@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import itertools
 import os
 import signal
@@ -32,6 +33,8 @@ from aiclient2api.workers.messages import (
     Answer,
     Ask,
     Drain,
+    Ping,
+    Pong,
     Ready,
     Reload,
     Reloaded,
@@ -101,6 +104,8 @@ class Worker:
             case Ask():
                 body = self._report(message.what)
                 self._channel.send(Report(number=message.number, what=message.what, body=body))
+            case Ping():
+                self._channel.send(Pong())
             case Answer():
                 wish = self._wishes.pop(message.number, None)
                 if wish is not None and not wish.done():
@@ -160,6 +165,7 @@ async def _work(descriptor: int) -> int:
 def main() -> None:
     """The program."""
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # it is for the supervisor
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # the supervisor asks where we hang
     sys.exit(told(lambda: run_loop(_work(int(sys.argv[1])))))
 
 

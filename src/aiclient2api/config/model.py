@@ -59,6 +59,7 @@ class Server(Section, frozen=True, kw_only=True):
     http: Literal["lean", "uvicorn"] = "lean"
     drain: Duration = Duration(120)
     drain_notice: Duration = Duration(2)
+    watchdog: Duration = Duration(20)
     watch: bool = True
     timeouts: ClientTimeouts = ClientTimeouts()
     tls: Tls | None = None

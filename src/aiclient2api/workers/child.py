@@ -18,6 +18,8 @@ from aiclient2api.workers.messages import (
     Ask,
     Drain,
     FromWorker,
+    Ping,
+    Pong,
     Ready,
     Reload,
     Reloaded,
@@ -44,6 +46,8 @@ class Child:
         self.up: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """True when it serves, False when it has ended before."""
         self.wished: Callable[[Wish], None] = lambda _: None
+        self.unanswered = 0
+        """See Watched."""
         self.last_words: bytes | None = None
         """The latest report for the metrics."""
         self._process = process
@@ -86,10 +90,17 @@ class Child:
                     _settle(future, message.body)
             case Wish():
                 self.wished(message)
+            case Pong():
+                self.unanswered = 0
 
     def send(self, message: object) -> None:
         """Tell it something."""
         self._channel.send(message)
+
+    def ping(self) -> None:
+        """See Watched."""
+        self.unanswered += 1
+        self._channel.send(Ping())
 
     def ask(self, number: int, what: What) -> asyncio.Future[bytes]:
         """Have it report; cancelled when it dies."""
@@ -119,6 +130,10 @@ class Child:
     def retire(self) -> None:
         """Have it finish what is running, and nothing else."""
         self._channel.send(Retire())
+
+    def tell_where(self) -> None:
+        """Have it write to its stderr what it is busy with."""
+        self._signal(signal.SIGUSR1)
 
     def kill(self) -> None:
         """Without a word."""

@@ -66,7 +66,11 @@ class Answer(Message, frozen=True, kw_only=True):
     body: bytes
 
 
-ToWorker = Start | Reload | Drain | Retire | Ask | Answer
+class Ping(Message, frozen=True, kw_only=True):
+    """Say that your event loop runs; the answer is `Pong`."""
+
+
+ToWorker = Start | Reload | Drain | Retire | Ask | Answer | Ping
 
 
 # ---- from a worker
@@ -97,4 +101,8 @@ class Wish(Message, frozen=True, kw_only=True):
     what: What
 
 
-FromWorker = Ready | Reloaded | Report | Wish
+class Pong(Message, frozen=True, kw_only=True):
+    """To a `Ping`."""
+
+
+FromWorker = Ready | Reloaded | Report | Wish | Pong

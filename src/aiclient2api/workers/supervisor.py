@@ -7,18 +7,23 @@ taken by another. Workers end when the supervisor does, however it ends: their c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Final, Literal, Protocol
 
 from aiclient2api.workers.backoff import Backoff
 from aiclient2api.workers.child import Child
 from aiclient2api.workers.messages import Reload
+from aiclient2api.workers.watchdog import Watched, watch
 
 START_SECONDS: Final = 60.0
 """Until a worker that replaces another is ready."""
 RELOAD_SECONDS: Final = 30.0
 GRACE: Final = 5.0
 """Seconds beyond its time after which a worker that has not ended is killed."""
+PATIENCE: Final = 20.0
+"""Seconds without a sign of life after which a worker is replaced."""
+LAST_WORDS: Final = 0.5
+"""Seconds for a worker that hangs to say where."""
 HURRIED: Final = 1.0
 """Seconds that a second signal leaves."""
 
@@ -35,8 +40,14 @@ class Supervisor:
     """`launch` starts the worker of a number; `drain` in seconds. The callbacks are set before `run`."""
 
     def __init__(
-        self, count: int, launch: Callable[[int], Awaitable[Child]], told: Told, drain: float
+        self,
+        count: int,
+        launch: Callable[[int], Awaitable[Child]],
+        told: Told,
+        drain: float,
+        patience: float = PATIENCE,
     ) -> None:
+        """`patience` with a worker that gives no sign of life, in seconds; 0 for ever."""
         self.workers: dict[int, Child] = {}
         """Who serves now, by number."""
         self.alive: set[Child] = set()
@@ -49,6 +60,7 @@ class Supervisor:
         self._launch = launch
         self._told = told
         self._drain = drain
+        self._patience = patience
         self._backoffs = {number: Backoff() for number in range(1, count + 1)}
         self._watches: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -64,6 +76,8 @@ class Supervisor:
         """Until `stop` and the last worker's end. The exit status: 0, or that of a worker that never got ready."""
         self._go(self._begin(), self._tasks)
         self._go(self._change(), self._tasks)
+        if self._patience > 0:
+            self._go(watch(self._serving, self._hung, self._patience), self._tasks)
         await self._stop.wait()
         for task in self._tasks:
             task.cancel()
@@ -123,6 +137,17 @@ class Supervisor:
                 new.drain(at_once=True)
             else:
                 self.workers[child.number] = new
+
+    def _serving(self) -> Collection[Child]:
+        return list(self.workers.values())
+
+    def _hung(self, child: Watched) -> None:
+        """Its clients get an end at last, and its place a successor."""
+        assert isinstance(child, Child)
+        place = {"worker": child.number, "worker_pid": child.pid}
+        self._told("error", "worker_hung", **place, seconds=self._patience)
+        child.tell_where()
+        asyncio.get_running_loop().call_later(LAST_WORDS, child.kill)
 
     # ---- changes, one at a time
 
