@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 3
 
-.PHONY: help run test check fix interop bench matrix laws-deep availability bench-reliability faults-deep chaos nodes-deep refresh-deep soak lock clean
+.PHONY: help run test check fix interop bench bench-store matrix laws-deep availability bench-reliability faults-deep chaos nodes-deep refresh-deep soak lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ availability: $(VENV)/.dev ## simulate months of outages, write docs/reports/ava
 
 bench-reliability: $(VENV)/.dev ## what failover, cancels, overload and stopping cost → docs/reports/reliability.md
 	$(BIN)/python -m bench.reliability $(ARGS)
+
+bench-store: $(VENV)/.dev ## the store paused, killed, failed over, read-only, full, under 200 streams → docs/reports/store.md
+	$(BIN)/python -m bench.store $(ARGS)
 
 faults-deep: $(VENV)/.dev ## a million faulted streams, in shards that can be resumed → docs/reports/faults.md
 	$(BIN)/python -m tests.faults.deep $(ARGS)

@@ -28,6 +28,7 @@ from aiclient2api.accounts.policy import (
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.accounts.shared import Shared
 from aiclient2api.accounts.surroundings import Surroundings
+from aiclient2api.added import added_accounts
 from aiclient2api.config import model as config_model
 from aiclient2api.config.load import route_table
 from aiclient2api.config.model import AccountConfig, Config
@@ -121,6 +122,11 @@ class Runtime:
             else tokens.keeper(config, self.secrets, self.shared, self.log, ephemeral=ephemeral)
         )
         tokens.watch(self.tokens, config, self.secrets, self.pools)
+        self.added = (
+            before.added
+            if before
+            else added_accounts(config, self.store, self.tokens.sealer, self.log, ephemeral=ephemeral)
+        )
         self.key_sharing = before.key_sharing if before else self._key_sharing(ephemeral=ephemeral)
         self.key_sharing.has_limits = any(key.limits is not None for key in self.client_keys)
         self.services = self._services()

@@ -58,11 +58,16 @@ def watch(tokens: Keeper, config: Config, keys: Keys, pools: Mapping[str, Accoun
 
 async def peeked(config: Config, account: str, grant: Grant) -> Credentials:
     """A token for a command, from what the gateways of this data directory have. Raises NoToken, ConfigError."""
-    given = config.secrets.key
-    secret = given.reveal() if given is not None else kept_secret(config.store.data_dir)
-    sealer = Sealer(derive(secret).at_rest, _previous(config))
+    sealer = command_sealer(config)
     journal = FileJournal(config.store.data_dir, sealer.kids, lambda _: None)
     return await peek(account, grant, _endpoint(), (journal, sealer), time.time())
+
+
+def command_sealer(config: Config) -> Sealer:
+    """What gateways of this configuration seal with. Raises ConfigError."""
+    given = config.secrets.key
+    secret = given.reveal() if given is not None else kept_secret(config.store.data_dir)
+    return Sealer(derive(secret).at_rest, _previous(config))
 
 
 def _endpoint() -> TokenEndpoint:

@@ -133,8 +133,8 @@ def test_commands_join_a_running_gateway(tmp_path: Path, run: Run) -> None:
     with serving_program(tmp_path, SECTIONS) as program:
         listed = run("accounts", "list", "--shared", "--config", str(program.config))
         unknown = run("accounts", "disable", "nobody", "--config", str(program.config))
-        assert ["a", "chat", "openai", "enabled", "healthy"] in [
-            line.split()[:5] for line in listed.stdout.splitlines()
+        assert ["a", "chat", "openai", "configuration", "enabled", "healthy"] in [
+            line.split()[:6] for line in listed.stdout.splitlines()
         ]
         assert unknown.returncode == 2 and "there is no account 'nobody'" in unknown.stderr
         assert program.stop() == 0

@@ -47,7 +47,11 @@ def ask(url: str, model: str, messages: Items, *, stream: bool = False, key: str
         "stream": stream,
     }
     answer = httpx.post(
-        f"{url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=30
+        f"{url}/v1/chat/completions",
+        json=body,
+        headers={"authorization": f"Bearer {key}"},
+        timeout=60,
+        verify=False,
     )
     assert answer.status_code == 200, answer.text
     return answer

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from aiclient2api.accounts.shared_state import AdminWord, Record, decode, decode_word
+from aiclient2api.cli.added import with_added
 from aiclient2api.cli.options import config_option, load_config
 from aiclient2api.cli.output import print_json, print_table
 from aiclient2api.cli.shared_store import with_store
@@ -23,7 +24,7 @@ from aiclient2api.store.base import Add, PutFields, Store
 WORD_TRIES = 8
 
 
-COLUMNS = ("name", "pool", "provider", "admin", "health", "reason", "attempts")
+COLUMNS = ("name", "pool", "provider", "source", "admin", "health", "reason", "attempts")
 
 
 def list_shared(config: Config, *, as_json: bool) -> None:
@@ -35,7 +36,8 @@ def list_shared(config: Config, *, as_json: bool) -> None:
         print_table("Accounts", COLUMNS, [[str(row[column]) for column in COLUMNS] for row in rows])
 
 
-async def _rows(store: Store, config: Config) -> list[dict[str, object]]:
+async def _rows(store: Store, written: Config) -> list[dict[str, object]]:
+    config = await with_added(written, store)
     names = list(config.accounts)
     states = await store.get_many([keys.account_state(name) for name in names])
     words = await store.fields(keys.accounts_admin())
@@ -50,6 +52,7 @@ async def _rows(store: Store, config: Config) -> list[dict[str, object]]:
                 "name": name,
                 "pool": entry.pool,
                 "provider": entry.provider,
+                "source": "configuration" if name in written.accounts else "store",
                 "admin": "disabled" if word.disabled else "enabled",
                 **_health(record, word, now),
                 "attempts": sum(int(count) for count in counts.values()),
@@ -78,12 +81,15 @@ def _speaks(name: str, help_: str, change: Callable[[AdminWord, float], AdminWor
     @click.argument("names", nargs=-1, required=True, metavar="NAME...")
     def command(path: Path | None, names: tuple[str, ...]) -> int:
         config = load_config(path)
-        unknown = [given for given in names if given not in config.accounts]
-        if unknown:
-            raise click.BadParameter(
-                f"there is no account {unknown[0]!r} (known: {', '.join(config.accounts)})"
-            )
-        asyncio.run(with_store(config, lambda store: _say(store, names, change)))
+
+        async def work(store: Store) -> None:
+            known = (await with_added(config, store)).accounts
+            unknown = [given for given in names if given not in known]
+            if unknown:
+                raise click.BadParameter(f"there is no account {unknown[0]!r} (known: {', '.join(known)})")
+            await _say(store, names, change)
+
+        asyncio.run(with_store(config, work))
         for given in names:
             click.echo(f"{given}: {name}d" if name.endswith("e") else f"{given}: will be tried again")
         return 0

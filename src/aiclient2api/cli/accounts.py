@@ -12,6 +12,7 @@ from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
 from aiclient2api.cli.account_words import WORDS, list_shared
+from aiclient2api.cli.added import add, remove
 from aiclient2api.cli.options import config_option, json_option, load_config
 from aiclient2api.cli.output import print_json, print_table
 
@@ -37,12 +38,12 @@ class Line(Struct, kw_only=True):
     out: list[Out] = []
 
 
-@click.group(short_help="List accounts; enable, disable, retry them on all nodes.")
+@click.group(short_help="List accounts; add, remove, enable, disable, retry them on all nodes.")
 def accounts() -> None:
-    """List the accounts of a running gateway; enable, disable, retry them on all nodes, within a second."""
+    """List the accounts of a running gateway; add, remove, enable, disable, retry them on all nodes."""
 
 
-for word in WORDS:
+for word in (*WORDS, add, remove):
     accounts.add_command(word)
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from aiclient2api.cli.banner import banner
 from aiclient2api.cli.watch import FileWatch
+from aiclient2api.config.added import extended
 from aiclient2api.config.demo import with_simulator
 from aiclient2api.config.model import Config
 from aiclient2api.errors import ConfigError
@@ -33,7 +34,7 @@ from aiclient2api.store.opening import open_store
 from aiclient2api.telemetry.log import JsonLog, LibraryLog
 from aiclient2api.telemetry.metrics import Metrics
 
-_AT_START: Final = ("host", "port", "workers", "http", "drain", "drain_notice", "tls", "timeouts")
+_AT_START: Final = ("host", "port", "workers", "http", "drain", "drain_notice", "watchdog", "tls", "timeouts")
 """What a reload cannot change: the listener keeps what it was started with."""
 
 
@@ -113,6 +114,8 @@ async def assembled(gateway: Gateway) -> AsyncGenerator[None]:
         await runtime.shared.start()
         stack.push_async_callback(runtime.key_sharing.close)
         await runtime.key_sharing.start()
+        stack.push_async_callback(runtime.added.close)
+        await runtime.added.start(gateway.account_added)
         stack.push_async_callback(runtime.tokens.close)
         await runtime.tokens.start()
         libraries = LibraryLog(runtime.log)
@@ -165,6 +168,8 @@ class Gateway:
         )
         self.listener = _listener(self.app, runtime, sockets)
         self._load = reload
+        self._written = runtime.config
+        """Without the accounts that the store adds."""
         self._retiring: set[asyncio.Task[None]] = set()
         self._watch = _file_watch(runtime.config, self.reload) if reload is not None else None
         if reload is not None:
@@ -186,11 +191,25 @@ class Gateway:
 
     def swap(self, config: Config) -> None:
         """Serve another configuration from now on; what is running ends on the old one. Raises ConfigError."""
-        old, self.runtime = self.runtime, Runtime(config, before=self.runtime)
+        whole, problems = extended(config, self.runtime.added.sections)
+        old, self.runtime = self.runtime, Runtime(whole, before=self.runtime)
+        self.runtime.generated_key = self.runtime.generated_key or old.generated_key  # not shown yet, perhaps
+        self._written = config
+        if problems:
+            old.log.event("error", "added_accounts_refused", problems=problems)
         self.app.swap(self.runtime.services)
         task = asyncio.ensure_future(_retire(old))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+
+    def account_added(self) -> None:
+        """The accounts in the store are others than before."""
+        try:
+            self.swap(self._written)
+        except ConfigError as error:
+            self.runtime.log.event("error", "added_accounts_refused", problems=error.problems)
+            return
+        self.runtime.log.event("info", "accounts_changed", added=sorted(self.runtime.added.sections))
 
     async def watch(self) -> None:
         """Reload when the configuration file has changed, until cancelled."""

@@ -77,8 +77,11 @@ def build(
         store=document.store,
         keys=document.keys,
         providers={
-            account.provider: document.providers.get(account.provider, ProviderOptions())
-            for account in accounts.values()
+            **document.providers,
+            **{
+                account.provider: document.providers.get(account.provider, ProviderOptions())
+                for account in accounts.values()
+            },
         },
         models=document.models,
         policy=document.policy,

@@ -1,7 +1,7 @@
-"""The client keys that a node knows, on its own disk: for starts without a store, and for a store that was emptied.
+"""The records that a node knows, on its own disk: for starts without a store, and for a store that was emptied.
 
-There are keyed hashes in it and no key; it is sealed all the same, so that nobody without the gateway's secret can read
-who has keys, or change what they may do.
+Client keys are keyed hashes in it and no key, accounts are sealed each for itself; the file is sealed all the same, so
+that nobody without the gateway's secret can read who has keys, or change what they may do.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from aiclient2api.credentials.sealing import Broken, Sealer, UnknownKey
+from aiclient2api.store.records import CopyUnreadable
 
 FORMAT: Final = "aiclient2api client keys"
 
@@ -26,24 +27,22 @@ class _File(Struct, frozen=True):
     sealed: bytes
 
 
-class JournalUnreadable(Exception):
-    """The file is not what we wrote, or we lack the key; `str()` says what became of it."""
-
-
 class KeyJournal:
     """One file, replaced as a whole. Several processes may write it: what they know is the same, or soon will be."""
 
-    def __init__(self, path: Path, sealer: Sealer) -> None:
+    def __init__(self, path: Path, sealer: Sealer, about: str = FORMAT) -> None:
+        """`about`: what the file says of itself."""
         self._path = path
+        self._about = about
         self._sealer = sealer
         self.is_current = True
         """Whether what was read is sealed with the current key."""
 
     def read(self) -> dict[str, bytes]:
-        """The records by name, empty without a file. Raises JournalUnreadable; the file is moved aside then."""
+        """The records by name, empty without a file. Raises CopyUnreadable; the file is moved aside then."""
         try:
             file = msgspec.json.decode(self._path.read_bytes(), type=_File)
-            text = self._sealer.open(file.sealed, file.kid, FORMAT)
+            text = self._sealer.open(file.sealed, file.kid, self._about)
             records = msgspec.json.decode(text, type=dict[str, Raw])
         except FileNotFoundError:
             return {}
@@ -54,18 +53,18 @@ class KeyJournal:
         self.is_current = file.kid == self._sealer.kid
         return {name: bytes(raw) for name, raw in records.items()}
 
-    def _aside(self, problem: str) -> JournalUnreadable:
+    def _aside(self, problem: str) -> CopyUnreadable:
         aside = self._path.with_name(self._path.name + ".unreadable")
         try:
             self._path.replace(aside)
         except OSError:
-            return JournalUnreadable(f"{self._path} {problem}")
-        return JournalUnreadable(f"{self._path} {problem}; it is {aside.name} now")
+            return CopyUnreadable(f"{self._path} {problem}")
+        return CopyUnreadable(f"{self._path} {problem}; it is {aside.name} now")
 
     def write(self, records: Mapping[str, bytes]) -> None:
         """Replace the file; on the disk when it returns. Blocks. Raises OSError."""
         text = msgspec.json.encode({name: Raw(raw) for name, raw in records.items()})
-        sealed = _File(FORMAT, self._sealer.kid, self._sealer.seal(text, FORMAT))
+        sealed = _File(self._about, self._sealer.kid, self._sealer.seal(text, self._about))
         part = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -47,6 +47,16 @@ def accounts_admin() -> str:
     return "a2:v1:{accounts}:admin"
 
 
+def added_accounts() -> str:
+    """The accounts that stand in no configuration, by name, sealed."""
+    return "a2:v1:{accounts}:added"
+
+
+def added_accounts_version() -> str:
+    """Counts changes of any added account."""
+    return "a2:v1:{accounts}:added:version"
+
+
 def account_settings(account: str) -> str:
     """What is known of an account's configuration, without secrets."""
     return f"a2:v1:{{accounts}}:settings:{account}"

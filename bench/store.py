@@ -1,0 +1,270 @@
+"""`make bench-store`: what an outage of the store costs 200 running streams and the requests beside them.
+
+python -m bench.store [--streams 200] [--requests 150] [--only KIND …] [--report docs/reports/store.md]
+
+The gateway has two workers on a Redis of its own; simulator and clients are this process, so times include their share
+of the machine: what counts is the difference between requests before and during the outage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import aiohttp
+from msgspec import Struct
+from redis.exceptions import RedisError
+from tests.faults import reports
+from tests.integration.test_store_outages import Outage, outage
+from tests.program import simulating
+from tests.store.servers import Server, until
+from tests.store.test_outage import is_master
+from tests.workers.load import BODY
+from tests.workers.nodes import ask_many, two_nodes
+from tests.workers.rig import KEY, Fleet, fleet, sections
+from tests.workers.trials import booked
+
+from aiclient2api.simulator.settings import SimulatorSettings
+from aiclient2api.store import keys
+from bench.reliability_figures import Figure
+
+ROOT: Final = Path(__file__).parent.parent
+KINDS: Final = ("paused", "killed", "failed over", "read-only", "out of memory")
+EVENTS, INTERVAL = 150, 0.2
+"""Of a stream: it lasts for half a minute."""
+DEADLINE: Final = 90.0
+
+
+class Times(Struct):
+    """Seconds of requests one after the other; failures of whatever kind."""
+
+    before: list[float] = []
+    first: float = 0.0
+    during: list[float] = []
+    """From the second one on, until both workers have given the store up."""
+    without: list[float] = []
+    """While the store is known to be away."""
+    converged: float = 0.0
+    """From the store's return until it had every count."""
+    failed: int = 0
+
+
+class Clients:
+    """Streams that run, and single requests that are timed."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self._url, self._session = url, session
+        self.asked = self.failed = self.answered = 0
+
+    async def ask(self, *, is_stream: bool, begun: Callable[[], None] = lambda: None) -> float:
+        """One request; seconds until all of it was there."""
+        began = time.perf_counter()
+        body, text = {**BODY, "stream": is_stream}, b""
+        self.asked += 1
+        try:
+            async with self._session.post(
+                f"{self._url}/v1/messages", json=body, headers={"x-api-key": KEY}
+            ) as answer:
+                async for part in answer.content.iter_any():
+                    if not text:
+                        begun()
+                    text += part
+            is_whole = (b"message_stop" if is_stream else b'"stop_reason":"') in text
+            self.failed += answer.status != 200 or not is_whole
+        except (aiohttp.ClientError, TimeoutError):
+            self.failed += 1
+        self.answered += not is_stream
+        return time.perf_counter() - began
+
+    async def several(self, count: int) -> list[float]:
+        """One after the other."""
+        return [await self.ask(is_stream=False) for _ in range(count)]
+
+    async def streams(self, count: int) -> list[asyncio.Future[float]]:
+        """All of them have content when this returns."""
+        all_begun, waiting = asyncio.Event(), count
+
+        def begun() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if not waiting:
+                all_begun.set()
+
+        running = [asyncio.ensure_future(self.ask(is_stream=True, begun=begun)) for _ in range(count)]
+        async with asyncio.timeout(DEADLINE):
+            await all_begun.wait()
+        return running
+
+
+def counted(server: Server, accounts: list[str]) -> int:
+    """Attempts that the store has counted; -1 when it does not say."""
+    try:
+        with server.admin() as client:
+            names = [keys.account_counters(name) for name in accounts]
+            return sum(int(number) for name in names for number in client.hvals(name))
+    except RedisError:
+        return -1
+
+
+def convergence(clients: Clients, server: Server, accounts: list[str]) -> float:
+    """Seconds from the moment when the server takes writes again until it has all counts of before."""
+
+    def is_back() -> bool:
+        try:
+            return is_master(server)
+        except RedisError:
+            return False
+
+    until(is_back, DEADLINE)
+    back, done = time.perf_counter(), clients.answered
+    until(lambda: counted(server, accounts) >= done, DEADLINE)
+    return time.perf_counter() - back
+
+
+async def through(
+    kind: str, gateway: Fleet, store: Outage, sizes: tuple[int, int], accounts: list[str]
+) -> tuple[Times, Clients]:
+    """The whole story of one outage."""
+    streams, requests = sizes
+    times = Times()
+    connector = aiohttp.TCPConnector(force_close=True, limit=0)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=aiohttp.ClientTimeout(total=DEADLINE)
+    ) as session:
+        clients = Clients(gateway.url, session)
+        running = await clients.streams(streams)
+        await clients.several(20)
+        times.before = await clients.several(requests)
+        await asyncio.to_thread(store.away)
+        converged: asyncio.Future[float] | None = None
+        if kind == "failed over":  # it comes back by itself
+            converged = asyncio.ensure_future(asyncio.to_thread(convergence, clients, store.left(), accounts))
+        times.first = await clients.ask(is_stream=False)
+        while not gateway.program.events("store_lost") or len(times.during) < requests // 2:
+            times.during.append(await clients.ask(is_stream=False))
+        times.without = await clients.several(requests)
+        await asyncio.to_thread(store.back)
+        times.converged = await (converged or asyncio.to_thread(convergence, clients, store.left(), accounts))
+        await asyncio.gather(*running)
+    times.failed = clients.failed
+    return times, clients
+
+
+def figures(kind: str, folder: Path, sizes: tuple[int, int]) -> list[Figure]:
+    """One outage."""
+    paced = SimulatorSettings(events=EVENTS, interval=INTERVAL)
+    with outage(kind) as store, simulating() as (simulator, url):
+        given: dict[str, Any] = {
+            **sections(url, 2 * sizes[0]),
+            "store": {"url": store.url, "data_dir": str(folder / "data")},
+            "secrets": {"key": "a secret for this store"},
+        }
+        accounts = list(given["accounts"])
+        simulator.settings = paced
+        with fleet(folder, given) as gateway:
+            times, clients = asyncio.run(through(kind, gateway, store, sizes, accounts))
+            until(lambda: counted(store.left(), accounts) >= clients.asked, 60.0)
+            counts = counted(store.left(), accounts), len(simulator.requests)
+            rows = booked(gateway.program)
+            stopped = gateway.program.stop()
+    usual = median(times.before)
+    first, slowest = times.first - usual, max(times.during) - max(times.before)
+    added = median(times.without) - usual
+    is_exact = counts == (clients.asked, clients.asked) and rows == clients.asked and stopped == 0
+    return [
+        Figure(f"{kind}: client errors of {clients.asked:,}", f"{times.failed}", "0", times.failed == 0),
+        Figure(f"{kind}: first request, more than usual", _ms(first), "≤ 100 ms", first <= 0.1),
+        Figure(f"{kind}: slowest of the next {len(times.during)}, more than the slowest before", _ms(slowest), "≤ 100 ms", slowest <= 0.1),
+        Figure(f"{kind}: while it is away, median, more than usual", _ms(added), "≤ 1 ms", added <= 0.001),
+        Figure(f"{kind}: all counts in the store after its return", f"{times.converged:.2f} s", "≤ 5 s", times.converged <= 5),
+        Figure(f"{kind}: requests, upstream, store, ledger", f"{clients.asked}, {counts[1]}, {counts[0]}, {rows}", "equal", is_exact),
+    ]  # fmt: skip
+
+
+def normal(folder: Path, requests: int) -> list[Figure]:
+    """What two nodes ask of the store while all is well."""
+    with two_nodes(folder) as both, both.server.admin() as client:
+        asyncio.run(ask_many(both.urls, 100))
+        client.config_set("slowlog-log-slower-than", "1000")
+        client.config_set("slowlog-max-len", "1024")
+        client.config_set("latency-monitor-threshold", "10")
+        client.slowlog_reset()
+        client.config_resetstat()
+        began = time.perf_counter()
+        statuses = asyncio.run(ask_many(both.urls, requests))
+        seconds = time.perf_counter() - began
+        stats: Any = client.info("commandstats")
+        slow: Any = client.slowlog_get(1024)
+        events: Any = client.execute_command("LATENCY", "LATEST")
+    busy = sum(int(each["usec"]) for each in stats.values())
+    longest = max((int(entry["duration"]) for entry in slow), default=0)
+    calls = sum(int(each["calls"]) for each in stats.values())
+    shown = f"{longest / 1000:.1f} ms" if longest else "below 1 ms"
+    used = ", ".join(sorted(name.removeprefix("cmdstat_") for name in stats))
+    return [
+        Figure(f"Redis time of {requests:,} requests on two nodes, per request", f"{busy / requests:.0f} µs", "≤ 10 ms", busy / requests <= 10_000),
+        Figure(f"commands in these {seconds:.0f} s, per request (all in the background)", f"{calls / requests:.2f}", "", statuses == {200: requests}),
+        Figure("longest single command (SLOWLOG)", shown, "≤ 10 ms", longest <= 10_000),
+        Figure("events over 10 ms (LATENCY LATEST)", f"{len(events)}", "0", not events),
+        Figure("commands used", used, "no KEYS, no scripts", not {"cmdstat_keys", "cmdstat_eval", "cmdstat_evalsha"} & set(stats)),
+    ]  # fmt: skip
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
+
+
+def report(found: dict[str, list[Figure]], given: argparse.Namespace) -> str:
+    """The page."""
+    rows = [
+        f"| {each.name} | {each.measured} | {each.goal} | {'yes' if each.holds else '**no**'} |"
+        for group in found.values()
+        for each in group
+    ]
+    return f"""# The store away, and the store in use
+
+{reports.made(0)} Command: `make bench-store ARGS='--streams {given.streams} --requests {given.requests}'` (bench/store.py). One
+gateway with two workers, {given.streams} streams under way all the time, requests one after the other beside them, each over a connection of
+its own. Gateway, Redis, simulator and clients share the machine.
+
+| Figure | Measured | Goal | Holds |
+|---|---|---|---|
+{chr(10).join(rows)}
+
+"Usual" is the median before the outage. Counts are exact when the requests of the clients, the requests that the upstream saw, the
+attempts that the store has counted and the rows that the ledger has booked are the same number.
+"""
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description="What outages of the store cost.")
+    parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument("--requests", type=int, default=150)
+    parser.add_argument("--only", nargs="*", choices=[*KINDS, "normal"], default=["normal", *KINDS])
+    parser.add_argument("--report", type=Path, default=ROOT / "docs" / "reports" / "store.md")
+    given = parser.parse_args()
+    found: dict[str, list[Figure]] = {}
+    for kind in given.only:
+        with tempfile.TemporaryDirectory(prefix="a2-store-") as folder:
+            sizes = (given.streams, given.requests)
+            found[kind] = (
+                normal(Path(folder), 20 * given.requests)
+                if kind == "normal"
+                else figures(kind, Path(folder), sizes)
+            )
+        for each in found[kind]:
+            print(f"{each.name}: {each.measured} (goal {each.goal}, holds: {each.holds})", flush=True)
+    reports.write(given.report, report(found, given))
+    return 0 if all(each.holds for group in found.values() for each in group) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
