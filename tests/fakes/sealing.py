@@ -14,8 +14,8 @@ from aiclient2api.protocols.builtin import BUILTIN
 from aiclient2api.protocols.carrier import (
     Carrier,
     SealingStream,
-    open_request,
 )
+from aiclient2api.protocols.opening import open_request
 
 CARRIER = Carrier({1: b"a key of sixteen", 2: b"another, older one"}, current=1)
 SIGNATURE = Opaque("anthropic.signature", "EqQB/+==")

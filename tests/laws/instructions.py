@@ -207,7 +207,7 @@ ASKS["control.effort"] = Ask(
         "control.configuration_update",
         "control.set_effort",
         "ext.configuration_update",
-        "ext.output_config",
+        "ext.output_config.effort",
     ),
     slot="system",
 )

@@ -19,8 +19,8 @@ def arrived_otherwise(feature: str, value: Any, upstream: str, doc: Doc, profile
         older = {"max_output": "max_tokens", "user": "user"}
         return feature in older and get(doc, older[feature]) == value
     if upstream == AM and feature == "reasoning.show" and profile.thinking == "budget":
-        # no room for it, which the report says of how much was asked for; or shown, as models with a budget do unasked
-        return "thinking" not in doc or (get(doc, "thinking.type") == "enabled" and value == "summarized")
+        # no room for it, which the report says of how much was asked for
+        return "thinking" not in doc
     if upstream == GG and feature == "reasoning.effort" and profile.thinking == "budget":
         return isinstance(get(doc, "generationConfig.thinkingConfig.thinkingBudget"), int)
     if upstream == GG and feature.startswith("tool_result") and not profile.call_ids:

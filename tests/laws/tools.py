@@ -172,7 +172,7 @@ def _namespace_read(doc: Doc) -> Any:
     return None
 
 
-ASKS["tool.namespace"] = Ask({OR: _namespace}, {OR: _namespace_read}, ("tool.hosted", "ext.namespace"))
+ASKS["tool.namespace"] = Ask({OR: _namespace}, {OR: _namespace_read}, ("tool.namespace",))
 
 
 def _custom(protocol: str) -> Any:

@@ -63,28 +63,6 @@ LOST: Final[dict[str, tuple[str, dict[str, Any], tuple[str, ...], str]]] = {
         ("gemini",),
         "media.transcript",
     ),
-    "the cited words of a source": (
-        "anthropic",
-        message(
-            [
-                {
-                    **TEXT,
-                    "citations": [
-                        {
-                            "type": "web_search_result_location",
-                            "cited_text": "q",
-                            "encrypted_index": "E",
-                            "title": "t",
-                            "url": "https://u",
-                        }
-                    ],
-                }
-            ],
-            "end_turn",
-        ),
-        ("openai_responses", "openai_chat", "gemini"),
-        "citation.quote",
-    ),
 }
 CASES: Final = [(name, client) for name, (_, _, clients, _) in LOST.items() for client in clients]
 

@@ -12,11 +12,8 @@ from aiclient2api.ir.parts import (
     ToolCall,
 )
 from aiclient2api.ir.request import ModelRequest, Turn
-from aiclient2api.protocols.carrier import (
-    Sealed,
-    join_continued,
-    open_request,
-)
+from aiclient2api.protocols.carrier import Sealed
+from aiclient2api.protocols.opening import join_continued, open_request
 from tests.fakes.sealing import CARRIER, SIGNATURE, THOUGHT, opened
 
 

@@ -25,7 +25,7 @@ def test_each_kind_of_loss_is_written_down() -> None:
 
     assert report.losses == [
         Loss("user", "user", "dropped", "gemini"),
-        Loss("reasoning.effort", "thinking", "approximated", "gemini", "high"),
+        Loss("reasoning.effort", "thinking.effort", "approximated", "gemini", "high"),
         Loss("tool.name", "tools[0]", "emulated", "gemini"),
         Loss("max_output", "max_output", "defaulted", "gemini", "32000"),
     ]

@@ -297,7 +297,7 @@ class Dispatcher:
         if exchange.strict:
             lost = [loss for loss in conversion.losses if loss.act in ("dropped", "approximated")]
             if lost:
-                features = ", ".join(sorted({f"{loss.feature} {loss.act}" for loss in lost}))
+                features = "; ".join(self._converters.told(inbound, lost))
                 raise Unrepresentable(f"strict: {protocol} cannot take this request as it is ({features})")
         return conversion
 

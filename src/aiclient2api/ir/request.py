@@ -57,12 +57,15 @@ class CustomTool(Node, frozen=True, kw_only=True, tag_field="tool", tag="custom"
 
 
 class HostedTool(Node, frozen=True, kw_only=True, tag_field="tool", tag="hosted"):
-    """A tool the provider runs or defines; native to its protocol."""
+    """A tool the provider runs or defines; native to its protocol. A namespace holds the tools that it names."""
 
     protocol: Protocol
     wire_type: str
     raw: Raw
     family: str = "other"
+    namespace: str | None = None
+    description: str | None = None
+    tools: list[Tool] = []
 
 
 Tool = FunctionTool | CustomTool | HostedTool

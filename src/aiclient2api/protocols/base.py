@@ -57,6 +57,8 @@ class OpaqueSlots(Struct, frozen=True, kw_only=True):
 
     `native` are the kinds it carries as they are. `on_parts`: text and tool calls can carry opaque state
     themselves; otherwise it travels in a reasoning part beside them. `always`: every reasoning part must be signed.
+    `phases`: texts can say what they are to the answer (commentary, final answer). `images`: whether an answer can show
+    an image, and whether clients send it back.
     """
 
     native: frozenset[str]
@@ -64,6 +66,8 @@ class OpaqueSlots(Struct, frozen=True, kw_only=True):
     """Whose they are: blocks of hosted tools of another one are carried too."""
     on_parts: bool
     always: bool = False
+    phases: bool = False
+    images: Literal["none", "shown", "returned"] = "none"
 
 
 class StreamDecoder(Protocol):

@@ -3,7 +3,7 @@
 An envelope holds another protocol's part or signature, sealed so that only we can have made it and only for
 the same tenant. It is plain base64 (Gemini clients destroy anything else) and always begins with `MAGIC`, so
 one scan of a request body tells whether it holds any. Envelopes go to clients only; `open_request` puts the
-original state back before an upstream sees it, and drops what it cannot verify.
+original state back before an upstream sees it, and drops what it cannot verify (`opening.py`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from aiclient2api.ir.events import PartDelta, PartEnd, PartStart, StreamEvent
 from aiclient2api.ir.fold import PartBuilder
 from aiclient2api.ir.loss import Loss
-from aiclient2api.ir.parts import HostedCall, Opaque, Part, Reasoning, Shape, Text
-from aiclient2api.ir.request import ModelRequest, Turn
+from aiclient2api.ir.parts import Citation, HostedCall, Opaque, Part, Reasoning, Text
 from aiclient2api.protocols.base import OpaqueSlots
+from aiclient2api.protocols.drawn_images import drawn_image, without_image
+from aiclient2api.wire.json import NULL
 
 MAGIC = "Z3ctY2Fycnkx"
 """What every envelope begins with: base64 of `gw-carry1`."""
@@ -36,17 +37,50 @@ MAX_BLOCK = 256 * 1024
 """Bytes of a hosted tool's block that is carried; a larger one is dropped and reported."""
 
 
+class Source(Struct, frozen=True, omit_defaults=True):
+    """A citation as an envelope holds it: msgspec decodes no optional Raw."""
+
+    kind: Literal["url", "file", "document", "search_result", "other"]
+    url: str | None = None
+    title: str | None = None
+    quote: str | None = None
+    span: tuple[int, int] | None = None
+    raw: Raw = NULL
+    protocol: str = ""
+
+    @classmethod
+    def of(cls, citation: Citation) -> Source:
+        """What is carried of a citation."""
+        raw = NULL if citation.raw is None else citation.raw
+        told = (citation.url, citation.title, citation.quote, citation.span)
+        return cls(citation.kind, *told, raw, citation.protocol)
+
+    def citation(self) -> Citation:
+        """The citation again."""
+        return Citation(
+            kind=self.kind,
+            url=self.url,
+            title=self.title,
+            quote=self.quote,
+            span=self.span,
+            raw=None if self.raw == NULL else self.raw,
+            protocol=self.protocol,
+        )
+
+
 class Sealed(Struct, frozen=True, omit_defaults=True):
     """What an envelope holds.
 
     `self` is a whole part that stands where the envelope is: a thought, or a text that is only its signature.
-    `next` and `prev` are the signature of the neighbouring part, `value` is the signature of the very part that
-    carries the envelope.
+    `next` and `prev` are what belongs to the neighbouring part and has no place there: its signature, the phase of
+    a text, its citations. `value` is the signature of the very part that carries the envelope.
     """
 
     placement: Literal["self", "next", "prev", "value"]
     part: Reasoning | Text | HostedCall | None = None
     opaque: Opaque | None = None
+    phase: str | None = None
+    citations: list[Source] = []
     account: str = ""
     """The mark of the account that made it, which may be the only one that can continue with it."""
 
@@ -147,6 +181,7 @@ class SealingStream:
         self._slots = slots
         self._building: dict[tuple[int, int], PartBuilder] = {}
         self._after: dict[tuple[int, int], Opaque] = {}
+        self._cited: dict[tuple[int, int], list[Citation]] = {}
         self._swallowed: set[tuple[int, int]] = set()
         self._numbers: dict[tuple[int, int], int] = {}
         self._next: dict[int, int] = {}
@@ -169,8 +204,7 @@ class SealingStream:
 
     def _is_foreign_block(self, part: HostedCall) -> bool:
         """A block of a hosted tool travels as state does: only its own upstream can read it."""
-        protocol = self._slots.protocol
-        return bool(protocol) and part.protocol != protocol and len(bytes(part.raw)) <= MAX_BLOCK
+        return bool(self._slots.protocol) and part.protocol != self._slots.protocol
 
     def _seal(self, sealed: Sealed, feature: str = "reasoning.opaque") -> Opaque:
         self.losses.append(Loss(feature, "response", "carried"))
@@ -203,11 +237,23 @@ class SealingStream:
                 part = msgspec.structs.replace(part, opaque=None)
             return [PartStart(self._number(*key), part, event.candidate)]
         if isinstance(part, HostedCall) and self._is_foreign_block(part):
-            self._swallowed.add(key)
-            return self._inserted(event.candidate, Sealed("self", part), "tool.hosted")
-        state = part.opaque
-        if state is None or not self._is_foreign(state):
-            return [PartStart(self._number(*key), part, event.candidate)]
+            return self._block(event, part)
+        if isinstance(part, Text) and part.phase is not None and self._hides_phase(part):
+            phase = Sealed("next", phase=part.phase)
+            told = self._inserted(event.candidate, phase, "message.phase")
+            plain = msgspec.structs.replace(part, phase=None)
+            return [*told, *self._start(msgspec.structs.replace(event, part=plain))]
+        if part.opaque is not None and self._is_foreign(part.opaque):
+            return self._signed(event, part, part.opaque)
+        return [PartStart(self._number(*key), part, event.candidate)]
+
+    def _hides_phase(self, part: Text) -> bool:
+        """Whether a text's phase has no place in the answer; a text that is only its signature is carried whole."""
+        return not self._slots.phases and (bool(part.text) or part.opaque is None)
+
+    def _signed(self, event: PartStart, part: Part, state: Opaque) -> list[StreamEvent]:
+        """A part with foreign state, in itself or beside it."""
+        key = (event.candidate, event.number)
         sealed = (
             Sealed("self", part) if isinstance(part, Text) and not part.text else Sealed("next", None, state)
         )
@@ -223,6 +269,23 @@ class SealingStream:
         part = msgspec.structs.replace(part, opaque=None)
         return [*before, PartStart(self._number(*key), part, event.candidate)]
 
+    def _block(self, event: PartStart, part: HostedCall) -> list[StreamEvent]:
+        """An envelope for the block, and the image that it holds, where the client can see it."""
+        image = drawn_image(part) if self._slots.images != "none" else None
+        kept = without_image(part) if image is not None and self._slots.images == "returned" else part
+        out: list[StreamEvent] = []
+        if len(bytes(kept.raw)) <= MAX_BLOCK:
+            out += self._inserted(event.candidate, Sealed("self", kept), "tool.hosted")
+        elif image is None:
+            return [PartStart(self._number(event.candidate, event.number), part, event.candidate)]
+        else:
+            self.losses.append(Loss("tool.hosted", "response", "dropped", note="too large to carry"))
+        self._swallowed.add((event.candidate, event.number))
+        if image is not None:
+            number = self._number(event.candidate, -1)
+            out += [PartStart(number, image, event.candidate), PartEnd(number, image, event.candidate)]
+        return out
+
     def _delta(self, event: PartDelta) -> list[StreamEvent]:
         key = (event.candidate, event.number)
         if key in self._swallowed:
@@ -230,25 +293,74 @@ class SealingStream:
         builder = self._building.get(key) if self._building else None
         if builder is not None:
             builder.add(event)
-        if event.channel == "opaque" and isinstance(event.value, Opaque) and self._is_foreign(event.value):
-            if builder is not None:
-                return []
-            if not self._slots.on_parts:
-                self._after[key] = event.value
-                return []
-            sealed = self._seal(Sealed("value", None, event.value))
-            return [PartDelta(self._numbers[key], "", "opaque", 0, sealed, event.candidate)]
+        if event.value is not None:
+            if isinstance(event.value, Opaque) and self._is_foreign(event.value):
+                return self._foreign_state(event, event.value)
+            if isinstance(event.value, Citation):
+                return self._citation(event, event.value)
         number = self._numbers[key]
         if number == event.number:
             return [event]
         return [PartDelta(number, event.text, event.channel, event.index, event.value, event.candidate)]
+
+    def _foreign_state(self, event: PartDelta, state: Opaque) -> list[StreamEvent]:
+        key = (event.candidate, event.number)
+        if key in self._building:
+            return []
+        if not self._slots.on_parts:
+            self._after[key] = state
+            return []
+        sealed = self._seal(Sealed("value", None, state))
+        return [PartDelta(self._numbers[key], "", "opaque", 0, sealed, event.candidate)]
+
+    def _citation(self, event: PartDelta, citation: Citation) -> list[StreamEvent]:
+        """What the client sees of a citation; the whole of it is carried where that is less."""
+        key = (event.candidate, event.number)
+        self._cited.setdefault(key, []).append(citation)
+        shown = self._shown(citation)
+        if shown is None:
+            return []
+        return [PartDelta(self._numbers[key], "", "citation", 0, shown, event.candidate)]
+
+    def _shown(self, citation: Citation) -> Citation | None:
+        if not self._must_carry(citation):
+            return citation
+        return msgspec.structs.replace(citation, quote=None) if citation.kind == "url" else None
+
+    def _must_carry(self, citation: Citation) -> bool:
+        """A source of another protocol's own kind, or one with words that only its own form repeats."""
+        if citation.raw is None or citation.protocol == self._slots.protocol:
+            return False
+        return citation.kind != "url" or citation.quote is not None
+
+    def _sealed_citations(self, key: tuple[int, int]) -> list[StreamEvent]:
+        cited = self._cited.pop(key, None) if self._cited else None
+        if cited is None or not any(self._must_carry(citation) for citation in cited):
+            return []
+        is_quote = all(citation.kind == "url" for citation in cited)
+        feature = "citation.quote" if is_quote else "citation"
+        if sum(len(bytes(citation.raw or b"")) for citation in cited) > MAX_BLOCK:
+            self.losses.append(Loss(feature, "response", "dropped", note="too much to carry"))
+            return []
+        return self._inserted(key[0], Sealed("prev", citations=[Source.of(one) for one in cited]), feature)
+
+    def _as_shown(self, whole: Part | None) -> Part | None:
+        """The authoritative whole of a text without what is carried."""
+        if not isinstance(whole, Text):
+            return whole
+        if whole.phase is not None and not self._slots.phases:
+            whole = msgspec.structs.replace(whole, phase=None)
+        if not any(self._must_carry(citation) for citation in whole.citations):
+            return whole
+        shown = [one for citation in whole.citations if (one := self._shown(citation)) is not None]
+        return msgspec.structs.replace(whole, citations=shown)
 
     def _end(self, event: PartEnd) -> list[StreamEvent]:
         key = (event.candidate, event.number)
         if key in self._swallowed:
             self._swallowed.discard(key)
             return []
-        number, whole = self._numbers[key], event.part
+        number, whole = self._numbers[key], self._as_shown(event.part)
         builder = self._building.pop(key, None)
         if builder is not None:
             whole = whole or builder.whole()
@@ -259,128 +371,13 @@ class SealingStream:
                     PartDelta(number, "", "opaque", 0, envelope, event.candidate),
                     PartEnd(number, msgspec.structs.replace(whole, opaque=envelope), event.candidate),
                 ]
-            return [PartEnd(number, event.part, event.candidate)]
+            return [PartEnd(number, whole, event.candidate)]
         if whole is not None and self._is_foreign(whole.opaque):
             whole = None  # the header and the deltas carry the envelope
-        ended = PartEnd(number, whole, event.candidate, event.cut)
+        ended: list[StreamEvent] = [PartEnd(number, whole, event.candidate, event.cut)]
+        if self._cited:
+            ended += self._sealed_citations(key)
         after = self._after.pop(key, None)
         if after is None:
-            return [ended]
-        return [ended, *self._inserted(event.candidate, Sealed("prev", None, after))]
-
-
-def open_request(request: ModelRequest, carrier: Carrier, tenant: str) -> tuple[ModelRequest, list[Loss]]:
-    """The request with every envelope replaced by what it holds."""
-    losses: list[Loss] = []
-    turns = [
-        _open_turn(turn, f"turns[{index}]", carrier, tenant, losses) if turn.role == "assistant" else turn
-        for index, turn in enumerate(request.turns)
-    ]
-    return msgspec.structs.replace(request, turns=turns), losses
-
-
-def _open_turn(turn: Turn, path: str, carrier: Carrier, tenant: str, losses: list[Loss]) -> Turn:
-    if not any(is_envelope(part.opaque) for part in turn.parts):
-        return turn
-    out: list[Part] = []
-    waiting: Opaque | None = None
-    waiting_path = ""
-    replace = msgspec.structs.replace
-    for index, part in enumerate(turn.parts):
-        here = f"{path}.parts[{index}]"
-        sealed: Sealed | None = None
-        if part.opaque is not None and is_envelope(part.opaque):
-            sealed = carrier.open(part.opaque.data, tenant)
-            if sealed is None:
-                losses.append(_lost(here, "unverified"))
-                part = replace(part, opaque=None)
-                if isinstance(part, Reasoning) and not (part.summary or part.raw):
-                    continue
-        if sealed is None:
-            out.append(part if waiting is None else replace(part, opaque=waiting))
-            waiting = None
-            continue
-        match sealed.placement:
-            case "self":
-                _put_back(part, sealed.part, out)
-            case "next":
-                waiting, waiting_path = sealed.opaque, here
-            case "prev":
-                losses.extend(_sign_last(out, sealed.opaque, here))
-            case "value":
-                out.append(replace(part, opaque=sealed.opaque))
-    if waiting is not None:
-        losses.append(_lost(waiting_path, "its part is missing"))
-    return replace(turn, parts=out)
-
-
-def _lost(path: str, note: str) -> Loss:
-    return Loss("reasoning.opaque", path, "dropped", note=note)
-
-
-def _sign_last(out: list[Part], state: Opaque | None, path: str) -> list[Loss]:
-    if not out:
-        return [_lost(path, "its part is missing")]
-    out[-1] = msgspec.structs.replace(out[-1], opaque=state)
-    return []
-
-
-def _put_back(carrying: Part, original: Part | None, out: list[Part]) -> None:
-    """Put a sealed part where its envelope stood."""
-    if original is None:
-        return
-    if not isinstance(carrying, Reasoning):
-        if not isinstance(carrying, Text) or carrying.text:
-            out.append(msgspec.structs.replace(carrying, opaque=None))
-        out.append(original)
-        return
-    if isinstance(original, Reasoning):
-        _absorb(carrying, original, out)
-    if carrying.new_item:
-        original = msgspec.structs.replace(original, new_item=True)
-    out.append(original)
-
-
-def _absorb(carrying: Reasoning, original: Reasoning, out: list[Part]) -> None:
-    """Remove the fragments of the same thought that a client echoed as parts of their own."""
-    text = "".join((*original.summary, *original.raw))
-    seen = "".join((*carrying.summary, *carrying.raw))
-    start = len(out)
-    while start and seen != text:
-        before = out[start - 1]
-        if not isinstance(before, Reasoning) or before.opaque is not None:
-            return
-        seen = "".join((*before.summary, *before.raw)) + seen
-        start -= 1
-    if seen == text:
-        del out[start:]
-
-
-def join_continued(request: ModelRequest) -> ModelRequest:
-    """Join text that a client echoed in pieces (`Shape.CONTINUES`), as the model wrote it."""
-    if not any(part.shape & Shape.CONTINUES for turn in request.turns for part in turn.parts):
-        return request
-    turns: list[Turn] = []
-    for turn in request.turns:
-        parts: list[Part] = []
-        for part in turn.parts:
-            last = parts[-1] if parts else None
-            if (
-                isinstance(part, Text)
-                and part.shape & Shape.CONTINUES
-                and isinstance(last, Text)
-                and not last.opaque
-            ):
-                parts[-1] = msgspec.structs.replace(last, text=last.text + part.text, opaque=part.opaque)
-            elif isinstance(part, Reasoning) and part.shape & Shape.CONTINUES and _is_unsigned(last):
-                assert isinstance(last, Reasoning)
-                joined = ["".join((*last.summary, *part.summary))]
-                parts[-1] = msgspec.structs.replace(last, summary=joined, opaque=part.opaque)
-            else:
-                parts.append(part)
-        turns.append(msgspec.structs.replace(turn, parts=parts))
-    return msgspec.structs.replace(request, turns=turns)
-
-
-def _is_unsigned(part: Part | None) -> bool:
-    return isinstance(part, Reasoning) and part.opaque is None
+            return ended
+        return [*ended, *self._inserted(event.candidate, Sealed("prev", None, after))]

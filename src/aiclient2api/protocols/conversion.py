@@ -24,8 +24,9 @@ from aiclient2api.protocols.base import (
     Splice,
     SystemPrompt,
 )
-from aiclient2api.protocols.carrier import MAGIC, Carrier, open_request
+from aiclient2api.protocols.carrier import MAGIC, Carrier
 from aiclient2api.protocols.counts import sane_counts
+from aiclient2api.protocols.opening import open_request
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.wire import json

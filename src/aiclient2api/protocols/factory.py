@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import Operation
 from aiclient2api.protocols.base import Converter, SystemPrompt
 from aiclient2api.protocols.carrier import Carrier, sealed_by
@@ -11,6 +12,7 @@ from aiclient2api.protocols.conversion import Conversion, Inbound, PatchConversi
 from aiclient2api.protocols.operation import OperationConversion, complete_request
 from aiclient2api.protocols.pivot import PivotConversion
 from aiclient2api.protocols.side_table import SideTable
+from aiclient2api.protocols.told_losses import told_losses
 
 
 class ConverterFactory:
@@ -55,6 +57,10 @@ class ConverterFactory:
         if inbound.has_envelopes:
             return sealed_by(inbound.wire.body, self._carrier, inbound.tenant)
         return SideTable(inbound.records or {}, self._carrier, inbound.tenant).account
+
+    def told(self, inbound: Inbound, losses: Sequence[Loss]) -> list[str]:
+        """Losses of a request for its client: what, where in its own body as far as that can be said, and how."""
+        return told_losses(inbound, losses, is_shifted=self._system is not None)
 
     def convert(self, inbound: Inbound, upstream: str, target: Target) -> Conversion:
         """`inbound` for a target that speaks the protocol `upstream`.

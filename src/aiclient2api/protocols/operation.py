@@ -8,9 +8,11 @@ from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.ir.response import ModelResponse, Usage
 from aiclient2api.protocols.base import Converter, OpaqueSlots, SystemPrompt
-from aiclient2api.protocols.carrier import Carrier, join_continued, open_request
+from aiclient2api.protocols.carrier import Carrier
 from aiclient2api.protocols.conversion import Answer, AnswerStream, Inbound, Target
 from aiclient2api.protocols.counting import estimate
+from aiclient2api.protocols.namespaces import without_namespaces
+from aiclient2api.protocols.opening import join_continued, open_request
 from aiclient2api.protocols.refusals import encoded_for, refuse_foreign_state
 from aiclient2api.protocols.side_table import SideTable
 from aiclient2api.protocols.system_prompt import apply_system_prompt
@@ -58,11 +60,12 @@ class OperationConversion:
                 ModelResponse(protocol="", id="", model="", usage=Usage(input=estimate(request)))
             )
             return
-        names = ToolNames(request, upstream.tool_names)
+        request, spaces, spaced = without_namespaces(request)
+        names = ToolNames(request, upstream.tool_names, spaces)
         request = msgspec.structs.replace(names.shorten(request), model=target.model)
         encoded = encoded_for(upstream, request, target, inbound)
         self.request = encoded.wire
-        self.losses.extend((*names.losses, *encoded.losses))
+        self.losses.extend((*spaced, *spaces.relocated([*names.losses, *encoded.losses])))
 
     def stream(self) -> AnswerStream:
         """There is nothing to stream."""

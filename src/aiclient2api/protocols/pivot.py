@@ -30,9 +30,11 @@ from aiclient2api.protocols.base import (
     StreamEncoder,
     SystemPrompt,
 )
-from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
+from aiclient2api.protocols.carrier import Carrier, SealingStream
 from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty, require_ends
 from aiclient2api.protocols.cut_calls import CutCalls, settled
+from aiclient2api.protocols.namespaces import without_namespaces
+from aiclient2api.protocols.opening import join_continued, open_request
 from aiclient2api.protocols.refusals import encoded_for, refuse_foreign_state
 from aiclient2api.protocols.shadow import with_shadows
 from aiclient2api.protocols.side_table import SideTable, TurnRecorder
@@ -72,7 +74,9 @@ class PivotConversion:
         request, spoken = with_transcripts(request, upstream.name)
         losses.extend(spoken)
         request = with_shadows(apply_system_prompt(request, system), upstream.name)
-        self._names = ToolNames(request, upstream.tool_names)
+        request, spaces, spaced = without_namespaces(request)
+        losses.extend(spaced)
+        self._names = ToolNames(request, upstream.tool_names, spaces)
         request = self._names.shorten(request)
         self.streaming = self._wants_stream or target.streams
         request = msgspec.structs.replace(
@@ -80,7 +84,7 @@ class PivotConversion:
         )
         encoded = encoded_for(upstream, request, target, inbound)
         self.request = encoded.wire
-        self.losses = [*losses, *self._names.losses, *encoded.losses]
+        self.losses = [*losses, *spaces.relocated([*self._names.losses, *encoded.losses])]
 
     @property
     def _wants_stream(self) -> bool:

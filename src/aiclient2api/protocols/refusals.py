@@ -11,6 +11,7 @@ from aiclient2api.ir.request import ModelRequest
 from aiclient2api.protocols.base import Converter
 from aiclient2api.protocols.conversion import Inbound, Target
 from aiclient2api.protocols.source_path import located
+from aiclient2api.protocols.stored_items import NOT_FOUND
 from aiclient2api.wire.http import WireRequest
 
 
@@ -65,5 +66,4 @@ def refuse_foreign_state(request: ModelRequest) -> None:
 def _not_found(param: str, fact: str) -> Unrepresentable:
     """With OpenAI's own code, which tells clients to send the whole history instead."""
     message = f"{fact}: this model's provider stores no answers. Send the whole history."
-    code = "previous_response_not_found"
-    return Unrepresentable(info=ErrorInfo(kind="invalid", code=code, message=message, param=param))
+    return Unrepresentable(info=ErrorInfo(kind="invalid", code=NOT_FOUND, message=message, param=param))

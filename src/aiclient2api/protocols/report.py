@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from msgspec import Raw
+
 from aiclient2api.ir.loss import Act, Loss
 from aiclient2api.ir.parts import Citation, Ext, Media, Node, Text
 from aiclient2api.ir.request import State, Thinking, ToolChoice
 from aiclient2api.ir.response import Finish
+from aiclient2api.wire import json
 from aiclient2api.wire.json import NULL
 
 HEADERS_SUFFIX = ".headers"
@@ -15,6 +21,37 @@ ECHO_SUFFIX = ".echo"
 
 
 _QUOTES_ITSELF = "gemini"
+_PLACES: Final = {
+    "reasoning.effort": "thinking.effort",
+    "reasoning.budget": "thinking.budget",
+    "reasoning.show": "thinking.show",
+    "output.schema.name": "output.name",
+}
+"""Settings that are always told by one path, whatever the target calls them; of sampling, the feature is the path."""
+_TAKEN_APART: Final = frozenset(
+    (
+        *("function", "custom", "image_url", "video_url", "input_audio", "file", "json_schema", "text"),
+        *("stream_options", "extra_content", "prompt_tokens_details", "completion_tokens_details"),
+        *("output_config", "metadata", "generationConfig", "toolConfig"),
+        *("inlineData", "fileData", "functionCall", "functionResponse"),
+    )
+)
+"""Objects that decoders take apart: of these `ext` keeps what is unknown inside, and that is what is lost."""
+MESSAGE_MEMBERS: Final = "$item"
+"""The key in a first part's ext under which the unknown members of its whole message wait (Responses)."""
+
+
+def lost_members(members: Mapping[str, Raw]) -> Iterator[str]:
+    """The names of unknown members, those inside of known objects by their own path; none for a null."""
+    for name, value in members.items():
+        if value == NULL:
+            continue
+        if name == MESSAGE_MEMBERS:
+            yield from lost_members(json.decode(value, dict[str, Raw]))
+        elif name in _TAKEN_APART and json.is_object(bytes(value)):
+            yield from (f"{name}.{inner}" for inner in lost_members(json.decode(value, dict[str, Raw])))
+        else:
+            yield name
 
 
 def thinking_wish(thinking: Thinking) -> str:
@@ -38,6 +75,7 @@ class LossReport:
         self._seen: set[tuple[str, str]] = set()
 
     def _add(self, act: Act, feature: str, path: str, note: str | None) -> None:
+        path = feature if feature.startswith("sampling.") else _PLACES.get(feature, path)
         if (feature, path) in self._seen:
             return
         self._seen.add((feature, path))
@@ -72,7 +110,7 @@ class LossReport:
                     self.dropped(f"headers.{name}", path, protocol.removesuffix(HEADERS_SUFFIX))
         for protocol, members in ext.items():
             if protocol != self.target and not protocol.endswith((ECHO_SUFFIX, HEADERS_SUFFIX)):
-                for name in (name for name, value in members.items() if value != NULL):
+                for name in lost_members(members):
                     self.dropped(f"ext.{name}", path, protocol)
 
     def idle_choice(self, choice: ToolChoice | None) -> None:

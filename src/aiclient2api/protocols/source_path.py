@@ -43,14 +43,15 @@ def located(
     if not error.path:
         return error
     try:
-        path = find(_offence(error.path, request, asked))
+        path = find(offence_of(error.path, request, asked))
     except MalformedMessage:
         path = ""
     message = f"{path}: {error.reason}" if path else error.reason
     return Unrepresentable(info=msgspec.structs.replace(error.info, message=message, param=path or None))
 
 
-def _offence(path: str, request: ModelRequest, asked: ModelRequest) -> Offence:
+def offence_of(path: str, request: ModelRequest, asked: ModelRequest) -> Offence:
+    """What stands at a path of the IR of `request`, by its turn in the client's own."""
     place = _PLACE.match(path)
     if place is None:
         return Offence(path)

@@ -11,12 +11,14 @@ from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.parts import Part, ToolCall, ToolResult
 from aiclient2api.ir.request import CustomTool, FunctionTool, ModelRequest
 from aiclient2api.protocols.ids import digest
+from aiclient2api.protocols.namespaces import Spaces
 
 
 class ToolNames:
     """The renaming for one request; empty, and then free of cost, in nearly all cases."""
 
-    def __init__(self, request: ModelRequest, allowed: re.Pattern[str]) -> None:
+    def __init__(self, request: ModelRequest, allowed: re.Pattern[str], spaces: Spaces | None = None) -> None:
+        """`spaces`: what became of the client's namespaces in `request`."""
         self._short: dict[str, str] = {}
         self.losses: list[Loss] = []
         for index, tool in enumerate(request.tools):
@@ -25,7 +27,11 @@ class ToolNames:
                 self.losses.append(
                     Loss("tool.name", f"tools[{index}]", "emulated", note="renamed for the upstream")
                 )
-        self._long = {short: name for name, short in self._short.items()}
+        spaced = spaces.calls() if spaces is not None else {}
+        known = {name: name for name in spaced} | self._short
+        self._long: dict[str, tuple[str, str | None]] = {
+            short: spaced.get(name, (name, None)) for name, short in known.items()
+        }
 
     def shorten(self, request: ModelRequest) -> ModelRequest:
         """The request with names the target accepts."""
@@ -60,9 +66,9 @@ class ToolNames:
             return event
         part = event.part
         if isinstance(part, ToolCall) and part.name in self._long:
-            return msgspec.structs.replace(
-                event, part=msgspec.structs.replace(part, name=self._long[part.name])
-            )
+            name, space = self._long[part.name]
+            called = msgspec.structs.replace(part, name=name, namespace=space or part.namespace)
+            return msgspec.structs.replace(event, part=called)
         return event
 
 

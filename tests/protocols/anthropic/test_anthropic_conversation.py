@@ -12,8 +12,9 @@ from aiclient2api.ir.request import ModelRequest, Turn
 from aiclient2api.ir.response import Candidate, Finish, ModelResponse
 from aiclient2api.protocols.anthropic import AnthropicConverter
 from aiclient2api.protocols.base import SystemPrompt
-from aiclient2api.protocols.carrier import MAGIC, Carrier, SealingStream, open_request
+from aiclient2api.protocols.carrier import MAGIC, Carrier, SealingStream
 from aiclient2api.protocols.conversion import Inbound, PatchConversion, RelayConversion, Target
+from aiclient2api.protocols.opening import open_request
 from aiclient2api.protocols.profile import DEFAULT_PROFILE
 from aiclient2api.wire.http import WireRequest
 from aiclient2api.wire.sse import SseDecoder

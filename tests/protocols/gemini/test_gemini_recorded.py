@@ -17,7 +17,8 @@ from aiclient2api.ir.fold import fold, unfold
 from aiclient2api.ir.parts import Opaque, Reasoning, Text, ToolCall
 from aiclient2api.ir.request import StreamMode
 from aiclient2api.ir.response import Candidate, Finish, ModelResponse, Usage
-from aiclient2api.protocols.carrier import Carrier, SealingStream, join_continued, open_request
+from aiclient2api.protocols.carrier import Carrier, SealingStream
+from aiclient2api.protocols.opening import join_continued, open_request
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import WireResponse
 from tests.protocols.gemini.gemini_samples import GEMINI, RECORDED, Json, decode, events_of, foreign, turn

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import Opaque, Reasoning, Shape, Text, ToolCall, ToolResult
-from aiclient2api.protocols.carrier import MAGIC, join_continued
+from aiclient2api.protocols.carrier import MAGIC
 from aiclient2api.protocols.ids import is_synthetic
+from aiclient2api.protocols.opening import join_continued
 from aiclient2api.wire.http import WireRequest
 from tests.protocols.gemini.gemini_samples import (
     GEMINI,

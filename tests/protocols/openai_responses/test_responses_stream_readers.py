@@ -14,7 +14,8 @@ from openai import OpenAI
 from aiclient2api.ir.events import Ping, StreamEvent
 from aiclient2api.ir.fold import fold, unfold
 from aiclient2api.ir.parts import Opaque, Reasoning, Text, ToolCall
-from aiclient2api.protocols.carrier import Carrier, SealingStream, open_request
+from aiclient2api.protocols.carrier import Carrier, SealingStream
+from aiclient2api.protocols.opening import open_request
 from aiclient2api.protocols.profile import DEFAULT_PROFILE
 from aiclient2api.wire.sse import SseDecoder
 from tests.protocols.openai_responses.responses_stream import FULL, REQUEST

@@ -43,6 +43,7 @@ from aiclient2api.protocols.anthropic.blocks import (
 from aiclient2api.protocols.anthropic.ext import kept
 from aiclient2api.protocols.anthropic.schema import IMAGE_TYPES, NAME, TOOL_ID
 from aiclient2api.protocols.report import LossReport
+from aiclient2api.protocols.stored_items import refuse_reference
 
 _TTLS = {"30m": None, "12h": "1h"}
 """OpenAI's lifetimes to the nearest of ours (None is five minutes)."""
@@ -60,6 +61,8 @@ class PartWriter:
         self.report = report
         self.native = native
         self._surplus = surplus
+        self.betas: set[str] = set()
+        """What the request needs to have named in `anthropic-beta`."""
 
     def write_all(self, parts: list[Part], path: str, role: str) -> list[Block]:
         """The blocks of a list of parts; what has no block is reported."""
@@ -146,8 +149,6 @@ class PartWriter:
         if not exact:
             self.report.emulated("tool_call.arguments", path, "not an object: sent as _raw")
         self.report.call_id(part.call_id, tool_id(part), path)
-        if part.namespace is not None:
-            self.report.dropped("tool.namespace", path, part.namespace)
         return self._finished(tool_use(part, arguments), part, path)
 
     def _tool_result(self, part: ToolResult, path: str) -> Block:
@@ -193,12 +194,12 @@ class PartWriter:
                 return {"type": "text", "text": part.shadow}
             self.report.dropped("tool.hosted", path, part.wire_type)
             return None
-        if isinstance(part, Control) and part.kind != "item_reference":
+        if isinstance(part, Control):
+            refuse_reference(part, path)
             self.report.dropped(f"control.{part.kind}", path)
             return None
-        kind = part.kind if isinstance(part, Control) else part.wire_type
         raise Unrepresentable(
-            f"Messages has no form for {kind or 'an unknown part'!r} of {part.protocol}", path
+            f"Messages has no form for {part.wire_type or 'an unknown part'!r} of {part.protocol}", path
         )
 
     def _media(self, part: Media, path: str, role: str) -> Block:

@@ -72,8 +72,10 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
                 wire.pop(name, None)
     if request.stream != "no" and not counts:
         wire["stream"] = True
-    report.foreign_ext(request, "")
+    report.foreign_ext(request, "request")
     headers = (("content-type", "application/json"), ("anthropic-version", profile.anthropic_version))
+    if writer.betas:
+        headers = (*headers, ("anthropic-beta", ",".join(sorted(writer.betas))))
     path = COUNT_TOKENS if counts else MESSAGES
     return Encoded(WireRequest(path=path, body=json.encode(wire), headers=headers), report.losses)
 

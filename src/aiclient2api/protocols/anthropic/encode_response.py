@@ -51,7 +51,7 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         report.dropped("candidates", f"candidates[{other.index}]")
     note_finish(finish, report)
     parts = candidate.turn.parts if candidate else []
-    content = [_block(part, f"response.parts[{index}]", report) for index, part in enumerate(parts)]
+    content = [_block(part, f"candidates[0].parts[{index}]", report) for index, part in enumerate(parts)]
     report.tier(response.tier, ANSWER_TIERS_BACK.get(response.tier or ""))
     wire: dict[str, object] = {
         "id": message_id(response.id),

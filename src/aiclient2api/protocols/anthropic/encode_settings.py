@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from aiclient2api.ir.request import ModelRequest, OutputFormat, Sampling, Thinking
 from aiclient2api.protocols.anthropic.ext import kept
+from aiclient2api.protocols.anthropic.input_schema import is_recursive
 from aiclient2api.protocols.anthropic.schema import (
     DYNAMIC_BUDGET,
     EFFORT_BUDGETS,
@@ -113,15 +114,13 @@ class ThinkingWriter:
             reason = "no thinking while a tool is forced" if forced else "max_tokens leaves no room for it"
             self._report.dropped(thinking_wish(thinking), "thinking", reason)
             return {}, None
-        if thinking.show is not None and self._display(thinking) == "omitted":
-            self._report.dropped(
-                "reasoning.show", "thinking"
-            )  # these models know no `display`: they show summaries
         wanted = self._budget(thinking, ceiling)
         budget = min(max(MIN_BUDGET, wanted), ceiling)
         if budget != thinking.budget:
             self._report.approximated(thinking_wish(thinking), "thinking", f"sent as {budget} tokens")
-        return {"type": "enabled", "budget_tokens": budget}, None
+        wire: Wire = {"type": "enabled", "budget_tokens": budget}
+        # what is shown unasked depends on the model
+        return wire if thinking.show is None else {**wire, "display": self._display(thinking)}, None
 
     def _budget(self, thinking: Thinking, ceiling: int) -> int:
         if thinking.budget is not None and thinking.budget > 0:
@@ -214,6 +213,9 @@ def output_format(output: OutputFormat | None, report: LossReport, *, native: bo
     schema: Raw = output.schema.raw
     if output.schema.dialect == "openapi":
         schema = to_json_schema(schema)
+    if not native and is_recursive(schema):
+        report.dropped("output.format", "output", "its schema refers to itself")
+        return None
     if not native:
         schema = claude_schema(schema, report, "output.schema", "output.schema")
     if output.name is not None or output.description is not None:

@@ -19,7 +19,10 @@ from aiclient2api.ir.request import ModelRequest, Turn, is_empty
 from aiclient2api.protocols.anthropic.blocks import Block
 from aiclient2api.protocols.anthropic.encode_parts import Content, PartWriter
 from aiclient2api.protocols.anthropic.ext import kept
+from aiclient2api.protocols.anthropic.schema import EFFORT_BETA, EFFORT_WORDS, NAME
+from aiclient2api.protocols.effort_updates import ITEM, of_item
 from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.wire import json
 
 _FILLER = "."
 """Stands where the provider demands a user message and the conversation has none (its own compat layer does so)."""
@@ -34,6 +37,8 @@ class _Placed:
     turn: Turn
     path: str
     role: Literal["assistant", "user", "tool", "system", "reminder"]
+    steers: bool = False
+    """It has no text: it changes the effort from here on."""
 
 
 @dataclass(slots=True)
@@ -61,7 +66,7 @@ def encode_turns(
     leading = request.hoisted
     if not writer.native:
         leading = 0
-        while leading < len(turns) and turns[leading].role in _SYSTEM_ROLES:
+        while leading < len(turns) and turns[leading].role in _SYSTEM_ROLES and not _steers(turns[leading]):
             leading += 1
     system = _system(turns[:leading], writer)
     rest = [(f"turns[{index}]", turn) for index, turn in enumerate(turns) if index >= leading]
@@ -122,7 +127,8 @@ def _arranged(turns: list[tuple[str, Turn]], profile: ModelProfile, writer: Part
     placed: list[_Placed] = []
     run: list[_Placed] = []
     for path, turn in turns:
-        _report_turn(turn, path, writer)
+        if turn.role in ("user", "assistant", "tool") or not _steers(turn):
+            _report_turn(turn, path, writer)
         match turn.role:
             case "assistant":
                 placed.extend(_run_in_order(run, profile, writer))
@@ -131,7 +137,9 @@ def _arranged(turns: list[tuple[str, Turn]], profile: ModelProfile, writer: Part
             case "user" | "tool":
                 run.append(_Placed(turn, path, turn.role))
             case "system" | "developer" if _steers(turn):
-                writer.write_all(turn.parts, path, turn.role)  # into the report
+                update = _effort_update(turn, path, profile, writer)
+                if update is not None:
+                    run.append(_Placed(update, path, "system", steers=True))
             case "system" | "developer":
                 _require_text(turn, path)
                 run.append(_Placed(turn, path, "system"))
@@ -141,6 +149,22 @@ def _arranged(turns: list[tuple[str, Turn]], profile: ModelProfile, writer: Part
 def _steers(turn: Turn) -> bool:
     """Whether a turn only holds what steers another protocol's conversation."""
     return bool(turn.parts) and all(isinstance(part, Control) for part in turn.parts)
+
+
+def _effort_update(turn: Turn, path: str, profile: ModelProfile, writer: PartWriter) -> Turn | None:
+    """A `system` message without text that sets the effort as the items of Responses do; None with a word about why."""
+    updates = [of_item(part) for part in turn.parts if isinstance(part, Control)]
+    effort = EFFORT_WORDS.get(updates[0].effort) if len(updates) == 1 and updates[0] is not None else None
+    if effort is None or not (profile.mid_system and profile.thinking == "effort"):
+        writer.write_all(turn.parts, path, turn.role)  # into the report
+        return None
+    only = updates[0]
+    assert only is not None, "an effort comes from an update"
+    if effort != only.effort or only.more:
+        note = "nothing but the effort" if only.more else f"{only.effort} sent as {effort}"
+        writer.report.approximated(f"control.{ITEM}", path, note)
+    writer.betas.add(EFFORT_BETA)
+    return Turn(role="system", parts=[], ext={NAME: {"output_config": json.raw({"effort": effort})}})
 
 
 def _run_in_order(run: list[_Placed], profile: ModelProfile, writer: PartWriter) -> list[_Placed]:
@@ -153,14 +177,21 @@ def _run_in_order(run: list[_Placed], profile: ModelProfile, writer: PartWriter)
     if not systems:
         return [*results, *others]
     if profile.mid_system and len(run) > len(systems):
+        spoken = [item for item in run if not item.steers]
+        told = [item for item in systems if not item.steers]
         # legal only behind the user's message: slide forward, never to the top, which would break the prefix
-        if run[-len(systems) :] != systems:
-            writer.report.approximated("system.mid", systems[0].path, "moved behind the user's message")
+        if told and spoken[-len(told) :] != told:
+            writer.report.approximated("system.mid", told[0].path, "moved behind the user's message")
         return [*results, *(item for item in others if item.role != "system"), *systems]
     for item in systems:
+        if item.steers:
+            writer.report.dropped(
+                f"control.{ITEM}", item.path, "there is no place for it between these messages"
+            )
+            continue
         item.role = "reminder"
         writer.report.emulated("system.mid", item.path, "sent as a reminder in a user message")
-    return [*results, *others]
+    return [*results, *(item for item in others if not item.steers)]
 
 
 def _messages(placed: list[_Placed], writer: PartWriter) -> list[_Message]:
@@ -169,6 +200,9 @@ def _messages(placed: list[_Placed], writer: PartWriter) -> list[_Message]:
         blocks: list[Block] = writer.write_all(item.turn.parts, item.path, item.role)
         if item.role == "reminder":
             blocks = [_reminder(item.turn)]
+        if item.steers:
+            messages.append(_Message("system", [], members=kept(item.turn)))
+            continue
         last = messages[-1] if messages else None
         if last is not None and last.takes_user and item.role in ("tool", "reminder", "user"):
             last.blocks.extend(blocks)

@@ -125,6 +125,9 @@ EFFORTS: dict[Effort, str] = {
     "xhigh": "xhigh",
     "max": "max",
 }
+EFFORT_WORDS: dict[str, str] = {**EFFORTS}
+EFFORT_BETA = "mid-conversation-output-config-2026-07-01"
+"""Lets a `system` message change the effort (anthropic SDK, `AnthropicBetaParam`)."""
 EFFORT_BUDGETS: dict[Effort, int] = {
     "minimal": MIN_BUDGET,
     "low": 4096,

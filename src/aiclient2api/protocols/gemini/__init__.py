@@ -22,7 +22,7 @@ from aiclient2api.wire.http import WireRequest
 from aiclient2api.wire.json_array import JsonArrayDecoder
 from aiclient2api.wire.sse import SseDecoder
 
-_SLOTS = OpaqueSlots(protocol=NAME, native=frozenset({SIGNATURE}), on_parts=True)
+_SLOTS = OpaqueSlots(protocol=NAME, native=frozenset({SIGNATURE}), on_parts=True, images="returned")
 
 
 def _endpoint(methods: str, operation: Operation) -> Endpoint:

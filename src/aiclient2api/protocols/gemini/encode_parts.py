@@ -26,10 +26,13 @@ from aiclient2api.ir.parts import (
     ToolResult,
     Url,
 )
+from aiclient2api.protocols import search_results
 from aiclient2api.protocols.gemini.ext import restore
 from aiclient2api.protocols.gemini.schema import NAME, RESOLUTION_OUT, SIGNATURE
 from aiclient2api.protocols.ids import is_synthetic
 from aiclient2api.protocols.report import LossReport, media_feature
+from aiclient2api.protocols.search_results import told_result
+from aiclient2api.protocols.stored_items import refuse_reference
 from aiclient2api.wire import json
 
 Wire = dict[str, object]
@@ -37,7 +40,7 @@ Wire = dict[str, object]
 CLIENT_KINDS = frozenset({SIGNATURE, "envelope"})
 UPSTREAM_KINDS = frozenset({SIGNATURE})
 
-_CARRIES_CONTENT = frozenset({"compaction", "item_ref", "item_reference"})
+_CARRIES_CONTENT = frozenset({"compaction", "item_ref"})
 
 
 class PartEncoder:
@@ -129,8 +132,6 @@ class PartEncoder:
         call: Wire = {"name": part.name}
         if self._call_ids and not (part.synthetic_id or is_synthetic(part.call_id)):
             call = {"id": part.call_id, **call}
-        if part.namespace is not None:
-            self._report.dropped("tool.namespace", path, part.namespace)
         if not (self._own and part.shape & Shape.CONTENT_ABSENT):
             call["args"] = self._arguments(part, path)
         return restore(part, {"functionCall": call})
@@ -210,6 +211,10 @@ class PartEncoder:
     def _native(self, part: HostedCall | Native, path: str, spoken_by_model: bool) -> list[Wire]:
         if part.protocol == NAME:
             return [_members(part.raw)]
+        told = told_result(part) if isinstance(part, Native) else None
+        if told is not None:
+            self._report.approximated(search_results.FEATURE, path, search_results.NOTE)
+            return [{"text": told}]
         shadow = part.shadow if isinstance(part, HostedCall) else None
         if shadow:
             self._report.emulated("tool.hosted", path, part.wire_type)
@@ -220,6 +225,8 @@ class PartEncoder:
         return []
 
     def _control(self, part: Control, path: str) -> list[Wire]:
+        if not self._to_client:
+            refuse_reference(part, path)
         if part.kind in _CARRIES_CONTENT and not self._to_client:
             raise Unrepresentable(f"{part.kind} only exists in {part.protocol}", path)
         self._report.dropped(f"control.{part.kind}", path, part.protocol)

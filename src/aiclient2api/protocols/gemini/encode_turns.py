@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import cast
 
+import msgspec
+
 from aiclient2api.errors import Unrepresentable
-from aiclient2api.ir.parts import Media, Part, Shape, Text, ToolCall, ToolResult
+from aiclient2api.ir.parts import Media, Native, Part, Shape, Text, ToolCall, ToolResult
 from aiclient2api.ir.request import ModelRequest, Turn
+from aiclient2api.protocols import search_results
 from aiclient2api.protocols.gemini.encode_parts import UPSTREAM_KINDS, PartEncoder, Wire
 from aiclient2api.protocols.gemini.ext import restore
 from aiclient2api.protocols.gemini.schema import NAME, SENTINEL
 from aiclient2api.protocols.ids import is_synthetic
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
+from aiclient2api.protocols.search_results import told_result
 from aiclient2api.wire import json
 
 _SYSTEM = ("system", "developer")
@@ -63,7 +67,7 @@ class ContentsEncoder:
         for index, turn in turns:
             path = f"turns[{index}]"
             self._note_turn(turn, path)
-            if turn.role == "developer":
+            if turn.role == "developer" and any(isinstance(part, Text) for part in turn.parts):
                 self._report.approximated("system.role", path, "developer became system")
             parts.extend(wire for _, wires in self._encoded(turn, index) for wire in wires)
         wire: Wire = {"parts": parts}
@@ -187,6 +191,9 @@ class ContentsEncoder:
 
     def _result(self, part: ToolResult, path: str) -> tuple[Wire, list[Wire]]:
         """A functionResponse, and the media that has no room in it."""
+        if any(isinstance(inner, Native) for inner in part.parts):
+            told = [self._told(inner, f"{path}.parts[{index}]") for index, inner in enumerate(part.parts)]
+            part = msgspec.structs.replace(part, parts=told)
         name = part.name or self._names.get(part.call_id)
         if name is None:
             raise Unrepresentable(f"no tool call has the id {part.call_id!r}", path)
@@ -216,6 +223,14 @@ class ContentsEncoder:
         if signature is not None:
             wire["thoughtSignature"] = signature
         return wire, behind
+
+    def _told(self, part: Part, path: str) -> Part:
+        """A search result in a tool's result as text."""
+        text = told_result(part) if isinstance(part, Native) else None
+        if text is None:
+            return part
+        self._report.approximated(search_results.FEATURE, path, search_results.NOTE)
+        return Text(text=text)
 
     def _inner(self, part: Part, path: str) -> list[Wire]:
         """Media of a result; whatever else a foreign result holds has no form here."""

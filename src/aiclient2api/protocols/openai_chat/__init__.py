@@ -23,7 +23,9 @@ from aiclient2api.protocols.rate_limits import openai_limit_headers
 from aiclient2api.wire.http import WireRequest, WireResponse
 from aiclient2api.wire.sse import SseDecoder
 
-_SLOTS: Final = OpaqueSlots(protocol=NAME, native=frozenset(("openai_chat.details",)), on_parts=True)
+_SLOTS: Final = OpaqueSlots(
+    protocol=NAME, native=frozenset(("openai_chat.details",)), on_parts=True, images="shown"
+)
 _ENDPOINTS: Final = (
     Endpoint("POST", re.compile(r"/v1/chat/completions"), "generate"),
     Endpoint("POST", re.compile(r"/v1/embeddings"), "embed"),

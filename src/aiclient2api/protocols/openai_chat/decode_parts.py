@@ -23,6 +23,7 @@ from aiclient2api.ir.parts import (
 from aiclient2api.protocols import data_url
 from aiclient2api.protocols.openai_chat.ext import keep
 from aiclient2api.protocols.openai_chat.schema import CONTENT_LIST, NAME, REFUSAL_PART
+from aiclient2api.protocols.report import ECHO_SUFFIX
 from aiclient2api.wire import json
 from aiclient2api.wire.json import NULL, Members
 
@@ -52,8 +53,10 @@ def decode_cache(members: Members) -> CacheMark | None:
     for key in ("prompt_cache_breakpoint", "cache_control"):
         raw = members.raw(key)
         if raw is not None and raw != NULL:
-            ttl = Members.parse(raw, members.at(key)).take("ttl", str)
-            return CacheMark(ttl=ttl, ext={NAME: {key: raw}})
+            mark = Members.parse(raw, members.at(key))
+            ttl = mark.take("ttl", str)
+            is_known = mark.rest().keys() <= {"type", "mode"}
+            return CacheMark(ttl=ttl, ext={f"{NAME}{ECHO_SUFFIX}" if is_known else NAME: {key: raw}})
     return None
 
 

@@ -25,12 +25,14 @@ from aiclient2api.ir.parts import (
     ToolCall,
     Url,
 )
-from aiclient2api.protocols import data_url, ids
+from aiclient2api.protocols import data_url, ids, search_results
 from aiclient2api.protocols.openai_chat import extra_content
-from aiclient2api.protocols.openai_chat.ext import restore
+from aiclient2api.protocols.openai_chat.ext import kept, restore
 from aiclient2api.protocols.openai_chat.schema import CALL_ID, NAME
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
+from aiclient2api.protocols.search_results import told_result
+from aiclient2api.protocols.stored_items import refuse_reference
 from aiclient2api.wire import json
 
 _AUDIO_FORMAT = {
@@ -92,9 +94,9 @@ class ContentEncoder:
         return restore(part, known)
 
     def _cache(self, cache: CacheMark, path: str) -> Wire:
-        own = cache.ext.get(NAME) if cache.ext else None
-        if own is not None:
-            return dict(own)
+        own = kept(cache)
+        if own:
+            return dict[str, object](own)
         if self._target.compatible or self._marks_to_skip > 0:
             self._marks_to_skip -= 1
             self._target.report.dropped("cache_mark", path)
@@ -108,11 +110,15 @@ class ContentEncoder:
         """A part that belongs to its own protocol; the one of ours is spliced back."""
         if part.protocol == NAME:
             return [json.decode(part.raw, dict[str, object])]
+        if isinstance(part, Native) and (told := told_result(part)) is not None:
+            self._target.report.approximated(search_results.FEATURE, path, search_results.NOTE)
+            return [{"type": "text", "text": told}]
         if isinstance(part, Native):
             raise Unrepresentable(
                 f"content of type {part.wire_type!r} cannot be sent in a Chat message", path
             )
         if isinstance(part, Control):
+            refuse_reference(part, path)
             self._target.report.dropped(f"control.{part.kind}", path)
             return []
         if part.shadow is None:
@@ -227,8 +233,6 @@ def encode_call(call: ToolCall, target: Target, path: str) -> Wire:
         arguments = call.arguments or ("" if is_exact else "{}")
         known["function"] = {"name": call.name, "arguments": arguments}
     target.report.foreign_ext(call, path)
-    if call.namespace is not None:
-        target.report.dropped("tool.namespace", path, call.namespace)
     if call.cache is not None and not target.own:
         target.report.dropped("cache_mark", path)
     if call.opaque is not None:

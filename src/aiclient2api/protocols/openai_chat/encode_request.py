@@ -20,6 +20,7 @@ from aiclient2api.protocols.openai_chat.encode_tools import encode_tools
 from aiclient2api.protocols.openai_chat.encode_turns import encode_messages
 from aiclient2api.protocols.openai_chat.ext import restore
 from aiclient2api.protocols.openai_chat.schema import NAME
+from aiclient2api.protocols.openai_shared import across
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -39,7 +40,10 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
         return Encoded(_wire("/embeddings", encode_embedding(request, report)), report.losses)
     if request.operation != "generate":
         raise Unrepresentable(f"a Chat upstream cannot serve the operation {request.operation!r}")
-    report.foreign_ext(request, "")
+    shared, others = (
+        across(request, NAME) if request.ext and not target.compatible else ({}, request.ext or {})
+    )
+    report.foreign_members(others, "request")
     body: Wire = {"model": request.model, "messages": encode_messages(request.turns, target)}
     body |= _stream(request) | encode_tools(request, target) | encode_limits(request, target)
     body |= (
@@ -50,7 +54,7 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     body |= (
         encode_settings(request, target) | encode_identity(request, target) | encode_state(request, target)
     )
-    return Encoded(_wire("/chat/completions", restore(request, body)), report.losses)
+    return Encoded(_wire("/chat/completions", restore(request, body | shared)), report.losses)
 
 
 def _wire(path: str, body: Wire) -> WireRequest:

@@ -59,7 +59,7 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
     choices = [_choice(candidate, client, report) for candidate in candidates]
     if not choices:
         choices = [_blocked()]
-        report.finish_details(response.blocked or Finish(reason="stop"), "choices[0]")
+        report.finish_details(response.blocked or Finish(reason="stop"), "candidates[0]")
     body: Wire = {
         "id": completion_id(response.id),
         "object": "chat.completion",
@@ -171,7 +171,7 @@ def _blocked() -> Wire:
 def _choice(candidate: Candidate, client: ClientView, report: LossReport) -> Wire:
     finish = candidate.finish or Finish(reason=_implied(candidate))
     message = _Message(client, report)
-    path = f"choices[{candidate.index}]"
+    path = f"candidates[{candidate.index}]"
     for index, part in enumerate(candidate.turn.parts):
         message.add(part, f"{path}.parts[{index}]")
     if finish.stop_sequence is not None:

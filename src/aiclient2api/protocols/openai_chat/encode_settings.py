@@ -211,7 +211,8 @@ def encode_identity(request: ModelRequest, target: Target) -> Wire:
         if value is None:
             continue
         if target.compatible and not target.own:
-            target.report.dropped("metadata" if member == "metadata" else "cache_key", member)
+            feature = "metadata" if member == "metadata" else "cache_key"
+            target.report.dropped(feature, feature)
         else:
             body[member] = value
     return body

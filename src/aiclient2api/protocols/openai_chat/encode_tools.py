@@ -9,8 +9,7 @@ from aiclient2api.ir.request import CustomTool, FunctionTool, HostedTool, ModelR
 from aiclient2api.protocols import openapi_schema
 from aiclient2api.protocols.openai_chat.decode_tools import WEB_SEARCH
 from aiclient2api.protocols.openai_chat.encode_parts import Target, Wire
-from aiclient2api.protocols.openai_chat.ext import restore
-from aiclient2api.protocols.openai_chat.schema import NAME
+from aiclient2api.protocols.openai_chat.ext import kept, restore
 from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
 
@@ -78,8 +77,8 @@ def _function_tool(tool: FunctionTool, target: Target, path: str) -> Wire:
     known: Wire = {"type": "function", "function": _function(tool)}
     if tool.output is not None:
         target.report.dropped("tool.output", path)
-    if tool.cache is not None and tool.cache.ext and NAME in tool.cache.ext:
-        known |= tool.cache.ext[NAME]
+    if tool.cache is not None and (mark := kept(tool.cache)):
+        known |= mark
     elif tool.cache is not None:
         target.report.dropped("cache_mark", path)
     return restore(tool, known)

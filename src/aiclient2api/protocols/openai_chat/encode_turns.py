@@ -28,7 +28,7 @@ from aiclient2api.protocols.openai_chat.encode_parts import (
     kept_signature,
     string_or_list,
 )
-from aiclient2api.protocols.openai_chat.ext import restore
+from aiclient2api.protocols.openai_chat.ext import kept, restore
 from aiclient2api.protocols.openai_chat.reasoning import encode_details, shown_text
 from aiclient2api.protocols.openai_chat.schema import CALL_ID, CONTENT_LIST, NAME, REFUSAL_PART
 from aiclient2api.wire import json
@@ -57,6 +57,8 @@ class _MessagesEncoder:
         if turn.parts and all(isinstance(part, Control) and part.protocol != NAME for part in turn.parts):
             self._encoded(turn.parts, path)  # nothing of it can be said here: only the report hears of it
             return
+        if turn.ext and not turn.parts and turn.role == "system" and not self._target.own:
+            return  # it only steers: an empty message would be invented
         results = [part for part in turn.parts if isinstance(part, ToolResult)]
         if turn.role == "assistant":
             self._flush()
@@ -212,8 +214,8 @@ class _MessagesEncoder:
             known = {"role": "tool", "tool_call_id": call_id, "content": content}
             if own and result.name is not None:
                 known["name"] = result.name
-        if result.cache is not None and result.cache.ext and NAME in result.cache.ext:
-            known |= result.cache.ext[NAME]
+        if result.cache is not None and (mark := kept(result.cache)):
+            known |= mark
         elif result.cache is not None:
             report.dropped("cache_mark", path)
         self._messages.append(restore(result, known))

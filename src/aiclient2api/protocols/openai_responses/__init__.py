@@ -23,7 +23,7 @@ from aiclient2api.protocols.rate_limits import openai_limit_headers
 from aiclient2api.wire.http import WireRequest, WireResponse
 from aiclient2api.wire.sse import SseDecoder
 
-_SLOTS: Final = OpaqueSlots(protocol=NAME, native=frozenset((NATIVE_OPAQUE,)), on_parts=False)
+_SLOTS: Final = OpaqueSlots(protocol=NAME, native=frozenset((NATIVE_OPAQUE,)), on_parts=False, phases=True)
 _ENDPOINTS: Final = (
     Endpoint("POST", re.compile(r"/v1/responses"), "generate"),
     Endpoint("POST", re.compile(r"/v1/responses/input_tokens"), "count_tokens"),

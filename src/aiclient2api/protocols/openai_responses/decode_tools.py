@@ -45,8 +45,24 @@ def _tool(raw: Raw, path: str) -> Tool:
                 ext=keep(members),
             )
         case wire_type:
+            if wire_type == "namespace":
+                return _namespace(members, raw)
             stem = wire_type.split("_2")[0]  # web_search_2025_08_26
             return HostedTool(protocol=NAME, wire_type=wire_type, raw=raw, family=FAMILIES.get(stem, "other"))
+
+
+def _namespace(members: Members, raw: Raw) -> HostedTool:
+    path = members.at("tools")
+    inner = [_tool(one, f"{path}[{index}]") for index, one in enumerate(members.array("tools") or ())]
+    return HostedTool(
+        protocol=NAME,
+        wire_type="namespace",
+        raw=raw,
+        namespace=members.require("name", str),
+        description=members.take("description", str),
+        tools=inner,
+        ext=keep(members),
+    )
 
 
 def _function(members: Members) -> FunctionTool:

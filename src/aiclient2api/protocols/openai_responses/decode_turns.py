@@ -33,10 +33,10 @@ from aiclient2api.protocols.openai_responses.ext import keep
 from aiclient2api.protocols.openai_responses.schema import (
     CONTROL_ROLES,
     FAMILIES,
-    MESSAGE_MEMBERS,
     NAME,
     NATIVE_OPAQUE,
 )
+from aiclient2api.protocols.report import MESSAGE_MEMBERS
 from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
 

@@ -20,11 +20,12 @@ from aiclient2api.ir.parts import (
     TextSource,
     Url,
 )
-from aiclient2api.protocols import data_url
+from aiclient2api.protocols import data_url, search_results
 from aiclient2api.protocols.openai_responses.citations import encode_citations
 from aiclient2api.protocols.openai_responses.ext import kept
 from aiclient2api.protocols.openai_responses.logprobs import encode_logprobs
 from aiclient2api.protocols.openai_responses.schema import DETAILS, FAMILY, NAME, Scope
+from aiclient2api.protocols.search_results import told_result
 from aiclient2api.wire import json
 
 _TTL: Final = {"5m": "30m", "1h": "12h", "30m": "30m", "12h": "12h"}
@@ -43,6 +44,9 @@ def encode_input(part: Part, scope: Scope, path: str) -> list[object]:
             body = {"type": "input_text", "text": part.text}
         case Native() if part.protocol == NAME:
             return [part.raw]
+        case Native() if (told := told_result(part)) is not None:
+            scope.report.approximated(search_results.FEATURE, path, search_results.NOTE)
+            body = {"type": "input_text", "text": told}
         case Media():
             if isinstance(part.source, PartsSource):
                 return _flattened(part, part.source, scope, path)

@@ -25,6 +25,7 @@ from aiclient2api.protocols.openai_responses.schema import (
     NAME,
     Scope,
 )
+from aiclient2api.protocols.openai_shared import across
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -52,7 +53,8 @@ _COUNTED: Final = frozenset(
 def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[WireRequest]:
     """A `POST /responses` for an upstream."""
     scope = Scope(report=LossReport(NAME), own=request.protocol == NAME)
-    scope.report.foreign_ext(request, "request")
+    shared, others = across(request, NAME) if request.ext else ({}, {})
+    scope.report.foreign_members(others, "request")
     _check(request)
     body: _Body = {"model": request.model, **_conversation(request, scope)}
     tools = encode_tools(request.tools, scope)
@@ -64,7 +66,7 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     body |= _sampling(request, scope, profile)
     body |= _output(request, scope, profile)
     body |= _state(request, scope)
-    body |= _identity(request, scope)
+    body |= _identity(request, scope) | shared
     if request.stream != "no":
         body["stream"] = True
     body |= {name: raw for name, raw in kept(request).items() if name != "text"}

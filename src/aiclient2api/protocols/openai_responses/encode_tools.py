@@ -64,9 +64,18 @@ def _encode_function(tool: FunctionTool, scope: Scope, path: str) -> dict[str, o
     return body | kept(tool)
 
 
-def custom_names(request: ModelRequest) -> frozenset[str]:
+Customs = frozenset[tuple[str | None, str]]
+"""Free-text tools by namespace and name."""
+
+
+def custom_names(request: ModelRequest) -> Customs:
     """The client's free-text tools: a function call of that name comes back as a custom call."""
-    return frozenset(tool.name for tool in request.tools if isinstance(tool, CustomTool))
+    return frozenset(
+        (space.namespace if isinstance(space, HostedTool) else None, tool.name)
+        for space in request.tools
+        for tool in (space.tools if isinstance(space, HostedTool) else (space,))
+        if isinstance(tool, CustomTool)
+    )
 
 
 def encode_tool_choice(choice: ToolChoice, tools: list[Tool], scope: Scope) -> object | None:

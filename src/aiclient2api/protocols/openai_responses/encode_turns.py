@@ -23,17 +23,19 @@ from aiclient2api.ir.parts import (
     ToolResult,
 )
 from aiclient2api.ir.request import Turn, is_empty
+from aiclient2api.protocols.drawn_images import with_image
+from aiclient2api.protocols.effort_updates import ITEM, of_message
 from aiclient2api.protocols.ids import legal
 from aiclient2api.protocols.openai_responses.encode_parts import encode_input, encode_output
 from aiclient2api.protocols.openai_responses.ext import kept
 from aiclient2api.protocols.openai_responses.output_items import is_minted
 from aiclient2api.protocols.openai_responses.schema import (
     CALL_ID,
-    MESSAGE_MEMBERS,
     NAME,
     NATIVE_OPAQUE,
     Scope,
 )
+from aiclient2api.protocols.report import MESSAGE_MEMBERS
 from aiclient2api.wire import json
 
 _MessagePart = Text | Refusal | Native
@@ -47,11 +49,13 @@ def encode_turns(turns: Sequence[Turn], scope: Scope, offset: int = 0) -> list[o
     items: list[object] = []
     for index, turn in enumerate(turns, offset):
         path = f"turns[{index}]"
-        effort = _effort_update(turn)
-        if effort is not None:
-            items.append(effort)
-            turn = msgspec.structs.replace(turn, ext=None)
+        if turn.ext and turn.role == "system":
+            effort, rest = of_message(turn)
+            if effort is not None:
+                items.append({"type": ITEM, "reasoning": {"effort": effort}})
+                turn = msgspec.structs.replace(turn, ext={"anthropic": dict(rest)})
             if not turn.parts:
+                scope.report.foreign_ext(turn, path)
                 continue
         scope.report.foreign_ext(turn, path)
         if turn.name is not None:
@@ -59,15 +63,6 @@ def encode_turns(turns: Sequence[Turn], scope: Scope, offset: int = 0) -> list[o
         encode = _assistant if turn.role == "assistant" else _listener
         items.extend(encode(turn, scope, path))
     return items
-
-
-def _effort_update(turn: Turn) -> object | None:
-    """Claude's `system` message that changes the effort from here on, as the item that does the same."""
-    members = turn.ext.get("anthropic", {}) if turn.ext and turn.role == "system" else {}
-    if members.keys() != {"output_config"} or not json.is_object(bytes(members["output_config"])):
-        return None
-    config = json.decode(members["output_config"], dict[str, Raw])
-    return {"type": "configuration_update", "reasoning": config} if config.keys() == {"effort"} else None
 
 
 def _listener(turn: Turn, scope: Scope, path: str) -> list[object]:
@@ -164,17 +159,32 @@ def _assistant(turn: Turn, scope: Scope, path: str) -> list[object]:
     for index, part in enumerate(turn.parts):
         at = f"{path}.parts[{index}]"
         if isinstance(part, Text | Refusal) or (isinstance(part, Native) and part.protocol == NAME):
-            if part.new_item:
+            if part.new_item or (run and _other_phase(part, run[0][1])):
                 flush()
             if _check_text(part, scope, at):
                 run.append((at, part))
             continue
         flush()
+        if isinstance(part, Media) and index and (whole := _with_image(turn.parts[index - 1], part)):
+            items[-1] = whole
+            continue
         items.extend(_assistant_item(part, scope, at))
     flush()
     if not items and not scope.own and is_empty(turn):
         items.append({"role": "assistant", "content": ""})
     return items
+
+
+def _other_phase(part: _MessagePart, first: _MessagePart) -> bool:
+    """A message has one phase; its later texts need not repeat it."""
+    if not isinstance(part, Text) or part.phase is None:
+        return False
+    return not isinstance(first, Text) or part.phase != first.phase
+
+
+def _with_image(before: Part, media: Media) -> Raw | None:
+    """The block of this protocol that drew the image which the client sent back behind it."""
+    return with_image(before, media) if isinstance(before, HostedCall) and before.protocol == NAME else None
 
 
 def _check_text(part: _MessagePart, scope: Scope, path: str) -> bool:

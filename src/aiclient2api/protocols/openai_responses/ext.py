@@ -8,7 +8,8 @@ from msgspec import Raw
 
 from aiclient2api.ir.parts import Ext
 from aiclient2api.protocols.ext import HasExt, OwnExt
-from aiclient2api.protocols.openai_responses.schema import MESSAGE_MEMBERS, NAME
+from aiclient2api.protocols.openai_responses.schema import NAME
+from aiclient2api.protocols.report import MESSAGE_MEMBERS
 from aiclient2api.wire.json import NULL, Members
 
 _OWN: Final = OwnExt(NAME)

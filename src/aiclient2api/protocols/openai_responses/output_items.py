@@ -23,14 +23,14 @@ from aiclient2api.ir.parts import (
 )
 from aiclient2api.protocols.ids import minted
 from aiclient2api.protocols.openai_responses.citations import encode_citations
+from aiclient2api.protocols.openai_responses.encode_tools import Customs
 from aiclient2api.protocols.openai_responses.ext import kept
 from aiclient2api.protocols.openai_responses.logprobs import encode_logprobs
 from aiclient2api.protocols.openai_responses.schema import (
     CARRIED,
-    MESSAGE_MEMBERS,
     NAME,
 )
-from aiclient2api.protocols.report import LossReport, media_feature
+from aiclient2api.protocols.report import MESSAGE_MEMBERS, LossReport, media_feature
 from aiclient2api.wire import json
 
 _MARK: Final = "_gw_"
@@ -58,9 +58,9 @@ class _FreeText(msgspec.Struct, forbid_unknown_fields=True):
 _free_text = msgspec.json.Decoder(_FreeText)
 
 
-def as_custom(call: ToolCall, customs: frozenset[str]) -> ToolCall:
+def as_custom(call: ToolCall, customs: Customs) -> ToolCall:
     """A free-text tool that was emulated by a function `{"input": text}` is called as what the client declared."""
-    if call.kind == "custom" or call.name not in customs:
+    if call.kind == "custom" or (call.namespace, call.name) not in customs:
         return call
     try:
         text = _free_text.decode(call.arguments).input
@@ -85,9 +85,7 @@ def is_content(part: Part) -> bool:
     return isinstance(part, Text | Refusal) or (isinstance(part, Native) and part.protocol == NAME)
 
 
-def output_items(
-    parts: Sequence[Part], response: str, customs: frozenset[str], report: LossReport
-) -> list[object]:
+def output_items(parts: Sequence[Part], response: str, customs: Customs, report: LossReport) -> list[object]:
     """The `output` of an answer."""
     items: list[object] = []
     for group in _groups(parts):
@@ -116,7 +114,7 @@ def _groups(parts: Sequence[Part]) -> Iterator[list[Part]]:
 
 
 def whole_item(
-    part: Part, response: str, output_index: int, customs: frozenset[str], report: LossReport
+    part: Part, response: str, output_index: int, customs: Customs, report: LossReport
 ) -> object | None:
     """The item of a part that is not in a message; None when it has no form here."""
     match part:

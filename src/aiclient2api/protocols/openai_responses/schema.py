@@ -31,9 +31,6 @@ SUMMARIES: Final = frozenset(("auto", "concise", "detailed"))
 TIERS: Final = frozenset(("auto", "default", "flex", "scale", "priority", "fast", "ultrafast"))
 DETAILS: Final = frozenset(("low", "high", "auto", "original"))
 
-MESSAGE_MEMBERS: Final = "$item"
-"""The key in a first part's ext under which its message item's own unknown members wait."""
-
 GENERATE_PATH: Final = "/responses"
 COUNT_PATH: Final = "/responses/input_tokens"
 MIN_OUTPUT: Final = 16

@@ -9,6 +9,7 @@ import msgspec
 from aiclient2api.ir.events import PartDelta
 from aiclient2api.ir.fold import PartBuilder
 from aiclient2api.ir.parts import Part, Reasoning, ToolCall
+from aiclient2api.protocols.openai_responses.encode_tools import Customs
 from aiclient2api.protocols.openai_responses.output_items import (
     as_custom,
     call_item,
@@ -128,12 +129,12 @@ class CallWriter:
     __slots__ = ("_builder", "_customs", "_is_held", "_kind", "_output", "_place", "_writer", "is_cut")
 
     def __init__(
-        self, header: ToolCall, response: str, customs: frozenset[str], output: Output, writer: EventWriter
+        self, header: ToolCall, response: str, customs: Customs, output: Output, writer: EventWriter
     ) -> None:
         self.is_cut = False
         self._builder = PartBuilder(header)
         self._customs = customs
-        self._is_held = header.kind == "function" and header.name in customs
+        self._is_held = header.kind == "function" and (header.namespace, header.name) in customs
         self._kind = "custom" if self._is_held else header.kind
         self._place = Place(header, "ctc" if self._kind == "custom" else "fc", response, output)
         self._output = output
