@@ -13,6 +13,8 @@ import pytest
 
 from aiclient2api.cli import main
 from aiclient2api.store import keys
+from tests.fakes.identity_server import CLIENT, identity_server
+from tests.integration.test_shared_keys import ask
 from tests.program import run, serving_program, simulating, write_config
 from tests.store.servers import until
 from tests.workers.nodes import KEY, Nodes, ask_many, sections, two_nodes
@@ -207,3 +209,24 @@ def test_an_account_is_not_replaced_unasked(tmp_path: Path, capfd: pytest.Captur
     assert statuses == [0, 1, 0]
     assert "there is an account 'x' in the store already; --replace changes it" in printed.err
     assert printed.out == "x: added in pool openai\nx: replaced in pool openai\n"
+
+
+def test_an_account_whose_credential_expires_may_be_added_from_a_file(tmp_path: Path) -> None:
+    with identity_server() as idp, two_nodes(tmp_path) as nodes:
+        section = {
+            "provider": "openai_compatible",
+            "base_url": f"{idp.url}/v1",
+            "pool": "sub",
+            "oauth": {
+                "grant": "refresh_token",
+                "token_url": idp.token_url,
+                "client_id": CLIENT,
+                "refresh_token": f"file:{tmp_path / 'refresh'}",
+            },
+        }
+        (tmp_path / "refresh").write_text(idp.identity.enrol())
+        (tmp_path / "section.yaml").write_text(json.dumps(section))
+        command(nodes, "accounts", "add", NAME, "--from", str(tmp_path / "section.yaml"))
+
+        until(lambda: all(ask(url, KEY, model="sub/m") == 200 for url in nodes.urls))
+        assert set(idp.identity.uses.values()) == {1}, "one token for both nodes"

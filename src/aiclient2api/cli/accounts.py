@@ -38,7 +38,7 @@ class Line(Struct, kw_only=True):
     out: list[Out] = []
 
 
-@click.group(short_help="List accounts; add, remove, enable, disable, retry them on all nodes.")
+@click.group(short_help="List, add, remove, enable, disable, retry accounts on all nodes.")
 def accounts() -> None:
     """List the accounts of a running gateway; add, remove, enable, disable, retry them on all nodes."""
 
