@@ -36,7 +36,7 @@ fix: $(VENV)/.dev ## format and repair what can be repaired
 	$(BIN)/ruff check --fix src tests tools
 
 interop: $(VENV)/.dev ## clients and upstreams that were not written here (Node.js, third-party mocks)
-	@for name in nginx haproxy; do command -v $$name >/dev/null || test -x /usr/sbin/$$name || apt-get install -y --no-install-recommends $$name >/dev/null 2>&1 || echo "$$name cannot be installed here: its comparison is skipped"; done
+	@for name in nginx haproxy redis-server; do command -v $$name >/dev/null || test -x /usr/sbin/$$name || apt-get install -y --no-install-recommends $$name >/dev/null 2>&1 || echo "$$name cannot be installed here: its comparison is skipped"; done
 	$(BIN)/python -m tests.interop.nodejs
 	$(BIN)/python -m pytest -n $(JOBS) -m interop tests/interop tests/store $(ARGS)
 

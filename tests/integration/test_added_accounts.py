@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,10 @@ def test_an_added_account_serves_on_all_nodes_until_it_is_removed(tmp_path: Path
             **dict.fromkeys(("a", "b", "c", "d"), "configuration"),
             NAME: "store",
         }
+        for program in nodes.programs:
+            program.process.send_signal(signal.SIGHUP)
+            until(lambda program=program: program.events("reloaded"))
+        assert is_used(nodes), "a reload of the file forgets no account of the store"
         assert command(nodes, "accounts", "disable", NAME) == "added: disabled\n"
         until(lambda: all("disabled" in nodes.state(NAME, url) for url in nodes.urls))
 
