@@ -39,7 +39,7 @@ async def main():
             if start.worker == 2 and start.written.data.get("hangs"):
                 time.sleep(3600)
             channel.send(Pong())
-        elif not (isinstance(message, Drain) and start.written.data.get("deaf")):
+        elif not (isinstance(message, Drain | Retire) and start.written.data.get("deaf")):
             return 0
     return 0
 
@@ -195,3 +195,16 @@ async def test_a_worker_is_given_up_for_its_silence_and_only_once() -> None:
     watching.cancel()
 
     assert (hung, asked) == ([silent], [1, 2, 3, 4, 5])
+
+
+async def test_a_replaced_worker_that_does_not_end_is_killed_when_its_time_is_over() -> None:
+    async with supervised(drain=0.1, data={"deaf": True}) as rig:
+        before = rig.pids
+        rig.data = {}
+        rig.supervisor.roll()
+        await rig.until(lambda: rig.names["worker_killed"] == 2)
+        await rig.until(lambda: len(rig.supervisor.alive) == 2)
+
+        killed = {fields["worker_pid"] for name, fields in rig.told if name == "worker_killed"}
+        assert killed == set(before.values())
+        assert not rig.names["worker_died"], "nobody is missed"

@@ -200,6 +200,7 @@ class Supervisor:
         self.workers[number] = new
         if old is not None:
             old.retire()
+            asyncio.get_running_loop().call_later(self._drain + GRACE, self._overdue, old)
         return True
 
     # ---- the end
@@ -217,6 +218,10 @@ class Supervisor:
 
     def _kill(self) -> None:
         for child in self.alive:
+            self._overdue(child)
+
+    def _overdue(self, child: Child) -> None:
+        if child in self.alive:
             self._told("error", "worker_killed", worker=child.number, worker_pid=child.pid)
             child.kill()
 
