@@ -65,7 +65,7 @@ async def test_a_server_that_is_too_old_is_refused_in_one_sentence() -> None:
     with running() as server:
         async with Weather(server.port).running() as weather:
             weather.word = b"$%d\r\n%s\r\n" % (len(info), info)
-            store = RedisStore(parse(weather.url), timeout=2.0)
+            store = RedisStore(parse(weather.url), timeout=30.0)
             try:
                 with pytest.raises(
                     StoreUnusable, match=r"the server is Redis 6\.0\.16; 6\.2 or later is needed"
