@@ -178,23 +178,26 @@ async def test_a_worker_is_given_up_for_its_silence_and_only_once() -> None:
     asked: list[int] = []
 
     class Silent:
-        is_ready = True
-        unanswered = 0
+        def __init__(self, *, is_ready: bool, lived: float) -> None:
+            self.is_ready, self.lived = is_ready, lived
+            self.unanswered = 0
 
         def ping(self) -> None:
             self.unanswered += 1
             asked.append(self.unanswered)
 
     hung: list[object] = []
-    watching = asyncio.ensure_future(watch(lambda: [silent], hung.append, 0.05))
-    silent = Silent()
+    silent = Silent(is_ready=True, lived=10.0)
+    starting = Silent(is_ready=False, lived=59.0)
+    stuck = Silent(is_ready=False, lived=61.0)
+    watching = asyncio.ensure_future(watch(lambda: [silent, starting, stuck], hung.append, 0.05))
     async with asyncio.timeout(DEADLINE):
-        while not hung:
+        while len(hung) < 2:
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.1)  # it is not asked again
     watching.cancel()
 
-    assert (hung, asked) == ([silent], [1, 2, 3, 4, 5])
+    assert (hung, asked) == ([stuck, silent], [1, 2, 3, 4, 5])
 
 
 async def test_a_replaced_worker_that_does_not_end_is_killed_when_its_time_is_over() -> None:

@@ -13,10 +13,8 @@ from typing import Final, Literal, Protocol
 from aiclient2api.workers.backoff import Backoff
 from aiclient2api.workers.child import Child
 from aiclient2api.workers.messages import Reload
-from aiclient2api.workers.watchdog import Watched, watch
+from aiclient2api.workers.watchdog import START_SECONDS, Watched, watch
 
-START_SECONDS: Final = 60.0
-"""Until a worker that replaces another is ready."""
 RELOAD_SECONDS: Final = 30.0
 GRACE: Final = 5.0
 """Seconds beyond its time after which a worker that has not ended is killed."""

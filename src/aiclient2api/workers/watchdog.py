@@ -8,6 +8,8 @@ from typing import Final, Protocol
 
 EVERY: Final = 1.0
 """Seconds between two questions at most."""
+START_SECONDS: Final = 60.0
+"""Until a worker is ready."""
 QUESTIONS: Final = 5
 """Unanswered in a row before a worker is given up, at least."""
 
@@ -18,6 +20,11 @@ class Watched(Protocol):
     @property
     def is_ready(self) -> bool:
         """Whether it has said that it serves."""
+        ...
+
+    @property
+    def lived(self) -> float:
+        """Seconds since it was started."""
         ...
 
     @property
@@ -33,7 +40,7 @@ class Watched(Protocol):
 async def watch(
     serving: Callable[[], Collection[Watched]], hung: Callable[[Watched], None], patience: float
 ) -> None:
-    """Ask those who serve, for ever; `hung` is told of one that answered nothing for `patience` seconds.
+    """Ask those who serve, for ever; `hung` hears of one that is silent for `patience` seconds, or never gets ready.
 
     Questions are counted, not seconds: while the whole machine stands still or the supervisor gets no time, nobody
     is asked, and nobody is late.
@@ -42,13 +49,12 @@ async def watch(
     given_up: set[Watched] = set()
     while True:
         await asyncio.sleep(every)
-        workers = [each for each in serving() if each.is_ready]
-        given_up &= set(workers)
-        for each in workers:
-            if each in given_up:
-                continue
-            if each.unanswered * every >= patience:
+        workers = set(serving())
+        given_up &= workers
+        for each in workers - given_up:
+            is_late = not each.is_ready and each.lived > START_SECONDS
+            if is_late or each.unanswered * every >= patience:
                 given_up.add(each)
                 hung(each)
-            else:
+            elif each.is_ready:
                 each.ping()
