@@ -16,10 +16,10 @@ _ACTS: Final[dict[Act, str]] = {
 }
 _RULES: Final[dict[str, str]] = {
     "system": "system text keeps its place: moving it to the front would change the prefix of earlier turns",
-    "message": "names, phases and empty messages exist only where the protocol has them",
+    "message": "names and empty messages exist only where the protocol has them; a phase travels sealed",
     "part.order": "an answer keeps the order of its parts where the protocol has one list of them",
     "media": "media are never transcoded or fetched; content without a form is refused, words about it are not",
-    "citation": "a source goes along where the target can cite it; offsets are converted, none is made up",
+    "citation": "a source is told where the target can cite it, else it travels sealed; offsets are never made up",
     "refusal": "a refusal is a refusal where the protocol has one, else text",
     "logprobs": "probabilities only exist where the model gave them and the protocol shows them",
     "tool_call.id": "an id that the target does not take becomes a digest of it, the same in call and result",
@@ -27,6 +27,7 @@ _RULES: Final[dict[str, str]] = {
     "tool_result": "results keep their text; flags and forms only where the protocol has them",
     "tool_choice": "a model that cannot be forced is left free, and all tools stay, for the prompt cache's sake",
     "tool.schema": "schemas are spliced verbatim unless the target refuses a keyword",
+    "tool.namespace": "a namespace becomes the beginning of its tools' names, and itself again in their calls",
     "tool.hosted": "a hosted tool runs at its own provider only; its blocks travel sealed, others get a short text",
     "tool": "declarations are exact where the protocol has them, else a function that does the same",
     "parallel_tools": "calls of a model are never truncated to obey a setting the target lacks",
@@ -44,7 +45,7 @@ _RULES: Final[dict[str, str]] = {
     "tier": "service tiers are converted where they mean the same",
     "ext": "members of one protocol stay with it",
     "headers": "headers of one protocol stay with it",
-    "control": "what steers a conversation exists in its own protocol only",
+    "control": "what steers a conversation goes along where the target can be told the same",
 }
 
 
