@@ -169,3 +169,64 @@ def test_losses_are_told_with_the_places_of_the_client(client: str, body: Any, l
     conversion = factory.convert(inbound, AM, Target(model="m", profile=ModelProfile()))
     lost = [loss for loss in conversion.losses if loss.act == "dropped"]
     assert factory.told(inbound, lost) == lines
+
+
+@pytest.mark.parametrize(
+    ("options", "control", "acts"),
+    [
+        ({"mode": "implicit"}, {"type": "ephemeral"}, []),
+        ({"mode": "implicit", "ttl": "30m"}, {"type": "ephemeral"}, ["approximated"]),
+        ({"mode": "implicit", "ttl": "12h"}, {"type": "ephemeral", "ttl": "1h"}, ["approximated"]),
+        ({"mode": "explicit"}, None, []),
+        ({"mode": "implicit", "prewarm": True}, {"type": "ephemeral"}, ["dropped"]),
+    ],
+    ids=str,
+)
+def test_what_openai_caches_by_itself_claude_does_too(options: Any, control: Any, acts: list[str]) -> None:
+    body, losses = sent(OR, AM, responses(prompt_cache_options=options, max_output_tokens=99))
+    assert body.get("cache_control") == control
+    assert [act for feature, act in losses if feature == "cache_policy"] == acts
+
+
+@pytest.mark.parametrize(("upstream", "long"), [(OR, "12h"), (OC, "30m")])
+@pytest.mark.parametrize(("ttl", "is_long"), [(None, False), ("5m", False), ("1h", True)])
+def test_what_claude_caches_by_itself_openai_does_too(
+    upstream: str, long: str, ttl: Any, is_long: bool
+) -> None:
+    control = {"type": "ephemeral"} | ({"ttl": ttl} if ttl else {})
+    body, losses = sent(AM, upstream, claude(cache_control=control))
+    assert body["prompt_cache_options"] == {"mode": "implicit", "ttl": long if is_long else "30m"}
+    assert losses == ([("cache_policy", "approximated")] if ttl else [])
+
+
+def test_a_lifetime_that_chat_has_not_is_the_nearest() -> None:
+    body, losses = sent(OR, OC, responses(prompt_cache_options={"mode": "explicit", "ttl": "12h"}))
+    assert body["prompt_cache_options"] == {"mode": "explicit", "ttl": "30m"}
+    assert losses == [("cache_policy", "approximated")]
+
+
+def test_a_policy_of_its_own_takes_the_place_of_a_mark() -> None:
+    text = {"type": "text", "text": "t", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    turns = {"role": "user", "content": [text] * 4}
+    body, losses = sent(OC, AM, chat(turns, prompt_cache_options={"mode": "implicit"}, max_tokens=9))
+    assert json.dumps(body).count("cache_control") == 4
+    assert losses == [("cache_mark", "dropped")]
+
+
+SUMMARY: Final = {"type": "compaction", "content": "So far: rain."}
+
+
+@pytest.mark.parametrize("upstream", [OC, OR, GG])
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_the_summary_of_a_compacted_history_is_told_as_text(upstream: str, is_alone: bool) -> None:
+    blocks = [SUMMARY, *([] if is_alone else [{"type": "text", "text": "a"}])]
+    body, losses = sent(AM, upstream, claude(USER, {"role": "assistant", "content": blocks}, USER))
+    assert "So far: rain." in json.dumps(body)
+    assert ("control.compaction", "approximated") in losses
+
+
+@pytest.mark.parametrize("upstream", [OC, AM, GG])
+def test_a_sealed_history_is_refused_where_nobody_can_read_it(upstream: str) -> None:
+    with pytest.raises(Unrepresentable) as raised:
+        converted(OR, upstream, responses({"type": "compaction", "encrypted_content": "gA"}, USER))
+    assert raised.value.info.code == "unsupported_content"

@@ -154,3 +154,16 @@ def test_answers_without_calls_without_state_or_of_great_size_are_not_kept() -> 
     assert recorded([Text(text="Hi"), CALL]) == ("c1", None)
     assert recorded([Reasoning(summary=["hm"]), CALL]) == ("c1", None)
     assert recorded([Reasoning(summary=["x" * MAX_BYTES], opaque=SIGNATURE), CALL]) == ("c1", None)
+
+
+def test_what_a_text_was_to_the_answer_comes_back_to_a_protocol_that_says_so() -> None:
+    said: list[Part] = [
+        Text(text="I look. ", phase="commentary"),
+        Text(text="Rain.", phase="final_answer"),
+        CALL,
+    ]
+    request = asked(QUESTION, Turn(role="assistant", parts=[Text(text="I look. Rain."), CALL]))
+    restored, losses = table(said).put_back(request, SLOTS["openai_responses"])
+    assert restored.turns[-1].parts == said
+    assert [(loss.feature, loss.act) for loss in losses] == [("message.phase", "side_table")]
+    assert back(Text(text="I look. Rain."), CALL, of=table(said)) == [Text(text="I look. Rain."), CALL]

@@ -35,10 +35,11 @@ MAX_ID: Final = 256
 
 
 class Words(Struct, frozen=True, tag="words", tag_field="slot"):
-    """A text of this many characters stood here, with its signature."""
+    """A text of this many characters stood here, with its signature and what it was to the answer."""
 
     length: int
     opaque: Opaque | None = None
+    phase: str | None = None
 
 
 class Call(Struct, frozen=True, tag="call", tag_field="slot"):
@@ -117,7 +118,7 @@ class TurnRecorder:
         part, opaque = builder.part, builder.opaque or builder.part.opaque
         match part:
             case Text():
-                self._done[event.number] = Words(self._lengths[event.number], opaque)
+                self._done[event.number] = Words(self._lengths[event.number], opaque, part.phase)
             case ToolCall(call_id=call_id):
                 self._done[event.number] = Call(
                     call_id, opaque, self._arguments(event.part or builder.whole())
@@ -164,7 +165,7 @@ def _without_arguments(slot: Slot) -> Slot:
 def _is_state(slot: Slot) -> bool:
     if isinstance(slot, Whole):
         return isinstance(slot.part, HostedCall) or slot.part.opaque is not None
-    return slot.opaque is not None
+    return slot.opaque is not None or (isinstance(slot, Words) and slot.phase is not None)
 
 
 def _question(turns: Sequence[Turn]) -> str:
@@ -245,7 +246,7 @@ class SideTable:
             parts = _joined(exact, record, upstream) if _is_bare(turn) else None
             if parts is not None:
                 exact = msgspec.structs.replace(exact, parts=parts)
-                features += _features(record)
+                features += _features(record, upstream)
             losses.extend(Loss(feature, f"turns[{index}]", "side_table") for feature in features)
             turns.append(exact)
         return msgspec.structs.replace(request, turns=turns), losses
@@ -264,14 +265,16 @@ def _with_arguments(turn: Turn, record: Record) -> Turn:
     return turn if parts == turn.parts else msgspec.structs.replace(turn, parts=parts)
 
 
-def _features(record: Record) -> list[str]:
+def _features(record: Record, upstream: OpaqueSlots) -> list[str]:
     """What the report calls the state of a record."""
     hosted = [isinstance(slot, Whole) and isinstance(slot.part, HostedCall) for slot in record.slots]
     signed = any(
-        _is_state(slot) and not is_hosted for slot, is_hosted in zip(record.slots, hosted, strict=True)
+        (slot.part.opaque if isinstance(slot, Whole) else slot.opaque) is not None for slot in record.slots
     )
+    phased = any(isinstance(slot, Words) and slot.phase is not None for slot in record.slots)
     return [
         *(["reasoning.opaque"] if signed else []),
+        *(["message.phase"] if phased and upstream.phases else []),
         *(["tool.hosted"] if any(hosted) else []),
     ]
 
@@ -291,10 +294,11 @@ def _joined(turn: Turn, record: Record, upstream: OpaqueSlots) -> list[Part] | N
     parts: list[Part] = []
     for slot in record.slots:
         match slot:
-            case Words(length=size, opaque=opaque):
+            case Words(length=size, opaque=opaque, phase=phase):
                 piece = pieces.pop(0)
                 if piece or not size:
-                    parts.append(Text(text=piece, opaque=opaque))
+                    phase = phase if upstream.phases else None
+                    parts.append(Text(text=piece, opaque=opaque, phase=phase))
             case Call(opaque=opaque):
                 parts.append(msgspec.structs.replace(calls.pop(0), opaque=opaque))
             case Whole(part=part):
@@ -319,4 +323,6 @@ def _reads(slot: Slot, upstream: OpaqueSlots) -> bool:
         if isinstance(slot.part, HostedCall):
             return slot.part.protocol == upstream.protocol
         return slot.part.opaque is not None and slot.part.opaque.kind in upstream.native
+    if isinstance(slot, Words) and slot.phase is not None and upstream.phases:
+        return True
     return slot.opaque is not None and slot.opaque.kind in upstream.native

@@ -1,10 +1,10 @@
-"""References to items that only the provider has which stored them."""
+"""Items whose content only their provider has or reads: references to stored ones, and compacted histories."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from aiclient2api.errors import ErrorInfo, Unrepresentable
+from aiclient2api.errors import ErrorInfo, MalformedMessage, Unrepresentable
 from aiclient2api.ir.parts import Control
 from aiclient2api.wire import json
 
@@ -16,8 +16,24 @@ class _Reference(Struct):
     id: str = ""
 
 
-def refuse_reference(part: Control, path: str) -> None:
-    """Raises Unrepresentable for a reference to an item: what it says cannot be known here."""
+class _Compaction(Struct):
+    content: str | None = None
+
+
+def told_compaction(part: Control) -> str | None:
+    """The summary that stands for an earlier conversation, where it can be read (Claude's)."""
+    if part.kind != "compaction":
+        return None
+    try:
+        return json.decode(part.raw, _Compaction).content or None
+    except MalformedMessage:
+        return None
+
+
+def refuse_unreadable(part: Control, path: str) -> None:
+    """Raises Unrepresentable for a reference and for a sealed history: what they say cannot be known here."""
+    if part.kind == "compaction":
+        raise Unrepresentable(f"only {part.protocol} can read this compaction of the conversation", path)
     if part.kind != "item_reference":
         return
     item = json.decode(part.raw, _Reference).id

@@ -99,7 +99,6 @@ SETTINGS: dict[str, tuple[dict[str, Any], ModelProfile, dict[str, object], list[
         {
             "tier": "exotic",
             "safety": Raw(b"[]"),
-            "cache_policy": Raw(b"{}"),
             "state": State(store=True, truncation="auto"),
             "modalities": ["TEXT", "IMAGE"],
             "ext": {"anthropic": {"container": Raw(b'"c"')}},
@@ -110,7 +109,6 @@ SETTINGS: dict[str, tuple[dict[str, Any], ModelProfile, dict[str, object], list[
             ("ext.container", "dropped"),
             ("modalities", "dropped"),
             ("tier", "dropped"),
-            ("cache_policy", "dropped"),
             ("safety", "dropped"),
             ("state.truncation", "dropped"),
             ("state.store", "dropped"),

@@ -170,7 +170,6 @@ def test_members_of_other_protocols_stay_behind_and_are_named() -> None:
         USER,
         ext={"anthropic": {"container": Raw(b'"c"')}},
         safety=Raw(b"[]"),
-        cache_policy=Raw(b"{}"),
         state=State(store=True),
     )
 
@@ -178,6 +177,5 @@ def test_members_of_other_protocols_stay_behind_and_are_named() -> None:
     assert losses(request) == [
         ("ext.container", "dropped"),
         ("state.store", "dropped"),
-        ("cache_policy", "dropped"),
         ("safety", "dropped"),
     ]

@@ -112,5 +112,7 @@ def foreign_feature(part: Part) -> str:
     match part:
         case Media():
             return media_feature(part)
+        case Control():
+            return f"control.{part.kind}"
         case _:
             return "tool.hosted"

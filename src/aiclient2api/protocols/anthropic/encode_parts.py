@@ -43,7 +43,7 @@ from aiclient2api.protocols.anthropic.blocks import (
 from aiclient2api.protocols.anthropic.ext import kept
 from aiclient2api.protocols.anthropic.schema import IMAGE_TYPES, NAME, TOOL_ID
 from aiclient2api.protocols.report import LossReport
-from aiclient2api.protocols.stored_items import refuse_reference
+from aiclient2api.protocols.stored_items import refuse_unreadable
 
 _TTLS = {"30m": None, "12h": "1h"}
 """OpenAI's lifetimes to the nearest of ours (None is five minutes)."""
@@ -195,7 +195,7 @@ class PartWriter:
             self.report.dropped("tool.hosted", path, part.wire_type)
             return None
         if isinstance(part, Control):
-            refuse_reference(part, path)
+            refuse_unreadable(part, path)
             self.report.dropped(f"control.{part.kind}", path)
             return None
         raise Unrepresentable(

@@ -21,6 +21,7 @@ from aiclient2api.protocols.anthropic.encode_tools import encode_tool_choice, en
 from aiclient2api.protocols.anthropic.encode_turns import encode_turns
 from aiclient2api.protocols.anthropic.ext import kept
 from aiclient2api.protocols.anthropic.schema import EXPLICIT_STREAM, MAX_CACHE_MARKS, NAME, TIERS_BACK
+from aiclient2api.protocols.cache_policies import claude_policy
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -101,7 +102,8 @@ def _surplus_marks(request: ModelRequest) -> int:
                 count += sum(inner.cache is not None for inner in part.parts)
             elif isinstance(part, Media) and isinstance(part.source, PartsSource):
                 count += sum(inner.cache is not None for inner in part.source.parts)
-    return max(0, count - MAX_CACHE_MARKS)
+    # a policy of its own takes a place among them
+    return max(0, count - MAX_CACHE_MARKS + (request.cache_policy is not None))
 
 
 def _add_native(wire: Wire, request: ModelRequest, report: LossReport) -> None:
@@ -154,6 +156,9 @@ def _add_settings(
         wire["output_config"] = config
     thinks = thinking.get("type") in ("adaptive", "enabled")
     wire.update(SamplingWriter(profile, report, thinks=thinks).write(request.sampling))
+    policy = claude_policy(request, report)
+    if policy is not None:
+        wire["cache_control"] = policy
     if request.user is not None:
         wire["metadata"] = {"user_id": request.user}
     _add_tier(wire, request.tier, report)
@@ -180,7 +185,6 @@ def _report_unknown(request: ModelRequest, report: LossReport) -> None:
         "verbosity": request.verbosity,
         "metadata": request.metadata,
         "cache_key": request.cache_key,
-        "cache_policy": request.cache_policy,
         "safety": request.safety,
     }
     for name, value in absent.items():

@@ -208,7 +208,8 @@ def output_format(output: OutputFormat | None, report: LossReport, *, native: bo
         return None
     report.foreign_ext(output, "output")
     if output.kind != "schema" or output.schema is None:
-        report.dropped("output.format", "output", f"{output.kind} needs a schema")
+        note = "a bare enumeration" if output.kind == "enum" else f"{output.kind} needs a schema"
+        report.dropped("output.format", "output", note)
         return None
     schema: Raw = output.schema.raw
     if output.schema.dialect == "openapi":

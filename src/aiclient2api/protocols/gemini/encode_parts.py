@@ -32,15 +32,13 @@ from aiclient2api.protocols.gemini.schema import NAME, RESOLUTION_OUT, SIGNATURE
 from aiclient2api.protocols.ids import is_synthetic
 from aiclient2api.protocols.report import LossReport, media_feature
 from aiclient2api.protocols.search_results import told_result
-from aiclient2api.protocols.stored_items import refuse_reference
+from aiclient2api.protocols.stored_items import refuse_unreadable, told_compaction
 from aiclient2api.wire import json
 
 Wire = dict[str, object]
 
 CLIENT_KINDS = frozenset({SIGNATURE, "envelope"})
 UPSTREAM_KINDS = frozenset({SIGNATURE})
-
-_CARRIES_CONTENT = frozenset({"compaction", "item_ref"})
 
 
 class PartEncoder:
@@ -226,9 +224,11 @@ class PartEncoder:
 
     def _control(self, part: Control, path: str) -> list[Wire]:
         if not self._to_client:
-            refuse_reference(part, path)
-        if part.kind in _CARRIES_CONTENT and not self._to_client:
-            raise Unrepresentable(f"{part.kind} only exists in {part.protocol}", path)
+            summary = told_compaction(part)
+            if summary is not None:
+                self._report.approximated("control.compaction", path, "its summary as text")
+                return [{"text": summary}]
+            refuse_unreadable(part, path)
         self._report.dropped(f"control.{part.kind}", path, part.protocol)
         return []
 

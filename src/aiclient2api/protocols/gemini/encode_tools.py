@@ -106,7 +106,7 @@ class ToolsEncoder:
         """How functions may be called."""
         calling = self._calling()
         wire: Wire = {"functionCallingConfig": calling} if calling is not None else {}
-        if self._request.parallel_tools is False:
+        if self._request.parallel_tools is False and self._request.tools:
             self._report.dropped("parallel_tools", "parallel_tools")
         own = kept(self._request).get("toolConfig")
         if own is not None:

@@ -32,7 +32,7 @@ from aiclient2api.protocols.openai_chat.schema import CALL_ID, NAME
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.protocols.search_results import told_result
-from aiclient2api.protocols.stored_items import refuse_reference
+from aiclient2api.protocols.stored_items import refuse_unreadable, told_compaction
 from aiclient2api.wire import json
 
 _AUDIO_FORMAT = {
@@ -118,7 +118,11 @@ class ContentEncoder:
                 f"content of type {part.wire_type!r} cannot be sent in a Chat message", path
             )
         if isinstance(part, Control):
-            refuse_reference(part, path)
+            summary = told_compaction(part)
+            if summary is not None:
+                self._target.report.approximated("control.compaction", path, "its summary as text")
+                return [{"type": "text", "text": summary}]
+            refuse_unreadable(part, path)
             self._target.report.dropped(f"control.{part.kind}", path)
             return []
         if part.shadow is None:

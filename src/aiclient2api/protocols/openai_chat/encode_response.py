@@ -225,7 +225,9 @@ class _Message:
                 self._media(part, path)
             case HostedCall(protocol="openai_chat", raw=raw):
                 self._calls.append(raw)
-            case HostedCall() | Control() | Native() | ToolResult():
+            case Control(kind=kind):
+                self._report.dropped(f"control.{kind}", path)
+            case HostedCall() | Native() | ToolResult():
                 self._report.dropped("tool.hosted", path)
 
     def _text(self, text: Text, path: str) -> None:

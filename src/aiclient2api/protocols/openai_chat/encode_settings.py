@@ -7,6 +7,7 @@ from msgspec import Raw
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import Shape
 from aiclient2api.ir.request import Effort, ModelRequest, OutputFormat, Thinking
+from aiclient2api.protocols.cache_policies import openai_policy
 from aiclient2api.protocols.openai_chat.encode_parts import Target, Wire
 from aiclient2api.protocols.openai_chat.encode_tools import json_schema
 from aiclient2api.protocols.openai_chat.ext import restore
@@ -171,12 +172,19 @@ def encode_settings(request: ModelRequest, target: Target) -> Wire:
             body["service_tier"] = tier
         else:
             target.report.dropped("tier", "tier", request.tier)
-    for feature, member, value in (
-        ("cache_policy", "prompt_cache_options", request.cache_policy),
-        ("safety", "moderation", request.safety),
-    ):
-        body |= _family_member(feature, member, value, request, target)
-    return body
+    if request.cache_policy is not None:
+        body |= _cache_policy(request.cache_policy, request, target)
+    return body | _safety(request, target)
+
+
+def _cache_policy(policy: Raw, request: ModelRequest, target: Target) -> Wire:
+    if target.own:
+        return {"prompt_cache_options": policy}
+    if target.compatible:
+        target.report.dropped("cache_policy", "cache_policy")
+        return {}
+    options = openai_policy(request, target.report, long=False)
+    return json.compact({"prompt_cache_options": options})
 
 
 def _modalities(modalities: list[str], target: Target) -> Wire:
@@ -189,15 +197,13 @@ def _modalities(modalities: list[str], target: Target) -> Wire:
     return {}
 
 
-def _family_member(
-    feature: str, member: str, value: Raw | None, request: ModelRequest, target: Target
-) -> Wire:
+def _safety(request: ModelRequest, target: Target) -> Wire:
     """A setting that only the two OpenAI protocols understand."""
-    if value is None:
+    if request.safety is None:
         return {}
     if request.protocol in _FAMILY and (target.own or not target.compatible):
-        return {member: value}
-    target.report.dropped(feature, feature)
+        return {"moderation": request.safety}
+    target.report.dropped("safety", "safety")
     return {}
 
 

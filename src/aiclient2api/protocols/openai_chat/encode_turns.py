@@ -54,9 +54,8 @@ class _MessagesEncoder:
 
     def add(self, turn: Turn, path: str) -> None:
         self._target.report.foreign_ext(turn, path)
-        if turn.parts and all(isinstance(part, Control) and part.protocol != NAME for part in turn.parts):
-            self._encoded(turn.parts, path)  # nothing of it can be said here: only the report hears of it
-            return
+        if _steers(turn) and not self._encoded(turn.parts, path):
+            return  # nothing of it can be said here: only the report hears of it
         if turn.ext and not turn.parts and turn.role == "system" and not self._target.own:
             return  # it only steers: an empty message would be invented
         results = [part for part in turn.parts if isinstance(part, ToolResult)]
@@ -243,3 +242,10 @@ class _MessagesEncoder:
             self._waiting.append({"type": "text", "text": f"[{label}]"})
             self._waiting.extend(self._content.parts(part, f"{path}.parts[{len(texts) + number - 1}]"))
         return "\n".join(lines)
+
+
+def _steers(turn: Turn) -> bool:
+    """Whether a turn holds nothing but what steers another protocol's conversation."""
+    return bool(turn.parts) and all(
+        isinstance(part, Control) and part.protocol != NAME for part in turn.parts
+    )

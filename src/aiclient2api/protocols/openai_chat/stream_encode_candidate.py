@@ -93,7 +93,9 @@ class CandidateEncoder:
                 return self._image(part)
             case Media():
                 pass
-            case HostedCall() | Control() | Native() | ToolResult():
+            case Control(kind=kind):
+                self._report.dropped(f"control.{kind}", "response")
+            case HostedCall() | Native() | ToolResult():
                 self._report.dropped("tool.hosted", "response")
         return b""
 

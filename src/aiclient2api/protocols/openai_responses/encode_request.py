@@ -11,6 +11,7 @@ from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.loss import Encoded
 from aiclient2api.ir.parts import Shape, Text
 from aiclient2api.ir.request import ModelRequest, Turn
+from aiclient2api.protocols.cache_policies import openai_policy
 from aiclient2api.protocols.openai_responses.encode_settings import encode_reasoning, encode_text, encode_tier
 from aiclient2api.protocols.openai_responses.encode_tools import encode_tool_choice, encode_tools
 from aiclient2api.protocols.openai_responses.encode_turns import encode_turns
@@ -194,7 +195,8 @@ def _identity(request: ModelRequest, scope: Scope) -> _Body:
             {"prompt_cache_options": request.cache_policy, "moderation": request.safety}
         )
     if request.cache_policy is not None:
-        scope.report.dropped("cache_policy", "cache_policy")
+        policy = openai_policy(request, scope.report, long=True)
+        body |= json.compact({"prompt_cache_options": policy})
     if request.safety is not None:
         scope.report.dropped("safety", "safety")
     return body

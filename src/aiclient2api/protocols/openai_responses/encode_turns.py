@@ -36,6 +36,7 @@ from aiclient2api.protocols.openai_responses.schema import (
     Scope,
 )
 from aiclient2api.protocols.report import MESSAGE_MEMBERS
+from aiclient2api.protocols.stored_items import refuse_unreadable, told_compaction
 from aiclient2api.wire import json
 
 _MessagePart = Text | Refusal | Native
@@ -230,13 +231,9 @@ def _assistant_item(part: Part, scope: Scope, path: str) -> list[object]:
             return [_tool_result(part, scope, path)]
         case HostedCall() | Control() if part.protocol == NAME:
             return [part.raw]
-        case HostedCall() if part.shadow:
-            scope.report.emulated("tool.hosted", path, part.wire_type)
-            return [{"role": "assistant", "content": part.shadow}]
-        case HostedCall() | Native():
-            scope.report.dropped("tool.hosted", path, part.wire_type)
-        case Control():
-            scope.report.dropped(f"control.{part.kind}", path)
+        case HostedCall() | Native() | Control():
+            told = _told(part, scope, path)
+            return [{"role": "assistant", "content": told}] if told else []
         case Media():
             raise Unrepresentable(
                 f"{part.kind} output of the assistant cannot be sent to a Responses upstream", path
@@ -244,6 +241,24 @@ def _assistant_item(part: Part, scope: Scope, path: str) -> list[object]:
         case _:
             pass
     return []
+
+
+def _told(part: HostedCall | Native | Control, scope: Scope, path: str) -> str | None:
+    """What an element of another protocol says, as far as it can be read."""
+    if isinstance(part, Control):
+        summary = told_compaction(part)
+        if summary is None:
+            refuse_unreadable(part, path)
+            scope.report.dropped(f"control.{part.kind}", path)
+        else:
+            scope.report.approximated("control.compaction", path, "its summary as text")
+        return summary
+    shadow = part.shadow if isinstance(part, HostedCall) else None
+    if shadow:
+        scope.report.emulated("tool.hosted", path, part.wire_type)
+    else:
+        scope.report.dropped("tool.hosted", path, part.wire_type)
+    return shadow
 
 
 def _reasoning(part: Reasoning, scope: Scope, path: str) -> list[object]:

@@ -129,8 +129,12 @@ def whole_item(
             return _image_item(part, item_id("ig", response, output_index), report)
         case HostedCall() | Control() if part.protocol == NAME:
             return part.raw
+        case HostedCall() | Native():
+            report.dropped("tool.hosted", "response", part.wire_type)
+            return None
         case _:
-            report.dropped("tool.hosted", "response", type(part).__name__)
+            kind = f"control.{part.kind}" if isinstance(part, Control) else "tool.hosted"
+            report.dropped(kind, "response")
             return None
 
 
