@@ -189,6 +189,13 @@ def test_sources_of_a_stream_are_carried_too(client: str) -> None:
     assert acts(losses, "citation") == {"carried"}
 
 
+def test_the_texts_of_a_message_stay_one_message() -> None:
+    answer = whole("openai_responses", "anthropic", message(CITED, "end_turn"))
+    output = json.loads(answer.response.body)["output"]
+    assert [item["type"] for item in output] == ["message", "reasoning"]
+    assert len(output[0]["content"]) == len(CITED)
+
+
 def test_sources_that_the_client_left_out_are_named() -> None:
     answer = whole("openai_responses", "anthropic", message(CITED, "end_turn"))
     kept = json.loads(answer.response.body)

@@ -17,15 +17,15 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from aiclient2api.ir.events import PartDelta, PartEnd, PartStart, StreamEvent
+from aiclient2api.ir.events import CandidateEnd, PartDelta, PartEnd, PartStart, StreamEvent
 from aiclient2api.ir.fold import PartBuilder
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.parts import Citation, HostedCall, Opaque, Part, Reasoning, Text
 from aiclient2api.protocols.base import OpaqueSlots
+from aiclient2api.protocols.carried_sources import Source, Sources
 from aiclient2api.protocols.drawn_images import drawn_image, without_image
-from aiclient2api.wire.json import NULL
 
 MAGIC = "Z3ctY2Fycnkx"
 """What every envelope begins with: base64 of `gw-carry1`."""
@@ -35,37 +35,6 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/_=-]+")
 _MAC_BYTES = 12
 MAX_BLOCK = 256 * 1024
 """Bytes of a hosted tool's block that is carried; a larger one is dropped and reported."""
-
-
-class Source(Struct, frozen=True, omit_defaults=True):
-    """A citation as an envelope holds it: msgspec decodes no optional Raw."""
-
-    kind: Literal["url", "file", "document", "search_result", "other"]
-    url: str | None = None
-    title: str | None = None
-    quote: str | None = None
-    span: tuple[int, int] | None = None
-    raw: Raw = NULL
-    protocol: str = ""
-
-    @classmethod
-    def of(cls, citation: Citation) -> Source:
-        """What is carried of a citation."""
-        raw = NULL if citation.raw is None else citation.raw
-        told = (citation.url, citation.title, citation.quote, citation.span)
-        return cls(citation.kind, *told, raw, citation.protocol)
-
-    def citation(self) -> Citation:
-        """The citation again."""
-        return Citation(
-            kind=self.kind,
-            url=self.url,
-            title=self.title,
-            quote=self.quote,
-            span=self.span,
-            raw=None if self.raw == NULL else self.raw,
-            protocol=self.protocol,
-        )
 
 
 class Sealed(Struct, frozen=True, omit_defaults=True):
@@ -80,7 +49,8 @@ class Sealed(Struct, frozen=True, omit_defaults=True):
     part: Reasoning | Text | HostedCall | None = None
     opaque: Opaque | None = None
     phase: str | None = None
-    citations: list[Source] = []
+    citations: list[list[Source]] = []
+    """Those of each of the texts before the envelope, the last ones."""
     account: str = ""
     """The mark of the account that made it, which may be the only one that can continue with it."""
 
@@ -181,7 +151,7 @@ class SealingStream:
         self._slots = slots
         self._building: dict[tuple[int, int], PartBuilder] = {}
         self._after: dict[tuple[int, int], Opaque] = {}
-        self._cited: dict[tuple[int, int], list[Citation]] = {}
+        self._sources = Sources(slots.protocol)
         self._swallowed: set[tuple[int, int]] = set()
         self._numbers: dict[tuple[int, int], int] = {}
         self._next: dict[int, int] = {}
@@ -190,12 +160,17 @@ class SealingStream:
     def feed(self, event: StreamEvent) -> list[StreamEvent]:
         """The events that take this one's place."""
         match event:
-            case PartStart():
-                return self._start(event)
             case PartDelta():
                 return self._delta(event)
+            case PartStart(part=Text()):
+                self._sources.begin(event.candidate, event.number)
+                return self._start(event)
+            case PartStart():
+                return [*self._end_of_texts(event.candidate), *self._start(event)]
             case PartEnd():
                 return self._end(event)
+            case CandidateEnd():
+                return [*self._end_of_texts(event.candidate), event]
             case _:
                 return [event]
 
@@ -315,34 +290,24 @@ class SealingStream:
 
     def _citation(self, event: PartDelta, citation: Citation) -> list[StreamEvent]:
         """What the client sees of a citation; the whole of it is carried where that is less."""
-        key = (event.candidate, event.number)
-        self._cited.setdefault(key, []).append(citation)
-        shown = self._shown(citation)
+        shown = self._sources.note(event.candidate, event.number, citation)
         if shown is None:
             return []
-        return [PartDelta(self._numbers[key], "", "citation", 0, shown, event.candidate)]
+        number = self._numbers[event.candidate, event.number]
+        return [PartDelta(number, "", "citation", 0, shown, event.candidate)]
 
-    def _shown(self, citation: Citation) -> Citation | None:
-        if not self._must_carry(citation):
-            return citation
-        return msgspec.structs.replace(citation, quote=None) if citation.kind == "url" else None
-
-    def _must_carry(self, citation: Citation) -> bool:
-        """A source of another protocol's own kind, or one with words that only its own form repeats."""
-        if citation.raw is None or citation.protocol == self._slots.protocol:
-            return False
-        return citation.kind != "url" or citation.quote is not None
-
-    def _sealed_citations(self, key: tuple[int, int]) -> list[StreamEvent]:
-        cited = self._cited.pop(key, None) if self._cited else None
-        if cited is None or not any(self._must_carry(citation) for citation in cited):
+    def _end_of_texts(self, candidate: int) -> list[StreamEvent]:
+        """The sources of the texts that were just told, where the client has no form for them."""
+        closed = self._sources.close(candidate)
+        if closed is None:
             return []
-        is_quote = all(citation.kind == "url" for citation in cited)
-        feature = "citation.quote" if is_quote else "citation"
-        if sum(len(bytes(citation.raw or b"")) for citation in cited) > MAX_BLOCK:
-            self.losses.append(Loss(feature, "response", "dropped", note="too much to carry"))
+        texts, features = closed
+        if sum(len(bytes(source.raw)) for sources in texts for source in sources) > MAX_BLOCK:
+            note = "too much to carry"
+            self.losses.extend(Loss(feature, "response", "dropped", note=note) for feature in features)
             return []
-        return self._inserted(key[0], Sealed("prev", citations=[Source.of(one) for one in cited]), feature)
+        self.losses.extend(Loss(feature, "response", "carried") for feature in features[1:])
+        return self._inserted(candidate, Sealed("prev", citations=texts), features[0])
 
     def _as_shown(self, whole: Part | None) -> Part | None:
         """The authoritative whole of a text without what is carried."""
@@ -350,10 +315,7 @@ class SealingStream:
             return whole
         if whole.phase is not None and not self._slots.phases:
             whole = msgspec.structs.replace(whole, phase=None)
-        if not any(self._must_carry(citation) for citation in whole.citations):
-            return whole
-        shown = [one for citation in whole.citations if (one := self._shown(citation)) is not None]
-        return msgspec.structs.replace(whole, citations=shown)
+        return self._sources.as_shown(whole)
 
     def _end(self, event: PartEnd) -> list[StreamEvent]:
         key = (event.candidate, event.number)
@@ -374,10 +336,8 @@ class SealingStream:
             return [PartEnd(number, whole, event.candidate)]
         if whole is not None and self._is_foreign(whole.opaque):
             whole = None  # the header and the deltas carry the envelope
-        ended: list[StreamEvent] = [PartEnd(number, whole, event.candidate, event.cut)]
-        if self._cited:
-            ended += self._sealed_citations(key)
+        ended = PartEnd(number, whole, event.candidate, event.cut)
         after = self._after.pop(key, None)
         if after is None:
-            return ended
-        return [*ended, *self._inserted(event.candidate, Sealed("prev", None, after))]
+            return [ended]
+        return [ended, *self._inserted(event.candidate, Sealed("prev", None, after))]

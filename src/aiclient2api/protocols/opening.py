@@ -81,18 +81,24 @@ class _Opened:
         return self._parts
 
     def _behind(self, sealed: Sealed, path: str) -> None:
-        """Citations belong to a text: clients that tell thoughts first have it behind the envelope."""
+        """Citations belong to the texts before them; a client may have joined these, or tell thoughts first."""
         if not sealed.citations:
             if self._parts:
                 self._parts[-1] = msgspec.structs.replace(self._parts[-1], opaque=sealed.opaque)
             else:
                 self._losses.append(_lost("reasoning.opaque", path, _MISSING))
             return
-        for index in range(len(self._parts) - 1, -1, -1):
-            part = self._parts[index]
-            if isinstance(part, Text):
-                self._parts[index] = self._joined(part, index, sealed, path)
-                return
+        texts = [index for index, part in enumerate(self._parts) if isinstance(part, Text)]
+        run = texts[-len(sealed.citations) :]
+        if len(run) == len(sealed.citations) and run[-1] - run[0] < len(run):
+            for index, cited in zip(run, sealed.citations, strict=True):
+                if cited:
+                    one = msgspec.structs.replace(sealed, citations=[cited])
+                    self._parts[index] = self._joined(self._parts[index], index, one, path)
+            return
+        if texts:
+            self._parts[texts[-1]] = self._joined(self._parts[texts[-1]], texts[-1], sealed, path)
+            return
         self._waiting.append((path, sealed))
 
     def _joined(self, part: Part, index: int, sealed: Sealed, path: str) -> Part:
@@ -103,11 +109,10 @@ class _Opened:
             return part
         if sealed.phase is not None:
             return msgspec.structs.replace(part, phase=sealed.phase)
+        told = [source.citation() for cited in sealed.citations for source in cited]
         before = part.citations if index in self._cited else []
         self._cited.add(index)
-        return msgspec.structs.replace(
-            part, citations=[*before, *(one.citation() for one in sealed.citations)]
-        )
+        return msgspec.structs.replace(part, citations=[*before, *told])
 
 
 def _feature(sealed: Sealed) -> str:
