@@ -9,6 +9,9 @@ import pytest
 from aiclient2api.protocols.conversion import Inbound, Target
 from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.simulator.messages_rules import parse
+from aiclient2api.simulator.settings import SimulatorSettings
+from aiclient2api.simulator.voices import Refused
 from aiclient2api.wire import json
 from aiclient2api.wire.http import WireRequest
 from tests.fakes.sealing import CARRIER
@@ -90,3 +93,12 @@ def test_nothing_is_said_in_its_place_to_others(upstream: str) -> None:
     conversion = converted(AM, upstream, [USER, CLAUDE])
     assert sent(conversion) == sent(converted(AM, upstream, [USER]))
     assert ("ext.output_config.effort", "dropped") in [(loss.feature, loss.act) for loss in conversion.losses]
+
+
+def test_claudes_grammar_takes_the_message_with_its_beta_and_not_without() -> None:
+    request = converted(OR, AM, [USER, SAID, LOW, USER]).request
+    headers = dict(request.headers)
+    assert parse(request.body, headers, SimulatorSettings())[0].messages[-1].output_config is not None
+    del headers["anthropic-beta"]
+    with pytest.raises(Refused, match=r"messages\.3\.output_config"):
+        parse(request.body, headers, SimulatorSettings())

@@ -111,9 +111,15 @@ class ToolResult(Block, tag="tool_result", kw_only=True):
 AnyBlock = Text | Image | Document | SearchResult | Thinking | RedactedThinking | ToolUse | ToolResult
 
 
+class MessageConfig(Strict):
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+
+
 class Message(Strict):
     role: Literal["user", "assistant", "system"]
     content: str | list[AnyBlock]
+    output_config: MessageConfig | None = None
+    """A beta of `system` messages: the effort from here on."""
 
 
 class Tool(Strict):
@@ -223,6 +229,7 @@ class MessagesRequest(CountRequest, kw_only=True):
     billing_policy: dict[str, object] | None = None
 
 
+EFFORT_BETA = "mid-conversation-output-config-2026-07-01"
 BETA_MEMBERS = (
     "context_management", "mcp_servers", "compaction", "fallbacks", "fallback_credit_token", "thread",
     "billing_policy",

@@ -50,7 +50,15 @@ def _read(body: bytes, headers: Mapping[str, str]) -> dict[str, object]:
     for name in forbidden:
         if name in tree:
             raise VOICE.unknown_field(name, "")
+    if wire.EFFORT_BETA not in headers.get("anthropic-beta", ""):
+        _refuse_efforts(tree)
     return tree
+
+
+def _refuse_efforts(tree: dict[str, object]) -> None:
+    for index, message in enumerate(as_list(tree.get("messages"))):
+        if "output_config" in (as_object(message) or {}):
+            raise VOICE.unknown_field("output_config", f"messages.{index}")
 
 
 def _regular(tree: dict[str, object]) -> dict[str, object]:
@@ -151,6 +159,8 @@ class _Reader:
         if message.role == "system":
             self._mid_system(message, index)
             return
+        if message.output_config is not None:
+            raise VOICE.unknown_field("output_config", at)
         if message.role == "assistant":
             self._expect_all_answered()
             self._caller = index
