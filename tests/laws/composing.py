@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from tests.laws.matrix import DOCS
 from tests.laws.messages import LAST
-from tests.laws.native import AM, GG, OC, OR, SHORT, request, say
-from tests.laws.observe import ASKS
+from tests.laws.native import AM, GG, OC, OR, SHORT, Said, request, say
+from tests.laws.observe import ASKS, TELLS, told_by
 from tests.laws.pieces import Piece, call, text, thought
 from tests.laws.plain import Doc
 from tests.laws.words import Words
@@ -17,27 +15,39 @@ from tests.laws.words import Words
 _FIRST = ("opening", "system")
 _CONFLICTS = ({"max_output", "reasoning.budget"}, {"sampling.logprobs", "sampling.candidates"})
 _HEADERS = ("headers.beta", "headers.trace")
+"""They are beside the document that is composed here."""
 _STORED = ("state.previous", "state.background", "cache.content")
+"""They stand for content that is elsewhere: a request with them says nothing by itself."""
 
 
-@cache
-def cell(feature: str, client: str, upstream: str) -> str:
-    """All marks of a cell of the committed matrix, in one string."""
-    found = json.loads((DOCS / "conversion-matrix.json").read_text(encoding="utf-8"))
-    marks = found["features"][feature]["cells"].get(f"{SHORT[client]}>{SHORT[upstream]}", "")
-    return marks if isinstance(marks, str) else "".join(marks.values())
+REFUSED: Final[dict[str, tuple[str, str]]] = {
+    "image.file": (
+        "oc>am oc>gg or>am or>gg am>oc am>or am>gg gg>oc gg>or gg>am",
+        "a file is known to the provider that it was uploaded to",
+    ),
+    "pdf.url": ("or>oc am>oc gg>oc", "Chat takes no address of a document, and the gateway fetches nothing"),
+    "audio.input": ("oc>or oc>am gg>or gg>am", "Responses and Claude do not hear"),
+    "video.input": ("gg>oc gg>or gg>am", "only Gemini sees films"),
+    "sampling.candidates": ("oc>or oc>am gg>or gg>am", "Responses and Claude answer once"),
+    "cache.content": ("gg>oc gg>or gg>am", "only Google has the cached content"),
+    "state.previous": ("or>oc or>am or>gg", "only the provider has the stored conversation"),
+    "state.background": ("or>oc or>am or>gg", "only Responses answers in the background"),
+}
+"""What a target cannot express and the gateway refuses: between which protocols, and why. No composed request has it;
+`test_matrix.py` holds it against what is observed."""
 
 
 @cache
 def _usable(client: str, upstream: str) -> list[str]:
     """Atoms that a client can write and the upstream's side does not refuse."""
+    pair = f"{SHORT[client]}>{SHORT[upstream]}"
     return [
         feature
         for feature, atom in ASKS.items()
         if client in atom.write
         and feature not in _HEADERS
         and feature not in _STORED
-        and not set(cell(feature, client, upstream)) & {"R", "!"}
+        and pair not in REFUSED.get(feature, ("", ""))[0].split()
     ]
 
 
@@ -67,6 +77,50 @@ def unknown(protocol: str, doc: Doc, words: Words) -> None:
 
 
 # ---- answers
+
+_WORDED: Final = frozenset(("logprobs", "citation.url", "response.blocked", "response.ratings"))
+"""Atoms of the envelope that need a content of their own."""
+
+
+def together(client: str, upstream: str, words: Words) -> tuple[dict[str, Any], Said]:
+    """An answer with one atom of content and some of the envelope, and the value of each."""
+    usable = told_by(client, upstream)
+    first = words.pick(usable)
+    said, value = TELLS[first].speak[upstream](words)
+    values = {first: value}
+    for feature in {words.pick(usable): None for _ in range(words.count(0, 4))}:
+        if feature in values:
+            continue
+        other, value = TELLS[feature].speak[upstream](words)
+        is_worded = any(_needs_words(one) for one in values)
+        if (is_worded and _needs_words(feature)) or (_ends(feature, other) and _ends(*values, said)):
+            continue
+        joined = _joined(other, said) if _needs_words(feature) else _joined(said, other)
+        if joined is not None:
+            said = joined
+            values[feature] = value
+    return values, said
+
+
+def _needs_words(feature: str) -> bool:
+    return feature in _WORDED or not TELLS[feature].envelope
+
+
+def _ends(*told: str | Said) -> bool:
+    """Whether an atom, or what was said so far, says why an answer ends."""
+    return any(one.startswith("finish.") if isinstance(one, str) else one.finish != "stop" for one in told)
+
+
+def _joined(worded: Said, other: Said) -> Said | None:
+    """One answer with the content of the first and the members of both, if they do not contradict each other."""
+    members, candidate = worded.members | other.members, worded.candidate | other.candidate
+    is_doubled = (
+        worded.members.keys() & other.members.keys() or worded.candidate.keys() & other.candidate.keys()
+    )
+    if is_doubled or ("candidates" in members and candidate):
+        return None
+    finish = worded.finish if worded.finish != "stop" else other.finish
+    return Said(worded.content, finish, members, candidate)
 
 
 def spoken(protocol: str, words: Words) -> list[Piece]:

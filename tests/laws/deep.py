@@ -23,6 +23,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from tests.laws.fuzzing import KINDS
 from tests.laws.native import PAIRS, SHORT
 from tests.laws.registry import DEEP, LAWS
 from tests.laws.words import Words
@@ -144,8 +145,8 @@ def report(state: dict[str, Any], jobs: int, missing: int = 0) -> str:
         "",
         f"`make laws-deep` on {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, content of converters and laws "
         f"`{state['content']}`, seed {state['seed']}, {jobs} processes.",
-        f"Machine: {machine()}; Python {platform.python_version()}. What each law says: `tests/laws/laws.py` and "
-        f"`more_laws.py`. {len(PAIRS)} pairs of client and upstream: {', '.join(f'{SHORT[c]}>{SHORT[u]}' for c, u in PAIRS)}.",
+        f"Machine: {machine()}; Python {platform.python_version()}. What each law says: `tests/laws/laws.py`, "
+        f"`silence.py`, `more_laws.py`. {len(PAIRS)} pairs of client and upstream: {', '.join(f'{SHORT[c]}>{SHORT[u]}' for c, u in PAIRS)}.",
         "",
         f"**{total:,} examples, {len(broken)} violations.**"
         + (
@@ -164,6 +165,14 @@ def report(state: dict[str, Any], jobs: int, missing: int = 0) -> str:
             lines.append(
                 f"| {law} {what} | {count:,} | {count // len(PAIRS):,} | {len(violations)} | {seconds:,.0f} |"
             )
+    if "L12" in found:
+        lines += [
+            "",
+            f"L12 are {found['L12'][0]:,} hostile bodies: tokens in random order, random JSON, valid documents with bytes cut "
+            "out, put in or doubled, valid documents with a member replaced, removed or doubled (half of them), and streams "
+            f"with events lost, doubled, swapped or broken. Each goes to one of {', '.join(KINDS)}: a result, or the one typed "
+            "error, with the path of what is wrong where the body is a JSON object.",
+        ]
     lines += ["", "## Violations", ""] if broken else []
     lines += [f"- `{one['seed']}`: {one['error']}" for one in broken[:100]]
     return "\n".join(lines) + "\n"

@@ -126,7 +126,7 @@ tell(
 
 def _pause_gg(words: Words) -> Any:
     value = words.pick(("CONTINUATION", "TOO_MANY_TOOL_CALLS"))
-    more = {"continuationToken": "t"} if value == "CONTINUATION" else {}
+    more = {"continuationToken": "dG9r"} if value == "CONTINUATION" else {}
     return _said(GG, words, value, candidate=more), value
 
 
@@ -169,6 +169,19 @@ def _blocked_seen(protocol: str) -> Any:
 tell("response.blocked", {GG: _blocked}, {p: _blocked_seen(p) for p in PROTOCOLS}, ())
 
 
+_PASSED: dict[str, Doc] = {
+    OC: {"type": "moderation_results", "model": "omni-moderation", "results": []},
+    OR: {
+        "type": "moderation_result",
+        "model": "omni-moderation",
+        "flagged": False,
+        "categories": {},
+        "category_scores": {},
+        "category_applied_input_types": {},
+    },
+}
+
+
 def _ratings(protocol: str) -> Any:
     def speak(words: Words) -> Any:
         if protocol == GG:
@@ -177,7 +190,8 @@ def _ratings(protocol: str) -> Any:
         if protocol == AM:
             details = {"type": "refusal", "category": "cyber", "explanation": words.text()}
             return _said(AM, words, "refusal", members={"stop_details": details}), "rated"
-        return _said(protocol, words, members={"moderation": {"flagged": False}}), "rated"
+        passed = _PASSED[protocol]
+        return _said(protocol, words, members={"moderation": {"input": passed, "output": passed}}), "rated"
 
     return speak
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiclient2api.errors import MalformedMessage, Unrepresentable
+from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.loss import Loss
 from aiclient2api.protocols.builtin import BUILTIN
 from aiclient2api.protocols.conversion import Conversion, Inbound, Target
@@ -62,7 +62,12 @@ _PATHS: Final = {
 Table = dict[str, bytes | None]
 """Signed records by call id."""
 
-Refused = (MalformedMessage, Unrepresentable)
+Refused = Unrepresentable
+"""A target cannot express it: 400 before anything is sent. Nothing that these tests write is malformed."""
+
+
+class Broken(Exception):
+    """The answer's stream ended with an error instead of an end."""
 
 
 def client_wire(protocol: str, doc: Doc, *, stream: bool, headers: Headers = ()) -> WireRequest:
@@ -82,7 +87,7 @@ def client_wire(protocol: str, doc: Doc, *, stream: bool, headers: Headers = ())
 
 
 class Exchange:
-    """A conversion of one request. Raises MalformedMessage or Unrepresentable where the gateway refuses."""
+    """A conversion of one request. Raises Refused where the gateway refuses."""
 
     def __init__(
         self,
@@ -139,6 +144,6 @@ class Exchange:
         assert not frames.close().strip()
         out.append(stream.close())
         if stream.failure is not None:
-            raise MalformedMessage(stream.failure.message)
+            raise Broken(stream.failure.message)
         assert stream.ended
         return b"".join(out), self.conversion.losses[before:]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Final
 
+import msgspec
+
 from aiclient2api.errors import MalformedMessage, Unrepresentable
 from aiclient2api.ir.fold import StreamFailed, fold
 from aiclient2api.ir.request import ModelRequest
@@ -127,9 +129,24 @@ KINDS: Final = ("request", "splice", "response", "error", "stream", "tap")
 
 
 def feed(protocol: str, kind: str, body: bytes, words: Words) -> None:
-    """Feed one decoder; returns when it took the body or refused it in the one way it may."""
-    with contextlib.suppress(MalformedMessage, Unrepresentable, StreamFailed):
-        _FEEDERS[kind](protocol, body, words)
+    """Feed one decoder; returns when it took the body or refused it in the one way it may, with the path of a member."""
+    with contextlib.suppress(Unrepresentable, StreamFailed):
+        try:
+            _FEEDERS[kind](protocol, body, words)
+        except MalformedMessage as error:
+            assert error.path or kind not in _WHOLE or not _is_object(body), (kind, error, body[:200])
+
+
+_WHOLE: Final = ("request", "response")
+"""Kinds whose body is one object, in which something is wrong at some place."""
+
+
+def _is_object(body: bytes) -> bool:
+    """Whether the body is JSON as such, so that what is wrong is a member of it."""
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _asked(protocol: str, body: bytes) -> WireRequest:

@@ -106,24 +106,32 @@ ASKS["message.prefill"] = Ask(
 
 def _empty(protocol: str) -> Any:
     def write(doc: Doc, words: Words) -> Any:
-        say(protocol, doc, words.text())
+        role = words.pick(("user", "assistant"))
+        for speaker in ("user", "assistant", "user"):
+            if speaker != role:
+                say(protocol, doc, words.text(), role=speaker)
+            elif protocol == GG:
+                parts = words.pick(([], [{"text": ""}]))
+                doc["contents"].append({"role": "model" if role == "assistant" else role, "parts": parts})
+            else:
+                history(protocol, doc).append({"role": role, "content": ""})
         say(protocol, doc, words.text(), role="assistant")
-        if protocol == GG:
-            doc["contents"].append({"role": "user", "parts": words.pick(([], [{"text": ""}]))})
-        else:
-            history(protocol, doc).append({"role": "user", "content": ""})
-        say(protocol, doc, words.text(), role="assistant")
-        return "empty"
+        return role
 
     return write
+
+
+def _is_empty(content: Any) -> bool:
+    """Whether a message says nothing: no text, and no part that is none."""
+    return not content or (isinstance(content, list) and all(part_text(part) == "" for part in content))
 
 
 def _empty_read(protocol: str) -> Any:
     def read(doc: Doc) -> Any:
         for message in history(protocol, doc):
             content = message.get("parts" if protocol == GG else "content")
-            if message.get("role") == "user" and not any(texts(content)):
-                return "empty"
+            if message.get("role") in ("user", "assistant", "model") and _is_empty(content):
+                return "user" if message["role"] == "user" else "assistant"
         return None
 
     return read

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from aiclient2api.ir.loss import Loss
+from aiclient2api.protocols.profile import ModelProfile
 from tests.laws import answers as _answers
 from tests.laws import choices as _choices
 from tests.laws import envelopes as _envelopes
@@ -22,10 +24,12 @@ from tests.laws import tools as _tools
 from tests.laws.answers import custom
 from tests.laws.atoms import ASKS, TELLS, Ask, Tell
 from tests.laws.echo import echoed, go_on
-from tests.laws.exchange import Exchange, Refused
+from tests.laws.exchange import EVERYTHING, Broken, Exchange, Refused
 from tests.laws.messages import LAST
-from tests.laws.native import OC, answer, content_of, request, say, turns_of
+from tests.laws.native import OC, Said, answer, content_of, request, say, turns_of
 from tests.laws.plain import Doc
+from tests.laws.restricted import arrived_otherwise
+from tests.laws.rows import ROWS
 from tests.laws.thinking import shows_the_same
 from tests.laws.words import Words
 
@@ -46,6 +50,7 @@ REGISTERED: Final = (
 """Their import fills the registry."""
 
 NATIVE, CARRIED, OWN, CLIENT, REFUSED, SILENT = "native", "carried", "own", "client", "refused", "SILENT"
+BROKEN: Final = "broken"
 ORDER: Final = ("refused", "dropped", "approximated", "emulated", "defaulted", "side_table", "carried")
 """Of several reports on one feature, the first of these counts."""
 
@@ -55,6 +60,17 @@ OWN_FEATURES: Final = {
     "message.ids": "ids address what a provider stored; what is converted is never stored there",
 }
 """What is no loss where it does not arrive, and why."""
+
+
+BEYOND_SIGHT: Final = {
+    "image.output": "Chat clients find it in an extension, `images`, that not all of them show",
+    "image.url": "Gemini's `fileUri` is an address too, but not every model fetches any",
+    "pdf.url": "the same",
+    "reasoning.show": "words for showing differ in detail, and Chat servers show what they have, without being asked",
+    "system.mid": "Claude takes it behind the user's message only: it stands elsewhere",
+    "tool_choice.subset": "Google holds the arguments of such a choice to their schema",
+}
+"""What is approximated though the value itself arrives, and what the predicates do not see of it."""
 
 
 class Outcome(NamedTuple):
@@ -92,16 +108,29 @@ def asking(feature: str, client: str, words: Words) -> tuple[Doc, Any]:
     return doc, value
 
 
-def observe_ask(feature: str, client: str, upstream: str, stream: bool, words: Words) -> Outcome:
+class Way(NamedTuple):
+    """How a request goes."""
+
+    client: str
+    upstream: str
+    stream: bool
+    profile: ModelProfile = EVERYTHING
+
+
+def observe_ask(feature: str, way: Way, words: Words) -> Outcome:
     """One request with the atom."""
-    atom = ASKS[feature]
-    doc, value = asking(feature, client, words)
+    atom, upstream = ASKS[feature], way.upstream
+    doc, value = asking(feature, way.client, words)
     try:
-        exchange = Exchange(client, upstream, doc, stream=stream, headers=atom.headers)
+        exchange = Exchange(
+            way.client, upstream, doc, stream=way.stream, profile=way.profile, headers=atom.headers
+        )
     except Refused as error:
         return Outcome(REFUSED, detail=str(error)[:120])
-    found = _found(atom, upstream, exchange)
-    return judged(feature, atom.reported, value, found, exchange.losses)
+    outcome = judged(feature, atom.reported, value, _found(atom, upstream, exchange), exchange.losses)
+    if outcome.act == SILENT and arrived_otherwise(feature, value, upstream, exchange.asked, way.profile):
+        return Outcome(NATIVE)
+    return outcome
 
 
 def _found(atom: Ask, upstream: str, exchange: Exchange) -> Any:
@@ -117,85 +146,120 @@ def judged(feature: str, reported: tuple[str, ...], value: Any, found: Any, loss
     entries = named(losses, reported)
     told = reported_as(entries)
     if shows_the_same(value, found) if feature == "reasoning.show" else value == found:
-        return _arrived(told)
+        return _arrived(feature, told)
     if feature in OWN_FEATURES:
         return Outcome(OWN)
     return told or Outcome(SILENT, detail=f"wrote {value!r}, upstream has {found!r}")
 
 
-def _arrived(told: Outcome | None) -> Outcome:
-    """What arrived but is reported counts as what the report says; as dropped it cannot be both."""
+def _arrived(feature: str, told: Outcome | None) -> Outcome:
+    """What arrived but is reported counts as what the report says; as lost or changed it cannot be both."""
     if told is None:
         return Outcome(NATIVE)
-    return told._replace(false_report="dropped, but it arrived" if told.act == "dropped" else "")
+    is_false = told.act == "dropped" or (told.act == "approximated" and feature not in BEYOND_SIGHT)
+    return told._replace(false_report=f"{told.act}, but it arrived" if is_false else "")
 
 
 # ---- atoms of an answer
+
+
+@cache
+def told_by(client: str, upstream: str) -> list[str]:
+    """Atoms of answers that mean something between these two."""
+    return [
+        row.feature
+        for row in ROWS
+        if row.feature in TELLS
+        and upstream in TELLS[row.feature].speak
+        and (not TELLS[row.feature].envelope or row.exists(client))
+    ]
 
 
 def observe_tell(
     feature: str, client: str, upstream: str, stream: bool, strength: str, words: Words
 ) -> Outcome:
     """One answer with the atom; content comes back with the next request."""
-    atom = TELLS[feature]
-    said, value = atom.speak[upstream](words)
-    doc = request(client)
-    if feature.startswith("tool_call"):
-        custom(client, doc)
-    if atom.prepare is not None:
-        atom.prepare(client, doc)
-    say(client, doc, "Begin")
-    exchange = Exchange(client, upstream, doc, stream=stream)
+    said, value = TELLS[feature].speak[upstream](words)
+    told = Telling({feature: value}, said, client, upstream, stream, strength)
+    return told_of(told, words)[0][feature]
+
+
+class Telling(NamedTuple):
+    """An answer with atoms, the value of each, and how it goes to its client and back."""
+
+    values: dict[str, Any]
+    said: Said
+    client: str
+    upstream: str
+    stream: bool
+    strength: str
+
+
+def told_of(telling: Telling, words: Words) -> tuple[dict[str, Outcome], list[Loss]]:
+    """What becomes of every atom of an answer, and the report of the answer."""
+    atoms = {feature: TELLS[feature] for feature in telling.values}
+    doc = request(telling.client)
+    if any(feature.startswith("tool_call") for feature in atoms):
+        custom(telling.client, doc)
+    for atom in atoms.values():
+        if atom.prepare is not None:
+            atom.prepare(telling.client, doc)
+    say(telling.client, doc, "Begin")
+    exchange = Exchange(telling.client, telling.upstream, doc, stream=telling.stream)
     try:
-        told, losses = exchange.answered(answer(upstream, said, words), words)
-    except Refused as error:
-        return Outcome(REFUSED, detail=str(error)[:120])
-    seen = atom.seen.get(client)
-    if atom.envelope:
-        return judged(feature, atom.reported, value, seen and seen(told), losses)
-    shown = seen is not None and seen(content_of(client, told)) == value
-    return _echoed(feature, atom, value, exchange, doc, told, losses, shown, strength, words)
+        told, losses = exchange.answered(answer(telling.upstream, telling.said, words), words)
+    except Broken as error:
+        return dict.fromkeys(atoms, Outcome(BROKEN, detail=str(error)[:120])), []
+    found: dict[str, Outcome] = {}
+    for feature, atom in atoms.items():
+        value, seen = telling.values[feature], atom.seen.get(telling.client)
+        if atom.envelope:
+            found[feature] = judged(feature, atom.reported, value, seen and seen(told), losses)
+        else:
+            shown = seen is not None and seen(content_of(telling.client, told)) == value
+            answered = _Answered(exchange, doc, told, losses, shown, telling.strength)
+            found[feature] = _echoed(feature, atom, value, answered, words)
+    return found, losses
 
 
-def _echoed(
-    feature: str,
-    atom: Tell,
-    value: Any,
-    first: Exchange,
-    doc: Doc,
-    told: Doc,
-    losses: list[Loss],
-    shown: bool,
-    strength: str,
-    words: Words,
-) -> Outcome:
-    following = copy.deepcopy(doc)
-    go_on(first.client, following, told, strength, words)
-    at_answer = named(losses, atom.reported)
+class _Answered(NamedTuple):
+    """An exchange that is over: the client's request, what it was told, what the report says of the answer."""
+
+    exchange: Exchange
+    doc: Doc
+    told: Doc
+    losses: list[Loss]
+    shown: bool
+    strength: str
+
+
+def _echoed(feature: str, atom: Tell, value: Any, answered: _Answered, words: Words) -> Outcome:
+    first, shown, strength = answered.exchange, answered.shown, answered.strength
+    following = copy.deepcopy(answered.doc)
+    go_on(first.client, following, answered.told, strength, words)
+    at_answer = named(answered.losses, atom.reported)
     try:
         second = Exchange(first.client, first.upstream, following, stream=first.stream, table=first.table)
     except Refused as error:
         return Outcome(REFUSED, detail=str(error)[:120])
     turns = turns_of(first.upstream, second.asked)
-    restored = bool(turns) and atom.seen[first.upstream](turns[-1]) == value
-    entries = [*at_answer, *named(second.losses, atom.reported)]
-    told_as = reported_as(entries)
-    if restored:
-        return _restored(shown, told_as)
+    got = atom.seen[first.upstream](turns[-1]) if turns else None
+    told_as = reported_as([*at_answer, *named(second.losses, atom.reported)])
+    if got == value:
+        return _restored(feature, shown, told_as)
     if feature in OWN_FEATURES:
         return Outcome(OWN)
-    kept = _echo_holds(atom, first.client, told, strength, value)
+    kept = _echo_holds(atom, first.client, answered.told, strength, value)
     if told_as is not None and told_as.act != CARRIED:
         return told_as
     if strength == "minimal" and not kept and (shown or told_as is not None):
         return Outcome(CLIENT, told_as.named if told_as is not None else frozenset())
-    got = atom.seen[first.upstream](turns[-1]) if turns else None
     return Outcome(SILENT, detail=f"said {value!r}, shown={shown}, came back {got!r}")
 
 
-def _restored(shown: bool, told_as: Outcome | None) -> Outcome:
+def _restored(feature: str, shown: bool, told_as: Outcome | None) -> Outcome:
     if shown:
-        return _arrived(told_as)
+        return _arrived(feature, told_as)
     if told_as is None:
         return Outcome(SILENT, detail="the client cannot see it, and nothing says so")
     return told_as

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tests.laws import laws, more_laws
+from tests.laws import laws, more_laws, silence
 from tests.laws.words import Words
 
 Law = Callable[[Words, str, str], None]
@@ -19,7 +19,7 @@ LAWS: Final[dict[str, Law]] = {
     "L5": laws.l5_conversation,
     "L6": laws.l6_stream_coherence,
     "L7": laws.l7_prefix,
-    "L8": laws.l8_no_silent_loss,
+    "L8": silence.l8_no_silent_loss,
     "L9": laws.l9_purity,
     "L10": more_laws.l10_errors,
     "L11": more_laws.l11_usage,

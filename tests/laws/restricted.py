@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiclient2api.protocols.profile import ModelProfile
 from tests.laws.atoms import get
 from tests.laws.native import AM, GG, OC
 from tests.laws.plain import Doc
 from tests.laws.words import exact
+
+RESTRICTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "sampling": ("takes no temperature, `top_p`, `top_k`", {"sampling": False}),
+    "stop": ("takes no stop sequences", {"stop": False}),
+    "budget": ("thinks by a budget of tokens instead of an effort", {"thinking": "budget"}),
+    "no thinking": ("does not think", {"thinking": "none"}),
+    "always thinks": ("cannot be told not to think", {"thinking_off": False}),
+    "forced tools": ("cannot be forced to call a tool", {"forced_tool_choice": False}),
+    "system inside": ("Claude: takes no system text inside the conversation", {"mid_system": False}),
+    "prefill": ("does not continue an assistant's message", {"prefill": False}),
+    "call ids": ("Gemini: has no ids of calls", {"call_ids": False}),
+    "JSON Schema": ("Gemini: knows the OpenAPI subset of schemas only", {"json_schema": False}),
+    "media in results": ("Gemini: takes no images and files in results", {"tool_result_media": False}),
+    "max_tokens": ("Chat: a compatible server, which knows older members only", {"max_tokens_field": "max_tokens"}),
+    "developer": ("Chat: does not know the developer's role", {"developer_role": False}),
+    "thoughts": ("Chat: does not read `reasoning_content`", {"reasoning_content": False}),
+    "2026-10-21": ("Claude: speaks the dialect 2026-10-21", {"anthropic_version": "2026-10-21"}),
+}  # fmt: skip
+"""What real models do not take, one at a time, beside a model that takes everything."""
 
 
 def arrived_otherwise(feature: str, value: Any, upstream: str, doc: Doc, profile: ModelProfile) -> bool:

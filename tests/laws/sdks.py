@@ -60,16 +60,21 @@ def accumulated(protocol: str, body: bytes) -> Doc:
             done = events.get_final_message()
     else:
         chunks = list(gemini.models.generate_content_stream(model="m", contents="x"))
-        parts = [
-            part.model_dump(mode="json", by_alias=True, exclude_none=True)
-            for chunk in chunks
-            for part in (
-                chunk.candidates and chunk.candidates[0].content and chunk.candidates[0].content.parts
-            )
-            or ()
-        ]
-        return {"candidates": [{"content": {"role": "model", "parts": parts}}]}
+        return _joined([chunk.model_dump(mode="json", by_alias=True, exclude_none=True) for chunk in chunks])
     return _plain(done)
+
+
+def _joined(chunks: list[Doc]) -> Doc:
+    """Google's SDK joins no chunks: parts one after the other, of everything else the last word."""
+    doc: Doc = {}
+    candidates: dict[int, Doc] = {}
+    for chunk in chunks:
+        doc |= {name: value for name, value in chunk.items() if name not in ("candidates", "sdkHttpResponse")}
+        for piece in chunk.get("candidates") or ():
+            known = candidates.setdefault(piece.get("index", 0), {"content": {"role": "model", "parts": []}})
+            known["content"]["parts"] += (piece.get("content") or {}).get("parts") or []
+            known |= {name: value for name, value in piece.items() if name != "content"}
+    return doc | ({"candidates": [candidates[index] for index in sorted(candidates)]} if candidates else {})
 
 
 def parsed(protocol: str, doc: Doc) -> Doc:

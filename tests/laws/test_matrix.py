@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.laws.composing import REFUSED
 from tests.laws.known import FALSE_REPORTS, SILENT_LOSSES
-from tests.laws.matrix import DOCS, MARKS, applies, observed, outcomes, page
+from tests.laws.matrix import DOCS, MARKS, applies, observed, outcomes, restricted
+from tests.laws.matrix_page import page
 from tests.laws.native import PAIRS, PROTOCOLS, SHORT
 from tests.laws.observe import ASKS, SILENT, TELLS, Outcome
+from tests.laws.restricted import RESTRICTIONS
 from tests.laws.rows import ROWS, Row
 from tests.wire_tables import TABLES, needs_tables
 
@@ -40,6 +43,12 @@ def test_the_published_cells_are_what_is_observed(row: Row) -> None:
     assert observed(row.feature) == committed()["features"][row.feature]
 
 
+@pytest.mark.parametrize("name", RESTRICTIONS)
+def test_the_published_cells_of_restricted_models_are_what_is_observed(name: str) -> None:
+    assert restricted(name) == committed()["restricted"][name]
+    assert MARKS[SILENT] not in json.dumps(restricted(name)["cells"])
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.feature)
 def test_nothing_is_lost_in_silence_but_what_is_known(row: Row) -> None:
     cells = observed(row.feature)["cells"]
@@ -50,7 +59,7 @@ def test_nothing_is_lost_in_silence_but_what_is_known(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.feature)
-def test_nothing_is_reported_as_dropped_that_arrived(row: Row) -> None:
+def test_nothing_is_reported_as_lost_or_changed_that_arrived(row: Row) -> None:
     found = _bad(row, lambda one: bool(one.false_report))
     known = FALSE_REPORTS.get(row.feature, frozenset[str]())
     assert set(found) - known == set(), found
@@ -74,7 +83,21 @@ def test_an_atom_can_be_written_and_read_where_its_protocol_has_it(row: Row) -> 
             marks = keys if isinstance(keys, str) else "".join(
                 mark for key, mark in keys.items() if not key.endswith("minimal")
             )  # fmt: skip
-            assert set(marks) <= {"N", "o", "R"}, (protocol, marks)
+            assert set(marks) <= {"N", "o"}, (protocol, marks)
+
+
+def test_what_is_refused_is_stated_with_its_reason() -> None:
+    """Composed requests leave these out, so the list may neither be short nor go too far."""
+    refused = {
+        row.feature: {
+            pair for pair, marks in observed(row.feature)["cells"].items() if "R" in json.dumps(marks)
+        }
+        for row in ROWS
+        if row.feature in ASKS
+    }
+    stated = {feature: set(pairs.split()) for feature, (pairs, _) in REFUSED.items()}
+    assert {feature: pairs for feature, pairs in refused.items() if pairs} == stated
+    assert all(reason for _, reason in REFUSED.values())
 
 
 def test_the_page_is_the_data() -> None:

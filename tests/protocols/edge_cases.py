@@ -2,12 +2,16 @@
 
 `steps.json` lists the steps of a case. Each converts its file `in` and gives its file `out`:
 
-- `request`: a client's request becomes an upstream's; `losses` is what the report says of it.
+- `request`: a client's request becomes an upstream's.
 - `answer`, `stream`: an upstream's answer, unary or streamed, becomes the client's; `of` is the request's step.
-- `error`: an upstream's error becomes the client's.
+- `error`: an upstream's error becomes the client's; with `last` as it is told when every account gave it.
 - `refused`: a client's request that is answered with the error in `out`.
 
-Envelopes are written E1, E2, … in the order in which they are first given to a client.
+`losses` is all that the report says of a request or an answer: act, feature, path. What an answer leaves in the side
+table is there for the requests behind it, but for one with `forgotten`. Envelopes are written E1, E2, … in the order in
+which they are first given to a client.
+
+`python -m tests.protocols.edge_cases` writes what comes out; look at the difference before you commit it.
 """
 
 from __future__ import annotations
@@ -21,11 +25,14 @@ from typing import Any, Final
 import msgspec
 
 from aiclient2api.errors import ClientError, ErrorInfo, MalformedMessage, Unrepresentable
+from aiclient2api.ir.loss import Loss
 from aiclient2api.protocols.builtin import BUILTIN
 from aiclient2api.protocols.conversion import Conversion, Inbound, Target
 from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.protocols.pivot import FoldingStream
 from aiclient2api.protocols.profile import ModelProfile
+from aiclient2api.protocols.side_table import wanted
+from aiclient2api.providers.classify import classify
 from aiclient2api.providers.profiles import anthropic_profile, gemini_profile, openai_profile
 from aiclient2api.wire.http import JSON_HEADERS, WireRequest, WireResponse
 from tests.fakes.sealing import CARRIER
@@ -51,6 +58,11 @@ _PLACEHOLDER: Final = re.compile(r'"(E\d+)"')
 Step = dict[str, Any]
 
 
+def entries(losses: list[Loss]) -> list[str]:
+    """Every entry of a report: what became of what, and where."""
+    return sorted(f"{loss.act} {loss.feature} {loss.path}" for loss in losses)
+
+
 class Case:
     """One case and what has happened in it."""
 
@@ -59,25 +71,24 @@ class Case:
         self.steps: list[Step] = json.loads((folder / "steps.json").read_text())
         self._envelopes: dict[str, str] = {}
         self._conversions: dict[str, Conversion] = {}
+        self._table: dict[str, bytes | None] = {}
 
     def run(self, step: Step) -> tuple[str, list[str] | None]:
-        """The text that `out` must hold, and the losses where the step reports any."""
+        """The text that `out` must hold, and the losses where there is a report."""
         match step["kind"]:
             case "request":
                 conversion = self._convert(step)
                 self._conversions[step["out"]] = conversion
-                losses = sorted({f"{loss.feature} {loss.act}" for loss in conversion.losses})
-                return self._shown(conversion.request.body), losses
+                return self._shown(conversion.request.body), entries(conversion.losses)
             case "refused":
                 return self._refusal(step), None
             case "answer":
                 conversion = self._conversions[step["of"]]
                 response = WireResponse(status=200, body=self._read(step), headers=JSON_HEADERS)
                 told = conversion.whole(response)
-                losses = sorted({f"{loss.feature} {loss.act}" for loss in told.losses})
-                return self._shown(told.response.body), losses
+                return self._shown(told.response.body), entries(told.losses)
             case "stream":
-                return self._streamed(step), None
+                return self._streamed(step)
             case "error":
                 return self._error(step), None
             case other:
@@ -110,17 +121,19 @@ class Case:
                 "alt=sse",
             )
         headers = tuple((name, value) for name, value in step.get("headers", {}).items())
-        return Inbound(
-            CONVERTERS[client],
-            WireRequest(path=path, query=query, body=self._read(step), headers=headers),
-            TENANT,
-        )
+        wire = WireRequest(path=path, query=query, body=self._read(step), headers=headers)
+        return Inbound(CONVERTERS[client], wire, TENANT)
 
     def _convert(self, step: Step) -> Conversion:
         model, upstream = step["model"], step["upstream"]
         profile = PROFILES[upstream](model, upstream)
-        target = Target(model=model, profile=profile, streams=step.get("stream", False))
-        return FACTORY.convert(self._inbound(step), upstream, target)
+        streams, remember = step.get("stream", False), self._table.__setitem__
+        target = Target(model=model, profile=profile, streams=streams, remember=remember)
+        inbound = self._inbound(step)
+        if self._table and not step.get("forgotten"):
+            found = ((call_id, self._table.get(call_id)) for call_id in wanted(inbound.request()))
+            inbound.records = {call_id: record for call_id, record in found if record is not None}
+        return FACTORY.convert(inbound, upstream, target)
 
     def _refusal(self, step: Step) -> str:
         try:
@@ -143,13 +156,33 @@ class Case:
         raw = json.loads((self.folder / step["in"]).read_text())
         headers = tuple((name, value) for name, value in raw.get("headers", {}).items())
         response = WireResponse(status=raw["status"], body=json.dumps(raw["body"]).encode(), headers=headers)
-        return self._told(step["client"], CONVERTERS[step["upstream"]].decode_error(response))
+        info = CONVERTERS[step["upstream"]].decode_error(response)
+        return self._told(step["client"], classify(info).info if step.get("last") else info)
 
-    def _streamed(self, step: Step) -> str:
+    def _streamed(self, step: Step) -> tuple[str, list[str]]:
         conversion = self._conversions[step["of"]]
+        asked = len(conversion.losses)
         stream = conversion.stream()
         assert not isinstance(stream, FoldingStream)
         frames = CONVERTERS[step["upstream"]].frames("text/event-stream")
         out = b"".join(stream.feed(frame) for frame in frames.feed(self._read(step))) + stream.close()
-        assert stream.ended
-        return self._hide(out.decode()).replace("\r\n", "\n")
+        if stream.failure is not None:
+            out += stream.fail(stream.failure)
+        assert stream.ended != (stream.failure is not None)
+        return self._hide(out.decode()).replace("\r\n", "\n"), entries(conversion.losses[asked:])
+
+
+def main() -> None:
+    """Write every step's output and losses."""
+    for folder in sorted(GOLDEN.iterdir()):
+        case = Case(folder)
+        for step in case.steps:
+            text, losses = case.run(step)
+            (folder / step["out"]).write_text(text, encoding="utf-8")
+            if losses is not None:
+                step["losses"] = losses
+        (folder / "steps.json").write_text(json.dumps(case.steps, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -49,8 +49,7 @@ def ends(losses: list[Loss]) -> list[str]:
 def test_an_end_that_nobody_knows_is_told(name: str) -> None:
     upstream, body = UNKNOWN[name]
     for client in ASKS.keys() - {upstream}:
-        own_word = client == "gemini" and name in ("Chat's", "Responses' limit of messages")
-        assert ends(whole(client, upstream, body).losses) == ([] if own_word else ["approximated"])
+        assert ends(whole(client, upstream, body).losses) == ["approximated"]
 
 
 def test_a_message_stream_that_stops_without_a_reason_is_cut() -> None:

@@ -17,7 +17,7 @@ from aiclient2api.ir.events import (
     UsageReport,
 )
 from aiclient2api.ir.loss import Loss
-from aiclient2api.ir.parts import Ext, Media, Part, Refusal, Text, ToolCall
+from aiclient2api.ir.parts import Ext, Media, Part, Reasoning, Refusal, Text, ToolCall
 from aiclient2api.ir.response import Finish, FinishReason, ModelResponse, Usage
 from aiclient2api.protocols.ids import is_synthetic
 from aiclient2api.protocols.report import LossReport
@@ -27,17 +27,19 @@ _TOLD_ELSEWHERE: Final = frozenset(("logprobsResult",))
 """Kept whole for their own protocol, although the IR has all of it."""
 _CITED: Final = frozenset(("groundingChunks", "groundingSupports"))
 _SPOKEN: Final = (Text, Refusal, ToolCall, Media)
-"""Parts that no envelope holds whole."""
+"""Parts that no envelope holds whole; nor does it hold a thought without a signature."""
 _UNFINISHED: Final = frozenset(("pause", "continuation"))
 """Ends that ask the client to go on in a way that only their own protocol has."""
 _NEAREST: Final[frozenset[FinishReason]] = frozenset(
     ("other", "unknown", "compaction", "steered", "recitation", "context_length")
 )
 """Ends that not every protocol has a word for: the client reads the nearest one."""
-_OWN_WORDS: Final = frozenset(
-    (("anthropic", "context_length"), ("anthropic", "compaction"), ("gemini", "other"))
-)
+_OWN_WORDS: Final = frozenset((("anthropic", "context_length"), ("anthropic", "compaction")))
 """Those that a client's protocol does have."""
+_CALLING: Final = frozenset(
+    (None, "tool_calls", "function_call", "tool_use", "stop", "end_turn", "completed", "STOP")
+)
+"""Words of upstreams for the end of an answer that calls tools; whoever says another one meant something else too."""
 _MISSING_SIGNATURE: Final = "MISSING_THOUGHT_SIGNATURE"
 """Google's word for a history that lacks one (Gemini API, "FinishReason")."""
 
@@ -76,7 +78,7 @@ class AnswerReport:
                 pass
 
     def _part(self, part: Part, number: int, candidate: int) -> None:
-        if isinstance(part, _SPOKEN):
+        if isinstance(part, _SPOKEN) or (isinstance(part, Reasoning) and part.opaque is None):
             self._members(part.ext, f"candidates[{candidate}].parts[{number}]")
 
     def note_whole(self, response: ModelResponse) -> None:
@@ -92,6 +94,8 @@ class AnswerReport:
             self._report.dropped("reasoning.signature", path, "the upstream says that it misses one")
         if finish.reason in _NEAREST and (self._report.target, finish.reason) not in _OWN_WORDS:
             self._report.approximated("finish.reason", path, finish.raw or finish.reason)
+        if finish.reason == "tool_use" and finish.raw not in _CALLING:
+            self._report.approximated("finish.reason", path, finish.raw)
         if finish.reason in _UNFINISHED:
             self._report.approximated("finish.pause", path, f"{finish.raw or finish.reason} is not resumed")
 

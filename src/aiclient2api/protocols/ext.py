@@ -16,6 +16,14 @@ from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
 
 
+def unheard(data: bytes | Raw, known: frozenset[str]) -> dict[str, Raw]:
+    """Members of an object that its typed decoder passes over. For the rare events of a stream: it parses again."""
+    if not json.is_object(bytes(data)):
+        return {}
+    members = json.decode(data, dict[str, Raw])
+    return {name: value for name, value in members.items() if name not in known and value != json.NULL}
+
+
 class HasExt(Protocol):
     """A node or an event."""
 

@@ -39,6 +39,7 @@ from aiclient2api.protocols.refusals import encoded_for, refuse_foreign_state
 from aiclient2api.protocols.shadow import with_shadows
 from aiclient2api.protocols.side_table import SideTable, TurnRecorder
 from aiclient2api.protocols.spoken_answers import with_transcripts
+from aiclient2api.protocols.stored_thoughts import without_stored_thoughts
 from aiclient2api.protocols.system_prompt import apply_system_prompt
 from aiclient2api.protocols.tool_names import ToolNames
 from aiclient2api.wire.frames import Frame
@@ -73,6 +74,8 @@ class PivotConversion:
         losses = [*losses, *found]
         request, spoken = with_transcripts(request, upstream.name)
         losses.extend(spoken)
+        request, stored = without_stored_thoughts(request)
+        losses.extend(stored)
         request = with_shadows(apply_system_prompt(request, system), upstream.name)
         request, spaces, spaced = without_namespaces(request)
         losses.extend(spaced)

@@ -4,6 +4,9 @@ Such a client sends back text and calls only: thoughts, signatures and hosted bl
 Gemini refuses the call without them. A record holds exactly these, and where they stood; the words stay with the
 client. Where the client's turn does not fit the record, the record is not used.
 
+A Chat message has no place for the order of its parts. A client that gives back the thoughts but not the member that
+tells their order (`extra_content`) gets it from here.
+
 Claude's and Google's clients also parse the arguments of calls and write them again (`1.50` becomes `1.5`): their
 exact text is kept, and put back where what the client sends has the same value.
 """
@@ -75,6 +78,8 @@ class Record(Struct, frozen=True):
 
 _PARSING: Final = frozenset(("anthropic", "gemini"))
 """Protocols whose clients get arguments as JSON values."""
+_ORDERLESS: Final = "openai_chat"
+"""The protocol whose messages have one place for all thoughts, one for all text, one for all calls."""
 _STATE_CHANNELS: Final[tuple[str, ...]] = ("summary", "raw", "opaque")
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Record)
@@ -179,18 +184,29 @@ def _question(turns: Sequence[Turn]) -> str:
 
 
 def wanted(request: ModelRequest) -> list[str]:
-    """The call ids of turns that came back without any state or with ours from a client that parses arguments.
+    """The call ids of turns that came back without any state, or with ours but maybe not as they were.
 
     The newest first.
     """
-    parsed = request.protocol in _PARSING
     ids = [
         call_id
         for turn in reversed(request.turns)
-        if (call_id := _call_id(turn)) is not None
-        and (_is_bare(turn) or (parsed and any(is_envelope(part.opaque) for part in turn.parts)))
+        if (call_id := _call_id(turn)) is not None and (_is_bare(turn) or _may_differ(turn, request.protocol))
     ]
     return ids[:MAX_TURNS]
+
+
+def _may_differ(turn: Turn, client: str) -> bool:
+    """Whether a turn with our state lost the spelling of arguments, or the order of several thoughts."""
+    if client in _PARSING:
+        return any(is_envelope(part.opaque) for part in turn.parts)
+    return client == _ORDERLESS and _thoughts_lead(turn)
+
+
+def _thoughts_lead(turn: Turn) -> bool:
+    """Whether several thoughts stand before everything else, as they do where nothing tells their places."""
+    thoughts = [isinstance(part, Reasoning) and part.opaque is not None for part in turn.parts]
+    return sum(thoughts) > 1 and all(thoughts[: sum(thoughts)])
 
 
 def _is_bare(turn: Turn) -> bool:
@@ -245,8 +261,12 @@ class SideTable:
             features = ["tool_call.arguments"] if exact is not turn else []
             parts = _joined(exact, record, upstream) if _is_bare(turn) else None
             if parts is not None:
-                exact = msgspec.structs.replace(exact, parts=parts)
                 features += _features(record, upstream)
+            elif request.protocol == _ORDERLESS and _thoughts_lead(turn):
+                parts = _ordered(exact, record)
+                features += ["part.order"] if parts is not None else []
+            if parts is not None:
+                exact = msgspec.structs.replace(exact, parts=parts)
             losses.extend(Loss(feature, f"turns[{index}]", "side_table") for feature in features)
             turns.append(exact)
         return msgspec.structs.replace(request, turns=turns), losses
@@ -304,6 +324,39 @@ def _joined(turn: Turn, record: Record, upstream: OpaqueSlots) -> list[Part] | N
             case Whole(part=part):
                 parts.append(part)
     return parts
+
+
+def _ordered(turn: Turn, record: Record) -> list[Part] | None:
+    """The parts that came back in the order they had; None where they are others, or where it is the same order."""
+    thoughts = {part.opaque.data: part for part in turn.parts if isinstance(part, Reasoning) and part.opaque}
+    calls = {part.call_id: part for part in turn.parts if isinstance(part, ToolCall)}
+    pieces = _pieces(
+        [part for part in turn.parts if isinstance(part, Text)],
+        [slot.length for slot in record.slots if isinstance(slot, Words)],
+    )
+    if pieces is None or len(thoughts) + len(calls) != sum(not isinstance(part, Text) for part in turn.parts):
+        return None
+    parts: list[Part | None] = []
+    for slot in record.slots:
+        match slot:
+            case Words(length=size, opaque=opaque):
+                parts.append(Text(text=pieces.pop(0), opaque=opaque) if size or opaque else None)
+            case Call(call_id=call_id):
+                parts.append(calls.pop(call_id, None))
+            case Whole(part=Reasoning(opaque=Opaque(data=data))):
+                parts.append(thoughts.pop(data, None))
+            case Whole():
+                return None
+    found = [part for part in parts if part is not None]
+    if thoughts or calls or len(found) != len(parts) or [*map(_place, found)] == [*map(_place, turn.parts)]:
+        return None
+    return found
+
+
+def _place(part: Part) -> tuple[str, str]:
+    """What a part is, for the order alone."""
+    name = part.call_id if isinstance(part, ToolCall) else part.opaque.data if part.opaque else ""
+    return type(part).__name__, name
 
 
 def _pieces(texts: list[Text], lengths: list[int]) -> list[str] | None:

@@ -92,6 +92,9 @@ def _wrong_type(error: msgspec.ValidationError, path: str) -> MalformedMessage:
     """Msgspec says «Expected `int`, got `str` - at `$.a[0]`»: split the path off and join it to ours."""
     text, _, where = str(error).partition(" - at `$")
     inner = where.removesuffix("`")
+    missing = text.partition("missing required field `")[2].removesuffix("`")
+    if missing:
+        text, inner = "is required", f"{inner}.{missing}"
     return MalformedMessage(
         text[:1].lower() + text[1:], f"{path}{inner}" if path else inner.removeprefix(".")
     )

@@ -53,7 +53,7 @@ def _decode(body: Members) -> ModelResponse:
         blocked = decode_block(feedback)
         body.raw("promptFeedback")
     if not candidates and blocked is None:
-        raise MalformedMessage("has neither candidates nor a block reason")
+        raise MalformedMessage("there are none, nor a block reason", "candidates")
     created = body.peek("createTime")
     return ModelResponse(
         protocol=NAME,
@@ -81,8 +81,9 @@ def _candidate(members: Members, position: int, response_id: str) -> Candidate:
     index = members.take("index", int)
     index = position if index is None else index
     parts: list[Part] = []
-    content = child(members, "content")
+    content, beside = child(members, "content"), None
     if content is not None:
+        content.take("role", str)
         for raw, path in elements(content, "parts"):
             part = decode_part(raw, path)
             if isinstance(part, ToolCall) and not part.call_id:
@@ -91,6 +92,7 @@ def _candidate(members: Members, position: int, response_id: str) -> Candidate:
                 part = msgspec.structs.replace(part, call_id=call_id)
             if not is_padding(part):
                 parts.append(part)
+        beside = keep(content)
     _annotate(members, parts)
     finish = decode_finish(
         members.take("finishReason", str),
@@ -98,7 +100,7 @@ def _candidate(members: Members, position: int, response_id: str) -> Candidate:
         keep(members),
         has_calls=any(isinstance(part, ToolCall) for part in parts),
     )
-    return Candidate(turn=Turn(role="assistant", parts=parts), index=index, finish=finish)
+    return Candidate(turn=Turn(role="assistant", parts=parts, ext=beside), index=index, finish=finish)
 
 
 def is_padding(part: Part) -> bool:

@@ -79,16 +79,10 @@ class ToolsEncoder:
         wire: Wire = {"name": tool.name}
         if description:
             wire["description"] = description
-        schema = Schema(
-            json.raw(
-                {
-                    "type": "object",
-                    "properties": {"input": {"type": "string"}},
-                    "required": ["input"],
-                    "additionalProperties": False,
-                }
-            )
-        )
+        members: Wire = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+        if self._profile.json_schema:  # the smaller dialect has no word for it
+            members["additionalProperties"] = False
+        schema = Schema(json.raw(members))
         self._schemas.put(wire, ("parametersJsonSchema", "parameters"), schema, path, "tool.schema")
         return wire
 

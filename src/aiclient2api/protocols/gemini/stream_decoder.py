@@ -21,6 +21,7 @@ from aiclient2api.ir.parts import Ext, Opaque, Part, Reasoning, Text, ToolCall
 from aiclient2api.ir.response import Finish
 from aiclient2api.protocols import carrier, ids
 from aiclient2api.protocols.counts import sane_counts
+from aiclient2api.protocols.ext import unheard
 from aiclient2api.protocols.gemini.citations import decode_grounding
 from aiclient2api.protocols.gemini.decode_parts import arguments_text, decode_part
 from aiclient2api.protocols.gemini.decode_response import MADE_AT, is_padding, timestamp
@@ -50,6 +51,16 @@ _KEPT = {
 }
 
 
+class _Candidates(Struct):
+    """The candidates of a chunk as they are."""
+
+    candidates: list[Raw]
+
+
+_CHUNK_MEMBERS = frozenset(field.encode_name for field in msgspec.structs.fields(Chunk))
+_CANDIDATE_MEMBERS = frozenset(field.encode_name for field in msgspec.structs.fields(CandidateChunk))
+
+
 class StreamDecoder:
     """See protocols.base.StreamDecoder.
 
@@ -77,7 +88,7 @@ class StreamDecoder:
             return self._fail(decode_status(chunk.error, None))
         events: list[StreamEvent] = []
         if not self._started:
-            events.append(self._start(chunk))
+            events.append(self._start(chunk, frame.data))
         if given(chunk.usage_metadata):
             self._usage = chunk.usage_metadata
         if given(chunk.prompt_feedback):
@@ -89,6 +100,8 @@ class StreamDecoder:
             candidate = self._candidates.get(index)
             if candidate is None:
                 candidate = self._candidates[index] = _Candidate(index, self._id)
+            if piece.finish_reason is not None and not candidate.is_finished:
+                candidate.keep_unheard(frame.data, position)
             candidate.feed(piece, events)
             if piece.finish_reason is not None or self.finished:
                 self._settle()
@@ -124,8 +137,9 @@ class StreamDecoder:
         self._ended = True
         return [Failure(error)]
 
-    def _start(self, chunk: Chunk) -> ResponseStart:
+    def _start(self, chunk: Chunk, data: bytes) -> ResponseStart:
         self._started = True
+        self._ext |= unheard(data, _CHUNK_MEMBERS)
         self._id = chunk.response_id or ""
         created = timestamp(chunk.create_time) if chunk.create_time is not None else None
         if chunk.create_time is not None:
@@ -190,6 +204,11 @@ class _Candidate:
                 events.append(PartDelta(self._open, "", "logprobs", 0, logprobs, self.index))
         if piece.finish_reason is not None or given(piece.grounding_metadata):
             self._keep(piece)
+
+    def keep_unheard(self, data: bytes, position: int) -> None:
+        """What the chunk that ends the candidate says beside the members that we know."""
+        raw = json.decode(data, _Candidates).candidates[position]
+        self._ext |= unheard(raw, _CANDIDATE_MEMBERS)
 
     def _keep(self, piece: CandidateChunk) -> None:
         """What has no place in the IR goes back to a client of this protocol only; the last one wins."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Raw
 
@@ -50,14 +50,18 @@ def decode_content(message: Members) -> tuple[list[Part], int]:
 
 def decode_cache(members: Members) -> CacheMark | None:
     """The breakpoint of a part: OpenAI's own, or the Anthropic spelling that other gateways accept."""
-    for key in ("prompt_cache_breakpoint", "cache_control"):
+    for key, kind, known in _MARKS:
         raw = members.raw(key)
         if raw is not None and raw != NULL:
             mark = Members.parse(raw, members.at(key))
-            ttl = mark.take("ttl", str)
-            is_known = mark.rest().keys() <= {"type", "mode"}
-            return CacheMark(ttl=ttl, ext={f"{NAME}{ECHO_SUFFIX}" if is_known else NAME: {key: raw}})
+            ttl, said = mark.take("ttl", str), mark.take(kind, str)
+            is_plain = not mark.rest() and said in (None, known)
+            return CacheMark(ttl=ttl, ext={f"{NAME}{ECHO_SUFFIX}" if is_plain else NAME: {key: raw}})
     return None
+
+
+_MARKS: Final = (("prompt_cache_breakpoint", "mode", "explicit"), ("cache_control", "type", "ephemeral"))
+"""Spellings of a breakpoint, with the member that says what it is, and the word that means no more than that."""
 
 
 def decode_annotations(message: Members) -> list[Citation]:

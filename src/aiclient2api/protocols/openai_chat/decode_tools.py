@@ -132,22 +132,30 @@ def _decode_function(function: Members, outer: Members, shape: int) -> FunctionT
 
 def _decode_choice(choice: Members, raw: Raw) -> ToolChoice:
     match choice.take("type", str):
-        case "function":
-            return ToolChoice(mode="tool", names=[_inner(choice, "function").require("name", str)])
-        case "custom":
-            name = _inner(choice, "custom").require("name", str)
-            return ToolChoice(mode="tool", names=[name], kind="custom")
+        case ("function" | "custom") as kind:
+            inner = _inner(choice, kind)
+            names = [inner.require("name", str)]
+            return ToolChoice(mode="tool", names=names, kind=kind, raw=raw, ext=keep(choice, **{kind: inner}))
         case "allowed_tools":
-            allowed = _inner(choice, "allowed_tools")
-            names: list[str] = []
-            for tool in allowed.objects("tools"):
-                inner = tool.object("function") or tool.object("custom")
-                if inner is not None:
-                    names.append(inner.require("name", str))
-            mode = "required" if allowed.take("mode", str) == "required" else "auto"
-            return ToolChoice(mode=mode, names=names, raw=raw)
+            return _decode_subset(choice, raw)
         case _:
             return ToolChoice(mode="hosted", raw=raw)
+
+
+def _decode_subset(choice: Members, raw: Raw) -> ToolChoice:
+    allowed = _inner(choice, "allowed_tools")
+    names: list[str] = []
+    tools, is_known = allowed.peek("tools"), True
+    for tool in allowed.objects("tools"):
+        tool.take("type", str)
+        inner = tool.object("function") or tool.object("custom")
+        if inner is not None:
+            names.append(inner.require("name", str))
+            is_known = is_known and not inner.rest() and not tool.rest()
+    mode = "required" if allowed.take("mode", str) == "required" else "auto"
+    if tools is not None and not is_known:
+        allowed.rest()["tools"] = tools
+    return ToolChoice(mode=mode, names=names, raw=raw, ext=keep(choice, allowed_tools=allowed))
 
 
 def _inner(outer: Members, key: str) -> Members:

@@ -97,6 +97,7 @@ class ContentEncoder:
         own = kept(cache)
         if own:
             return dict[str, object](own)
+        self._target.report.foreign_ext(cache, path)
         if self._target.compatible or self._marks_to_skip > 0:
             self._marks_to_skip -= 1
             self._target.report.dropped("cache_mark", path)

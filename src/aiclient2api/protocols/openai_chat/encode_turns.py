@@ -142,6 +142,7 @@ class _MessagesEncoder:
         self._target.report.phase(text, path)
         known |= kept_signature(text, self._target, path)
         if not text.text and not self._target.own:
+            self._target.report.foreign_ext(text, path)
             return []
         if not text.text and text.opaque is not None:
             return []

@@ -99,7 +99,7 @@ class Delta(Struct, frozen=True):
     reasoning: str | None = None
     reasoning_details: list[Raw] | None = None
     refusal: str | None = None
-    tool_calls: list[ToolFragment] | None = None
+    tool_calls: list[Raw] | None = None
     function_call: FunctionFragment | None = None
     audio: AudioFragment | None = None
     images: list[Raw] | None = None
@@ -132,6 +132,9 @@ class Chunk(Struct, frozen=True):
 
 
 chunk_decoder: Final = msgspec.json.Decoder(Chunk)
+CHUNK_MEMBERS: Final = frozenset((*Chunk.__struct_fields__, "object", "obfuscation"))
+fragment_decoder: Final = msgspec.json.Decoder(ToolFragment)
+CALL_MEMBERS: Final = frozenset(ToolFragment.__struct_fields__)
 
 
 def has_value(raw: Raw) -> bool:

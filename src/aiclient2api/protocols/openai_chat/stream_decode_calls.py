@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Raw
 
+from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import Opaque, Shape, ToolCall
 from aiclient2api.protocols import ids
+from aiclient2api.protocols.ext import unheard
 from aiclient2api.protocols.openai_chat.extra_content import Extra
-from aiclient2api.protocols.openai_chat.schema import FunctionFragment, ToolFragment, has_value
+from aiclient2api.protocols.openai_chat.schema import (
+    CALL_MEMBERS,
+    NAME,
+    FunctionFragment,
+    ToolFragment,
+    fragment_decoder,
+    has_value,
+)
 from aiclient2api.protocols.openai_chat.stream_sink import PartSink
 from aiclient2api.wire.json import Members
 
@@ -20,15 +30,24 @@ def decode_signature(raw: Raw) -> Opaque | None:
     return Extra(Members({"extra_content": raw}, "choices.delta")).opaque
 
 
+def parse_fragment(raw: Raw) -> ToolFragment:
+    """One entry of a chunk's `tool_calls`. Raises MalformedMessage."""
+    try:
+        return fragment_decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedMessage(f"not a piece of a call: {error}", "choices.delta.tool_calls") from None
+
+
 class _Call:
     """A call that is being received. It opens once its name is known."""
 
-    __slots__ = ("call_id", "is_custom", "number", "opaque", "waiting")
+    __slots__ = ("beside", "call_id", "is_custom", "number", "opaque", "waiting")
 
     def __init__(self, call_id: str, is_custom: bool) -> None:
         self.call_id = call_id
         self.is_custom = is_custom
         self.opaque: Opaque | None = None
+        self.beside: dict[str, Raw] = {}
         self.waiting = ""
         self.number: int | None = None
 
@@ -43,8 +62,9 @@ class CallsDecoder:
         self._open: dict[int, _Call] = {}
         self._count = 0
 
-    def fragment(self, fragment: ToolFragment) -> None:
-        """A piece of a call of `tool_calls`."""
+    def fragment(self, raw: Raw) -> None:
+        """A piece of a call of `tool_calls`. Raises MalformedMessage."""
+        fragment = parse_fragment(raw)
         key, piece, text = fragment.index or 0, fragment.function, None
         if fragment.custom is not None:
             piece, text = FunctionFragment(name=fragment.custom.name), fragment.custom.input
@@ -59,6 +79,8 @@ class CallsDecoder:
             call = self._new(key, fragment.custom is not None or fragment.type == "custom")
         if fragment.id and call.number is None:
             call.call_id = fragment.id
+        if name and call.number is None:
+            call.beside = unheard(raw, CALL_MEMBERS)
         if has_value(fragment.extra_content):
             self._sign(call, decode_signature(fragment.extra_content))
         self._grow(call, name, text)
@@ -113,6 +135,7 @@ class CallsDecoder:
             kind="custom" if call.is_custom else "function",
             opaque=call.opaque,
             shape=shape,
+            ext={NAME: call.beside} if call.beside else None,
         )
         number = call.number = self._sink.start(header)
         if call.waiting:

@@ -83,8 +83,8 @@ class CandidateDecoder:
             self._sign(decode_signature(delta.extra_content))
         if delta.tool_calls or delta.function_call is not None:
             self._close()
-        for fragment in delta.tool_calls or ():
-            self._calls.fragment(fragment)
+        for raw in delta.tool_calls or ():
+            self._calls.fragment(raw)
         if delta.function_call is not None:
             self._calls.legacy(delta.function_call)
         if delta.audio is not None:

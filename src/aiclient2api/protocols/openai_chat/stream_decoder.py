@@ -21,7 +21,15 @@ from aiclient2api.ir.events import (
 from aiclient2api.ir.parts import Ext
 from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.counts import sane_counts
-from aiclient2api.protocols.openai_chat.schema import NAME, Chunk, ChunkChoice, chunk_decoder, has_value
+from aiclient2api.protocols.ext import unheard
+from aiclient2api.protocols.openai_chat.schema import (
+    CHUNK_MEMBERS,
+    NAME,
+    Chunk,
+    ChunkChoice,
+    chunk_decoder,
+    has_value,
+)
 from aiclient2api.protocols.openai_chat.stream_decode_candidate import CandidateDecoder
 from aiclient2api.protocols.openai_chat.usage import decode_usage
 from aiclient2api.protocols.openai_errors import decode_error_object
@@ -70,7 +78,7 @@ class ChatStreamDecoder:
             self._count(chunk.usage)
         # Azure sends a chunk without choices, id and model before the first real one
         if not self._started and (chunk.choices or has_value(chunk.usage)):
-            events.append(self._start(chunk))
+            events.append(self._start(chunk, frame.data))
         for choice in chunk.choices or ():
             self._choice(choice, events)
         return events
@@ -84,15 +92,17 @@ class ChatStreamDecoder:
         self._over = True
         return [*self._usage_report(), ResponseEnd(ext=self._beside)]
 
-    def _start(self, chunk: Chunk) -> ResponseStart:
+    def _start(self, chunk: Chunk, data: bytes) -> ResponseStart:
         self._started = True
         self._id = chunk.id or ""
-        fingerprint = chunk.system_fingerprint
+        beside = unheard(data, CHUNK_MEMBERS)
+        if chunk.system_fingerprint:
+            beside["system_fingerprint"] = json.raw(chunk.system_fingerprint)
         return ResponseStart(
             id=self._id,
             model=chunk.model or "",
             created=chunk.created,
-            ext={NAME: {"system_fingerprint": json.raw(fingerprint)}} if fingerprint else None,
+            ext={NAME: beside} if beside else None,
             tier=chunk.service_tier,
         )
 

@@ -102,11 +102,15 @@ def decode_tool_choice(members: Members) -> ToolChoice | None:
     wire_type = choice.require("type", str)
     match wire_type:
         case "function" | "custom":
-            return ToolChoice(mode="tool", names=[choice.require("name", str)], kind=wire_type, raw=raw)
+            names = [choice.require("name", str)]
+            return ToolChoice(mode="tool", names=names, kind=wire_type, raw=raw, ext=keep(choice))
         case "allowed_tools":
             mode = _mode(choice.require("mode", str), choice.at("mode"))
-            names = [tool.take("name", str) for tool in choice.objects("tools")]
-            return ToolChoice(mode=mode, names=[name for name in names if name is not None], raw=raw)
+            entries, tools = choice.peek("tools"), [*choice.objects("tools")]
+            names = [name for tool in tools if (name := tool.take("name", str)) is not None]
+            if entries is not None and any(tool.rest().keys() - {"type"} for tool in tools):
+                choice.rest()["tools"] = entries
+            return ToolChoice(mode=mode, names=names, raw=raw, ext=keep(choice))
         case _:
             return ToolChoice(mode="hosted", raw=raw)
 

@@ -184,8 +184,13 @@ def _reasoning(members: Members) -> Turn:
 
 
 def _texts(members: Members, key: str) -> list[str] | None:
+    raw = members.peek(key)
     entries = members.take(key, list[_TextEntry])
-    return None if entries is None else [entry.text for entry in entries]
+    if entries is None or raw is None:
+        return None
+    if any(one.keys() - {"type", "text"} for one in json.decode(raw, list[dict[str, Raw]])):
+        members.rest()[key] = raw  # somebody knows more of a text than we do
+    return [entry.text for entry in entries]
 
 
 def _function_call(members: Members) -> Turn:

@@ -147,6 +147,7 @@ def _default_filename(mime: str, scope: Scope, path: str) -> str | None:
 def _breakpoint(mark: CacheMark | None, scope: Scope, path: str) -> dict[str, object]:
     if mark is None:
         return {}
+    scope.report.foreign_ext(mark, path)
     ttl = mark.ttl
     if ttl is not None and not scope.own:
         ttl = _TTL.get(ttl)

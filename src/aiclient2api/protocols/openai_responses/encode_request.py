@@ -109,7 +109,7 @@ def _plain_texts(hoisted: list[Turn]) -> list[str] | None:
     texts: list[str] = []
     for turn in hoisted:
         only = turn.parts[0] if len(turn.parts) == 1 else None
-        if not isinstance(only, Text) or only.cache is not None or turn.role != "system":
+        if not isinstance(only, Text) or only.cache or only.ext or turn.role != "system":
             return None
         texts.append(only.text)
     return texts
