@@ -63,6 +63,7 @@ OWN_FEATURES: Final = {
 
 
 BEYOND_SIGHT: Final = {
+    "cache.automatic": "providers keep it for other lengths of time",
     "image.output": "Chat clients find it in an extension, `images`, that not all of them show",
     "image.url": "Gemini's `fileUri` is an address too, but not every model fetches any",
     "pdf.url": "the same",

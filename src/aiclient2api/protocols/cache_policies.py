@@ -22,6 +22,7 @@ class _Options(Struct):
     """Both forms: Claude's has no mode, its presence is the wish."""
 
     mode: str = "implicit"
+    type: str = "ephemeral"
     ttl: str | None = None
 
 
@@ -38,6 +39,8 @@ def claude_policy(request: ModelRequest, report: LossReport) -> dict[str, object
         report.dropped(_FEATURE, _FEATURE)
         return None
     _others(members, {"mode", "ttl"}, report)
+    if options.mode not in ("implicit", "explicit"):
+        report.dropped(_FEATURE, _FEATURE, options.mode)
     if options.mode != "implicit":
         return None
     wire: dict[str, object] = {"type": "ephemeral"}
@@ -59,6 +62,9 @@ def openai_policy(request: ModelRequest, report: LossReport, *, long: bool) -> d
         members, options = json.decode(policy, dict[str, Raw]), json.decode(policy, _Options)
     except MalformedMessage:
         report.dropped(_FEATURE, _FEATURE)
+        return None
+    if options.type != "ephemeral":
+        report.dropped(_FEATURE, _FEATURE, options.type)
         return None
     asked, mode = options.ttl, options.mode
     _others(members, {"type", "mode", "ttl"}, report)
