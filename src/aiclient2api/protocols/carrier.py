@@ -261,6 +261,13 @@ class SealingStream:
             out += [PartStart(number, image, event.candidate), PartEnd(number, image, event.candidate)]
         return out
 
+    def text(self, event: PartDelta) -> PartDelta | None:
+        """The same for a piece of text; None where more than its number changes, or the whole is needed."""
+        number = self._numbers.get((event.candidate, event.number)) if not self._building else None
+        if number == event.number:
+            return event
+        return None if number is None else PartDelta(number, event.text, candidate=event.candidate)
+
     def _delta(self, event: PartDelta) -> list[StreamEvent]:
         key = (event.candidate, event.number)
         if key in self._swallowed:

@@ -196,6 +196,19 @@ class _EventStream:
         message = f"the answer is incomplete: {error}"
         self.failure = ErrorInfo(kind=Incomplete.kind, code=Incomplete.code, message=message)
 
+    def _plain(self, events: list[StreamEvent]) -> PartDelta | None:
+        """The event for the client's side, where all that came is a piece of text, as nearly always."""
+        if len(events) != 1 or self.ended or self.failure is not None or self._cuts.open:
+            return None
+        event = events[0]
+        if type(event) is not PartDelta or event.channel != "text" or not event.text:
+            return None
+        sealed = self._sealing.text(event)
+        if sealed is not None:
+            self.content = True
+            self._recorder.note_text(event)
+        return sealed
+
     def _events(self, events: list[StreamEvent]) -> Iterator[StreamEvent]:
         """The events for the client's side, up to the first terminal."""
         for event in events:
@@ -249,7 +262,9 @@ class PivotStream(_EventStream):
 
     def feed(self, frame: Frame) -> bytes:
         """See AnswerStream."""
-        return self._encode(self._decoder.feed(frame))
+        events = self._decoder.feed(frame)
+        plain = self._plain(events)
+        return self._encode(events) if plain is None else self._encoder.feed(plain)
 
     def close(self) -> bytes:
         """See AnswerStream."""
@@ -292,7 +307,9 @@ class FoldingStream(_EventStream):
 
     def feed(self, frame: Frame) -> bytes:
         """Collects; a unary client gets nothing before the answer."""
-        for event in self._events(self._decoder.feed(frame)):
+        events = self._decoder.feed(frame)
+        plain = self._plain(events)
+        for event in self._events(events) if plain is None else (plain,):
             self._folder.feed(event)
         return b""
 

@@ -116,6 +116,11 @@ class TurnRecorder:
             case _:
                 pass
 
+    def note_text(self, event: PartDelta) -> None:
+        """The same for a piece of text."""
+        if event.candidate == 0 and event.number in self._open:
+            self._lengths[event.number] += len(event.text)
+
     def _end(self, event: PartEnd) -> None:
         builder = self._open.pop(event.number, None)
         if builder is None:

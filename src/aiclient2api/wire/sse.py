@@ -34,6 +34,9 @@ class SseDecoder:
         """The events completed by this chunk, in order."""
         if not self._started:
             chunk = self._without_mark(chunk)
+        if not self._seam and _is_one_event(chunk):
+            check_text(chunk)
+            return [Frame(chunk, chunk[6:-2])]
         frames: list[Frame] = []
         rest, seam = chunk, self._seam + chunk
         if _has_blank_line(seam):
@@ -66,6 +69,16 @@ class SseDecoder:
             return b""
         self._started = True
         return chunk.removeprefix(_UTF8_BOM)
+
+
+def _is_one_event(data: bytes) -> bool:
+    """Whether this read is one event of one `data` line, as nearly all are of a stream that comes slowly."""
+    return (
+        data.startswith(b"data: ")
+        and data.find(b"\n") == len(data) - 2
+        and data.endswith(b"\n\n")
+        and b"\r" not in data
+    )
 
 
 def _has_blank_line(data: bytes) -> bool:
@@ -102,6 +115,10 @@ def _frame(raw: bytes) -> Frame:
     """Interpret one event block."""
     if raw.startswith(b"data: ") and raw.find(b"\n", 6) >= len(raw) - 2 and b"\r" not in raw:
         return Frame(raw, raw[6:-2])
+    if raw.startswith(b"event: ") and b"\r" not in raw:
+        name, _, value = raw[7:-2].partition(b"\ndata: ")
+        if value and b"\n" not in value and b"\n" not in name:
+            return Frame(raw, value, name.decode("utf-8", "replace"))
     event: str | None = None
     data: list[bytes] = []
     for line in raw.splitlines():

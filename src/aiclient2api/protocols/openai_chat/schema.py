@@ -91,6 +91,10 @@ class AudioFragment(Struct, frozen=True, gc=False):
     expires_at: int | None = None
 
 
+ABSENT: Final = Raw()
+"""The default of raw members: most are not there, which identity tells at once."""
+
+
 class Delta(Struct, frozen=True):
     """What a chunk adds to a message. Mistral's content may be a list of parts."""
 
@@ -104,7 +108,7 @@ class Delta(Struct, frozen=True):
     audio: AudioFragment | None = None
     images: list[Raw] | None = None
     annotations: list[Raw] | None = None
-    extra_content: Raw = Raw()
+    extra_content: Raw = ABSENT
 
 
 class ChunkChoice(Struct, frozen=True):
@@ -113,8 +117,22 @@ class ChunkChoice(Struct, frozen=True):
     index: int = 0
     delta: Delta | None = None
     finish_reason: str | None = None
-    logprobs: Raw = Raw()
-    usage: Raw = Raw()
+    logprobs: Raw = ABSENT
+    usage: Raw = ABSENT
+
+    @property
+    def only_text(self) -> str | None:
+        """The text that this adds; None where it adds something else or more."""
+        delta = self.delta
+        if (
+            delta is None
+            or self.finish_reason is not None
+            or self.logprobs is not ABSENT
+            or self.usage is not ABSENT
+        ):
+            return None
+        text = delta.content
+        return text if type(text) is str and delta == Delta(content=text) else None
 
 
 class Chunk(Struct, frozen=True):
@@ -124,11 +142,16 @@ class Chunk(Struct, frozen=True):
     created: float | None = None
     model: str | None = None
     choices: list[ChunkChoice] | None = None
-    usage: Raw = Raw()
-    error: Raw = Raw()
+    usage: Raw = ABSENT
+    error: Raw = ABSENT
     service_tier: str | None = None
     system_fingerprint: str | None = None
-    moderation: Raw = Raw()
+    moderation: Raw = ABSENT
+
+    @property
+    def is_only_choices(self) -> bool:
+        """Whether there is nothing beside the candidates that changes from chunk to chunk."""
+        return self.usage is ABSENT and self.error is ABSENT and self.moderation is ABSENT
 
 
 chunk_decoder: Final = msgspec.json.Decoder(Chunk)

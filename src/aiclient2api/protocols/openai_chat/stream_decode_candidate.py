@@ -47,6 +47,9 @@ class CandidateDecoder:
         if self.finished:
             return
         self._sink.events = events
+        if self._kind is _TEXT and (text := choice.only_text):
+            self._sink.delta(self._number, text, "text")
+            return
         if choice.delta is not None:
             self._text_like(choice.delta)
         if has_value(choice.logprobs):

@@ -23,6 +23,7 @@ from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.protocols.ext import unheard
 from aiclient2api.protocols.openai_chat.schema import (
+    ABSENT,
     CHUNK_MEMBERS,
     NAME,
     Chunk,
@@ -69,13 +70,14 @@ class ChatStreamDecoder:
         if frame.data == DONE:
             return self.close()
         chunk = parse_chunk(frame.data)
-        if has_value(chunk.error):
-            return self._failed(decode_error_object(chunk.error))
         events: list[StreamEvent] = []
-        if has_value(chunk.moderation):
-            self._beside = {NAME: {"moderation": chunk.moderation}}
-        if has_value(chunk.usage):
-            self._count(chunk.usage)
+        if not chunk.is_only_choices:
+            if has_value(chunk.error):
+                return self._failed(decode_error_object(chunk.error))
+            if has_value(chunk.moderation):
+                self._beside = {NAME: {"moderation": chunk.moderation}}
+            if has_value(chunk.usage):
+                self._count(chunk.usage)
         # Azure sends a chunk without choices, id and model before the first real one
         if not self._started and (chunk.choices or has_value(chunk.usage)):
             events.append(self._start(chunk, frame.data))
@@ -111,7 +113,7 @@ class ChatStreamDecoder:
         if candidate is None:
             candidate = self._candidates[choice.index] = CandidateDecoder(choice.index, self._id)
             self.finished = False
-        if has_value(choice.usage):
+        if choice.usage is not ABSENT and has_value(choice.usage):
             self._count(choice.usage)
         candidate.feed(choice, events)
         if choice.finish_reason:
