@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from aiclient2api.errors import Truncated, UpstreamError
-from aiclient2api.net.transport import Call, HttpStream
+from aiclient2api.net.transport import Call, HttpStream, pour_received
 from aiclient2api.wire.http import Headers
 
 SSE: Headers = (("content-type", "text/event-stream"),)
@@ -38,6 +38,10 @@ class ScriptedStream:
         if isinstance(piece, UpstreamError):
             raise piece
         return piece
+
+    async def pour(self, into: Callable[[bytes], bool]) -> bool:
+        """Piece by piece."""
+        return await pour_received(self.receive, into)
 
     async def read(self, limit: int) -> bytes:
         """All of it."""

@@ -119,8 +119,12 @@ class Bench:
         live = await self.dispatcher.open(inbound, exchange)
         assert isinstance(live, Live)
         parts: list[bytes] = []
-        while not live.is_done:
-            parts.append(await live.receive())
+
+        def keep(data: bytes) -> bool:
+            parts.append(data)
+            return True
+
+        await live.pour(keep)
         await live.finish()
         return b"".join(parts)
 

@@ -161,11 +161,9 @@ class Attempts:
 
     async def _fold(self, live: Live, answer: FoldingStream, timeouts: Timeouts) -> Whole:
         """Collect a converted unary answer; nothing was sent to the client yet, so any failure may fail over."""
+        live.limit = self._answer_limit * FRAMING
         async with asyncio.timeout(timeouts.total):
-            while not live.is_done:
-                await live.advance()
-                if live.received > self._answer_limit * FRAMING:
-                    raise Malformed("the upstream's answer is too large")
+            await live.pour(_kept)
         await live.release()
         whole = _checked(answer.answer)
         await live.finish()
@@ -235,6 +233,11 @@ def _upstream_path(path: str) -> str:
     if "/." in f"/{path}" and any(segment in (".", "..") for segment in path.split("/")):
         raise BadRequest("the model name is not valid")
     return quote(path, safe="/:@!$&'()*+,;=-._~")
+
+
+def _kept(_: bytes) -> bool:
+    """Nothing is passed on of an answer that is collected."""
+    return True
 
 
 def _checked(make: Callable[[], Answer]) -> Whole:

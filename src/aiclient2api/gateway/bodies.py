@@ -7,6 +7,7 @@ an upstream answers with pages of its own, which are neither the upstream's word
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -51,6 +52,13 @@ class BegunStream:
         """See HttpStream."""
         first, self._first = self._first, b""
         return first or await self._stream.receive()
+
+    async def pour(self, into: Callable[[bytes], bool]) -> bool:
+        """See HttpStream."""
+        first, self._first = self._first, b""
+        if first and not into(first):
+            return False
+        return await self._stream.pour(into)
 
     async def read(self, limit: int) -> bytes:
         """See HttpStream."""

@@ -12,6 +12,8 @@ reason, the terminal, an error event. `Live` sees what the connection did, and:
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -61,6 +63,8 @@ class Live:
         self.seconds = timeouts.total_stream
         """All that the answer may take."""
         self.received = 0
+        self.limit = sys.maxsize
+        """Bytes that may come."""
         self.events = 0
         self._stream = stream
         self._frames = frames
@@ -112,28 +116,56 @@ class Live:
         if not self.is_empty:
             self._lease.begun()
 
-    async def advance(self) -> None:
-        """Read once more, for an answer that is collected and not passed on. Raises UpstreamError."""
-        await self._next()
-        self._raise_failure()
+    async def pour(self, write: Callable[[bytes], bool]) -> None:
+        """Hand what is for the client to `write`, one call per network read, until that returns False.
 
-    async def receive(self) -> bytes:
-        """The next bytes for the client, one per network read; empty when the answer is complete.
-
-        Raises UpstreamError when the upstream fails: then `fail` makes the client's last bytes.
+        Returns as well when the answer is complete. Raises UpstreamError when the upstream fails: then `fail` makes
+        the client's last bytes.
         """
         if self._held:
             held, self._held = self._held, b""
-            return held
-        while not self._answer.ended or self._broken is not None or self._answer.failure is not None:
-            if out := await self._next():
-                return out
-        return b""
+            if not write(held):
+                return
+        reading = _Reading(self, write)
+        while not reading.has_enough and (not self._answer.ended or self._is_failing):
+            await self._pour(reading)
+
+    async def _pour(self, reading: _Reading) -> None:
+        """Read until the client or the answer has enough, or the answer is nearly over and must not take long."""
+        answer = self._answer
+        self._raise_failure()
+        try:
+            if answer.finished and not answer.goes_on:
+                async with asyncio.timeout(self._timeouts.eof):
+                    has_ended = await self._stream.pour(reading.take)
+            else:
+                has_ended = await self._stream.pour(reading.take)
+        except (TimeoutError, UpstreamError) as error:
+            reading.pass_on(self._over(_late(error)))
+            return
+        if reading.error is not None:
+            raise reading.error
+        if has_ended and not answer.ended:
+            reading.pass_on(self._over(self._untidy_tail()))
+
+    @property
+    def _is_failing(self) -> bool:
+        return self._broken is not None or self._answer.failure is not None
+
+    @property
+    def is_turning(self) -> bool:
+        """Whether reading on as before would be wrong: the answer is over, or nearly, or broken."""
+        answer = self._answer
+        return (
+            answer.ended
+            or answer.failure is not None
+            or self._broken is not None
+            or (answer.finished and not answer.goes_on)
+        )
 
     async def _next(self) -> bytes:
         answer = self._answer
-        if self._broken is not None or answer.failure is not None:
-            self._raise_failure()
+        self._raise_failure()
         try:
             if answer.finished and not answer.goes_on:
                 async with asyncio.timeout(self._timeouts.eof):
@@ -141,12 +173,20 @@ class Live:
             else:
                 chunk = await self._stream.receive()
         except (TimeoutError, UpstreamError) as error:
-            return self._over(
-                error if isinstance(error, UpstreamError) else TimedOut("no end in time", cause="eof")
-            )
+            return self._over(_late(error))
         if not chunk:
             return self._over(self._untidy_tail())
+        out = self.convert(chunk)
+        if not out:
+            self._raise_failure()
+        return out
+
+    def convert(self, chunk: bytes) -> bytes:
+        """What one network read is to the client. Raises UpstreamError."""
+        answer = self._answer
         self.received += len(chunk)
+        if self.received > self.limit:
+            raise Malformed("the upstream's answer is too large")
         try:
             frames = self._frames.feed(chunk)
             self.events += len(frames)
@@ -161,8 +201,6 @@ class Live:
                 out = self._feed(frames)
         except MalformedMessage as error:
             out = self._over(_broken(error))
-        if not out:
-            self._raise_failure()
         return out
 
     def _feed(self, frames: list[Frame]) -> bytes:
@@ -246,6 +284,41 @@ class Live:
             self._lease.abandoned()
         else:
             self._lease.failed(error)
+
+
+class _Reading:
+    """One pass over the stream's reads: converts each and writes it, and keeps what must not be raised there."""
+
+    __slots__ = ("_live", "_write", "error", "has_enough")
+
+    def __init__(self, live: Live, write: Callable[[bytes], bool]) -> None:
+        self._live = live
+        self._write = write
+        self.has_enough = False
+        """The client takes nothing more for now."""
+        self.error: Exception | None = None
+
+    def take(self, chunk: bytes) -> bool:
+        """The next read; whether to go on."""
+        live = self._live
+        try:
+            out = live.convert(chunk)
+        except Exception as error:  # raised again by who started the pass: here it would be the connection's
+            self.error = error
+            return False
+        if out and not self._write(out):
+            self.has_enough = True
+            return False
+        return not live.is_turning
+
+    def pass_on(self, out: bytes) -> None:
+        """Bytes that come from no read."""
+        if out and not self._write(out):
+            self.has_enough = True
+
+
+def _late(error: TimeoutError | UpstreamError) -> UpstreamError:
+    return error if isinstance(error, UpstreamError) else TimedOut("no end in time", cause="eof")
 
 
 def _broken(error: MalformedMessage) -> Malformed:

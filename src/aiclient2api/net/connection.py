@@ -56,7 +56,10 @@ class Connection(asyncio.Protocol):
         self._on_idle = on_idle
         self._on_close = on_close
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        self._into: Callable[[bytes], bool] | None = None
+        """Takes what comes while the waiter waits for the end of it."""
+        self._limit = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = _NEVER
         self._deadline = _NEVER
@@ -78,7 +81,7 @@ class Connection(asyncio.Protocol):
 
     def request(
         self, head: bytes, body: bytes, timeouts: Timeouts, *, head_only: bool = False
-    ) -> asyncio.Future[None]:
+    ) -> asyncio.Future[bool]:
         """Send a request; the future is done when the head is there or `failure` is."""
         transport = self._transport
         assert transport is not None
@@ -103,11 +106,20 @@ class Connection(asyncio.Protocol):
             self._set_deadline(timeouts.headers)
         return waiter
 
-    def more(self, seconds: float) -> asyncio.Future[None]:
+    def more(self, seconds: float) -> asyncio.Future[bool]:
         """Wait for more of the body, its end or its failure."""
         waiter = self._waiter = self._loop.create_future()
         self._set_deadline(seconds)
         return waiter
+
+    def pour(self, into: Callable[[bytes], bool], seconds: float) -> asyncio.Future[bool]:
+        """Wait for the end of the body or its failure; what comes goes to `into` at once, without waking anybody.
+
+        The result is True when that returned False: it has enough for now. It must not raise.
+        """
+        self._into = into
+        self._limit = seconds
+        return self.more(seconds)
 
     def take(self) -> bytes:
         """All that has come of the body."""
@@ -169,6 +181,9 @@ class Connection(asyncio.Protocol):
         except InvalidResponse as error:
             self._fail(_broken(error, in_body=reader.has_head))
             return
+        if self._into is not None:
+            self._pour(self._into)
+            return
         if phase is Phase.DRAINING:
             self._drained(len(data))
             return
@@ -201,6 +216,20 @@ class Connection(asyncio.Protocol):
         self._is_writing = False
         if self.phase is Phase.HEAD:
             self._set_deadline(self._head_limit)
+
+    def _pour(self, into: Callable[[bytes], bool]) -> None:
+        """The reader was fed: pass it on."""
+        reader = self.reader
+        chunks = reader.chunks
+        if chunks:
+            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            chunks.clear()
+            if not into(data):
+                self._wake(has_enough=True)
+                return
+            self._deadline = self._loop.time() + self._limit
+        if reader.done:
+            self._wake()
 
     # the end of things
 
@@ -247,12 +276,13 @@ class Connection(asyncio.Protocol):
         self.failure = failure
         self.close()
 
-    def _wake(self) -> None:
+    def _wake(self, *, has_enough: bool = False) -> None:
+        self._into = None
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(has_enough)
 
     def _resume(self) -> None:
         self._is_paused = False

@@ -7,7 +7,7 @@ where the operator's configuration says and nowhere else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiclient2api.errors import Malformed, Truncated, UpstreamFailed
 from aiclient2api.net.connection import Connection, Phase
@@ -16,7 +16,7 @@ from aiclient2api.net.inflate import Inflater, inflater
 from aiclient2api.net.pool import ConnectionPool
 from aiclient2api.net.request import HeadWriter, Target, target
 from aiclient2api.net.resolve import Resolver
-from aiclient2api.net.transport import DEFAULT_CONNECTIONS, Call, HttpStream
+from aiclient2api.net.transport import DEFAULT_CONNECTIONS, Call, HttpStream, pour_received
 from aiclient2api.net.trust import Trust
 
 _TARGETS_LIMIT = 1024
@@ -127,6 +127,28 @@ class LeanStream:
                 self.abort()
                 raise
         return connection.take()
+
+    async def pour(self, into: Callable[[bytes], bool]) -> bool:
+        """See HttpStream."""
+        connection, reader = self._connection, self._reader
+        if connection is None:
+            return True
+        if self._is_encoded:
+            return await pour_received(self.receive, into)
+        while True:
+            if reader.chunks and not into(connection.take()):
+                return False
+            if reader.done:
+                return True
+            if connection.phase is Phase.CLOSED:
+                raise connection.failure or Truncated("the connection was closed")
+            try:
+                has_enough = await connection.pour(into, self._idle)
+            except BaseException:
+                self.abort()
+                raise
+            if has_enough:
+                return False
 
     async def _inflated(self, connection: Connection, decoder: Inflater) -> bytes:
         """The same, decoded."""

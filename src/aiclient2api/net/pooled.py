@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Final
 
@@ -21,7 +21,7 @@ from aiclient2api.net.inflate import Inflater, inflater
 from aiclient2api.net.request import HeadWriter, target
 from aiclient2api.net.resolve import Resolver
 from aiclient2api.net.response import MAX_FIELDS, MAX_HEAD
-from aiclient2api.net.transport import DEFAULT_CONNECTIONS, KEEP_ALIVE, Call, HttpStream
+from aiclient2api.net.transport import DEFAULT_CONNECTIONS, KEEP_ALIVE, Call, HttpStream, pour_received
 from aiclient2api.net.trust import Trust
 from aiclient2api.wire.http import Headers
 
@@ -226,6 +226,10 @@ class AiohttpStream:
                 return b""
             if out := decoder.decode(data):
                 return out
+
+    async def pour(self, into: Callable[[bytes], bool]) -> bool:
+        """See HttpStream."""
+        return await pour_received(self.receive, into)
 
     async def _receive(self) -> bytes:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -73,6 +74,13 @@ class HttpStream(Protocol):
         """
         ...
 
+    async def pour(self, into: Callable[[bytes], bool]) -> bool:
+        """Hand what arrives to `into`, read by read, until that returns False. `into` must not raise.
+
+        Whether the body has ended, that is: whether `into` wanted more. Raises as `receive`.
+        """
+        ...
+
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises Malformed over `limit` bytes, TimedOut, Truncated."""
         ...
@@ -88,6 +96,14 @@ class HttpStream(Protocol):
     def abort(self) -> None:
         """Close the connection at once."""
         ...
+
+
+async def pour_received(receive: Callable[[], Awaitable[bytes]], into: Callable[[bytes], bool]) -> bool:
+    """`HttpStream.pour` in terms of `receive`."""
+    while data := await receive():
+        if not into(data):
+            return False
+    return True
 
 
 class Transport(Protocol):

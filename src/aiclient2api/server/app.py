@@ -35,6 +35,7 @@ from aiclient2api.server.asgi import (
     Client,
     ClientGone,
     Message,
+    Outlet,
     Receive,
     Scope,
     Send,
@@ -237,7 +238,8 @@ class _Request:
         with services.admission:
             wire = await self._whole_request(match)
             await self._while_client_stays(
-                exchange, lambda: answer(wire, key, match.pool, exchange, services, self._send)
+                exchange,
+                lambda: answer(wire, key, match.pool, exchange, services, Outlet(self._send, self._client)),
             )
 
     async def _whole_request(self, match: Match) -> WireRequest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote
 
 from aiclient2api.errors import BadRequest, GatewayError, ShuttingDown, TooLarge
@@ -27,6 +27,22 @@ class Client(Protocol):
     def when_gone(self, call: Callable[[], None] | None) -> None:
         """Call this when the client leaves before its answer is complete (at once if it has); None: no longer."""
         ...
+
+    def push(self, body: bytes, goes_on: bool) -> bool:
+        """`http.response.body` without a task: written at once. False when the client is slower than we are."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until the client has caught up."""
+        ...
+
+
+class Outlet(NamedTuple):
+    """Where an answer goes."""
+
+    send: Send
+    client: Client | None = None
+    """With our own server, the short way for what follows a head."""
 
 
 class ClientGone(Exception):

@@ -10,7 +10,7 @@ from aiclient2api.gateway.exchange import Attempt, Exchange, Phase
 from aiclient2api.gateway.upstream import Live, Whole
 from aiclient2api.keys.ring import ClientKey
 from aiclient2api.protocols.conversion import Inbound
-from aiclient2api.server.asgi import Send, send_whole
+from aiclient2api.server.asgi import Outlet, Send, send_whole
 from aiclient2api.server.services import Services
 from aiclient2api.server.streaming import StreamedAnswer, Voice
 from aiclient2api.wire.http import Headers, WireRequest
@@ -22,7 +22,12 @@ WORTH_TELLING = 1.0
 
 
 async def answer(
-    wire: WireRequest, key: ClientKey, pool: str | None, exchange: Exchange, services: Services, send: Send
+    wire: WireRequest,
+    key: ClientKey,
+    pool: str | None,
+    exchange: Exchange,
+    services: Services,
+    outlet: Outlet,
 ) -> None:
     """Answer a request with a body. Raises GatewayError as long as nothing was sent."""
     inbound = _inbound(wire, key, exchange, services)
@@ -31,7 +36,7 @@ async def answer(
     exchange.phase = Phase.PRE_HEADERS
     opening = services.dispatcher.open(inbound, exchange, pool)
     if inbound.peek.stream == "no":
-        await _send_whole(_whole(await opening), exchange, send, explain=explain)
+        await _send_whole(_whole(await opening), exchange, outlet.send, explain=explain)
         return
 
     def headers() -> Headers:
@@ -41,7 +46,7 @@ async def answer(
     def voice() -> Voice:
         return inbound.converter.stream_encoder(inbound.request())
 
-    stream = StreamedAnswer(exchange, send, headers, voice, services.heartbeat)
+    stream = StreamedAnswer(exchange, outlet, headers, voice, services.heartbeat)
     await stream.run(_live(opening), services.now)
 
 

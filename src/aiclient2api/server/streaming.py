@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -23,7 +24,7 @@ from aiclient2api.errors import (
 )
 from aiclient2api.gateway.exchange import Exchange, Phase
 from aiclient2api.gateway.upstream import Live
-from aiclient2api.server.asgi import ClientGone, Send, cut_reason, send_head
+from aiclient2api.server.asgi import Client, ClientGone, Outlet, cut_reason, send_head
 from aiclient2api.wire.http import Headers
 
 ERROR_SECONDS = 1.0
@@ -59,13 +60,14 @@ class StreamedAnswer:
     def __init__(
         self,
         exchange: Exchange,
-        send: Send,
+        outlet: Outlet,
         headers: Callable[[], Headers],
         voice: Callable[[], Voice],
         heartbeat: Heartbeat,
     ) -> None:
         self._exchange = exchange
-        self._send = send
+        self._send = outlet.send
+        self._client = outlet.client
         self._headers = headers
         self._make_voice = voice
         self._voice: Voice | None = None
@@ -77,6 +79,8 @@ class StreamedAnswer:
         self._beat: asyncio.Task[None] | None = None
         self._is_writing = False
         self._has_begun = False
+        self._is_complete = False
+        self._unsent = b""
 
     async def run(self, opening: Awaitable[Live], now: Callable[[], float]) -> None:
         """Send the whole answer, or break the connection off behind an in-band error.
@@ -133,21 +137,40 @@ class StreamedAnswer:
             exchange.events = live.events
 
     async def _pump(self, live: Live) -> None:
-        send, time = self._send, self._loop.time
         self._is_writing = True
         await self._settle()
         if not self._has_begun:
             await self._begin()
-        goes_on = True
-        while goes_on:
+        write = self._keep if self._client is None else partial(self._push, live, self._client)
+        while not self._is_complete:
             self._is_writing = False
-            data = await live.receive()
+            await live.pour(write)
             self._is_writing = True
-            if self._beat is not None:
-                await self._settle()
-            goes_on = not live.is_done
-            await send({"type": "http.response.body", "body": data, "more_body": goes_on})
-            self._last = time()
+            await self._settle()
+            if self._client is None or live.is_done:
+                await self._flush(live)
+            else:
+                await self._client.room()
+
+    def _push(self, live: Live, client: Client, data: bytes) -> bool:
+        """One read for the client, without a task in between."""
+        goes_on = not live.is_done
+        self._is_complete = not goes_on
+        self._last = self._loop.time()
+        return client.push(data, goes_on) and self._beat is None
+
+    def _keep(self, data: bytes) -> bool:
+        """The same where only a task can write."""
+        self._unsent = data
+        return False
+
+    async def _flush(self, live: Live) -> None:
+        if self._is_complete:
+            return
+        data, self._unsent = self._unsent, b""
+        self._is_complete = live.is_done
+        await self._send({"type": "http.response.body", "body": data, "more_body": not self._is_complete})
+        self._last = self._loop.time()
 
     async def _begin(self) -> None:
         self._has_begun = True

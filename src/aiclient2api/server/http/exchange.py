@@ -161,30 +161,32 @@ class HttpExchange:
 
     async def send(self, message: Message) -> None:
         """See ASGI. Waits only while the client is slower than we are."""
-        if self.is_gone:
-            return
-        if self._is_chunked:  # nearly every call: one event of a stream
-            body: bytes = message["body"]
-            if not message.get("more_body", False):
-                self.is_complete = True
-                self._write(_last_chunk(body))
-                return
-            if body:
-                self._write(b"%x\r\n%b\r\n" % (len(body), body))
-            if self._line.is_full:
-                await self._line.room()
-            return
         if message["type"] == "http.response.start":
             self._head = message
             return
-        body = message.get("body", b"")
-        self.is_complete = not message.get("more_body", False)
-        if self._head is not None:
+        goes_on: bool = message.get("more_body", False)
+        if not self.push(message.get("body", b""), goes_on) and goes_on:
+            await self._line.room()
+
+    def push(self, body: bytes, goes_on: bool) -> bool:
+        """The body of an answer whose head was sent, at once. False when the client is slower: wait for `room`."""
+        if self.is_gone:
+            return True
+        self.is_complete = not goes_on
+        if self._is_chunked:  # nearly every call: one event of a stream
+            if not goes_on:
+                self._write(_last_chunk(body))
+            elif body:
+                self._write(b"%x\r\n%b\r\n" % (len(body), body))
+        elif self._head is not None:
             self._begin(self._head, body)
         elif body and not self._is_bodiless:
             self._write(body)
-        if self._line.is_full and not self.is_complete:
-            await self._line.room()
+        return not self._line.is_full
+
+    async def room(self) -> None:
+        """Wait until the client has caught up, or has gone."""
+        await self._line.room()
 
     def _begin(self, start: Message, body: bytes) -> None:
         status: int = start["status"]
