@@ -120,7 +120,7 @@ class Bench:
         assert isinstance(live, Live)
         parts: list[bytes] = []
 
-        def keep(data: bytes) -> bool:
+        def keep(data: bytes, _is_last: bool) -> bool:
             parts.append(data)
             return True
 

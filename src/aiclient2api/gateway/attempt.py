@@ -235,7 +235,7 @@ def _upstream_path(path: str) -> str:
     return quote(path, safe="/:@!$&'()*+,;=-._~")
 
 
-def _kept(_: bytes) -> bool:
+def _kept(_: bytes, _is_last: bool) -> bool:
     """Nothing is passed on of an answer that is collected."""
     return True
 

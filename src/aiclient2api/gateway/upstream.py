@@ -40,6 +40,10 @@ _TIDY_TAILS: Final = (b"", b"data: [DONE]", b"data:[DONE]")
 """What may be left of the last event when the upstream closes: the terminal needs no blank line behind it."""
 
 
+Write = Callable[[bytes, bool], bool]
+"""Takes bytes for the client, and whether they are the last; False when it takes nothing more for now."""
+
+
 class Whole(Struct):
     """A complete answer."""
 
@@ -116,7 +120,7 @@ class Live:
         if not self.is_empty:
             self._lease.begun()
 
-    async def pour(self, write: Callable[[bytes], bool]) -> None:
+    async def pour(self, write: Write) -> None:
         """Hand what is for the client to `write`, one call per network read, until that returns False.
 
         Returns as well when the answer is complete. Raises UpstreamError when the upstream fails: then `fail` makes
@@ -124,7 +128,7 @@ class Live:
         """
         if self._held:
             held, self._held = self._held, b""
-            if not write(held):
+            if not write(held, self.is_done):
                 return
         reading = _Reading(self, write)
         while not reading.has_enough and (not self._answer.ended or self._is_failing):
@@ -156,12 +160,9 @@ class Live:
     def is_turning(self) -> bool:
         """Whether reading on as before would be wrong: the answer is over, or nearly, or broken."""
         answer = self._answer
-        return (
-            answer.ended
-            or answer.failure is not None
-            or self._broken is not None
-            or (answer.finished and not answer.goes_on)
-        )
+        if answer.finished and not answer.goes_on:
+            return True
+        return answer.ended or answer.failure is not None or self._broken is not None
 
     async def _next(self) -> bytes:
         answer = self._answer
@@ -291,7 +292,7 @@ class _Reading:
 
     __slots__ = ("_live", "_write", "error", "has_enough")
 
-    def __init__(self, live: Live, write: Callable[[bytes], bool]) -> None:
+    def __init__(self, live: Live, write: Write) -> None:
         self._live = live
         self._write = write
         self.has_enough = False
@@ -306,14 +307,15 @@ class _Reading:
         except Exception as error:  # raised again by who started the pass: here it would be the connection's
             self.error = error
             return False
-        if out and not self._write(out):
+        is_turning = live.is_turning
+        if out and not self._write(out, is_turning and live.is_done):
             self.has_enough = True
             return False
-        return not live.is_turning
+        return not is_turning
 
     def pass_on(self, out: bytes) -> None:
         """Bytes that come from no read."""
-        if out and not self._write(out):
+        if out and not self._write(out, self._live.is_done):
             self.has_enough = True
 
 

@@ -28,7 +28,7 @@ class Client(Protocol):
         """Call this when the client leaves before its answer is complete (at once if it has); None: no longer."""
         ...
 
-    def push(self, body: bytes, goes_on: bool) -> bool:
+    def push(self, body: bytes, is_last: bool) -> bool:
         """`http.response.body` without a task: written at once. False when the client is slower than we are."""
         ...
 

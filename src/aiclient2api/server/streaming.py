@@ -141,7 +141,7 @@ class StreamedAnswer:
         await self._settle()
         if not self._has_begun:
             await self._begin()
-        write = self._keep if self._client is None else partial(self._push, live, self._client)
+        write = self._keep if self._client is None else partial(self._push, self._client)
         while not self._is_complete:
             self._is_writing = False
             await live.pour(write)
@@ -152,14 +152,13 @@ class StreamedAnswer:
             else:
                 await self._client.room()
 
-    def _push(self, live: Live, client: Client, data: bytes) -> bool:
+    def _push(self, client: Client, data: bytes, is_last: bool) -> bool:
         """One read for the client, without a task in between."""
-        goes_on = not live.is_done
-        self._is_complete = not goes_on
+        self._is_complete = is_last
         self._last = self._loop.time()
-        return client.push(data, goes_on) and self._beat is None
+        return client.push(data, is_last) and self._beat is None
 
-    def _keep(self, data: bytes) -> bool:
+    def _keep(self, data: bytes, _: bool) -> bool:
         """The same where only a task can write."""
         self._unsent = data
         return False

@@ -164,17 +164,17 @@ class HttpExchange:
         if message["type"] == "http.response.start":
             self._head = message
             return
-        goes_on: bool = message.get("more_body", False)
-        if not self.push(message.get("body", b""), goes_on) and goes_on:
+        is_last = not message.get("more_body", False)
+        if not self.push(message.get("body", b""), is_last) and not is_last:
             await self._line.room()
 
-    def push(self, body: bytes, goes_on: bool) -> bool:
+    def push(self, body: bytes, is_last: bool) -> bool:
         """The body of an answer whose head was sent, at once. False when the client is slower: wait for `room`."""
         if self.is_gone:
             return True
-        self.is_complete = not goes_on
+        self.is_complete = is_last
         if self._is_chunked:  # nearly every call: one event of a stream
-            if not goes_on:
+            if is_last:
                 self._write(_last_chunk(body))
             elif body:
                 self._write(b"%x\r\n%b\r\n" % (len(body), body))
