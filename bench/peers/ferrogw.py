@@ -23,6 +23,7 @@ def serve(upstream: str, folder: Path, bin_: Path) -> Contender:
         "OPENAI_BASE_URL": upstream,
         "PORT": str(port),
         "GOMAXPROCS": "1",
+        "RATE_LIMIT_RPS": "0",  # its default refuses most of a bench
     }
     with Path(folder, "log").open("wb") as log:
         process = start([str(bin_ / "ferrogw"), "serve"], GATEWAY_CORE, env=env, log=log)
