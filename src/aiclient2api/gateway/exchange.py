@@ -80,6 +80,8 @@ class Exchange(Struct, kw_only=True):
     strict: bool = False
     explain: bool = False
     """The client wants to see the whole trail."""
+    joined: bool = False
+    """Answered by the same request, which was under way: nothing was asked upstream for it."""
     waited: float = 0.0
     """Seconds until an account had a place free."""
     phase: Phase = Phase.ADMIT

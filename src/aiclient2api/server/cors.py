@@ -9,7 +9,7 @@ ANY = "*"
 KEEP_SECONDS = 600
 _OF_LIMITS = ("limit", "remaining", "reset")
 EXPOSED = (
-    "x-request-id, x-a2-target, x-a2-attempts, x-a2-conversion, x-a2-explain, retry-after, "
+    "x-request-id, x-a2-target, x-a2-attempts, x-a2-conversion, x-a2-joined, x-a2-explain, retry-after, "
     + ", ".join(f"x-ratelimit-{name}-{kind}" for kind in ("requests", "tokens") for name in _OF_LIMITS)
     + ", "
     + ", ".join(

@@ -34,10 +34,16 @@ async def answer(
     explain = exchange.explain = is_wished(wire, "x-a2-explain")
     services.limiter.reserve(key, inbound, exchange)
     exchange.phase = Phase.PRE_HEADERS
-    opening = services.dispatcher.open(inbound, exchange, pool)
     if inbound.peek.stream == "no":
-        await _send_whole(_whole(await opening), exchange, outlet.send, explain=explain)
+        whole = await services.same.once(
+            key.name,
+            wire,
+            lambda: _opened(services.dispatcher.open(inbound, exchange, pool), exchange),
+            lambda: _join(exchange),
+        )
+        await _send_whole(whole, exchange, outlet.send, explain=explain)
         return
+    opening = services.dispatcher.open(inbound, exchange, pool)
 
     def headers() -> Headers:
         content_type = inbound.converter.stream_content_type(inbound.peek.stream)
@@ -53,15 +59,21 @@ async def answer(
 async def _send_whole(whole: Whole, exchange: Exchange, send: Send, *, explain: bool) -> None:
     answer = whole.answer
     exchange.phase = Phase.TERMINAL_SEEN
-    exchange.usage = answer.usage
     exchange.losses = [*exchange.losses, *answer.losses]
     exchange.status = answer.response.status
     await send_whole(send, answer.response, report_headers(exchange, explain=explain))
 
 
-def _whole(opened: Whole | Live) -> Whole:
+async def _opened(opening: Awaitable[Whole | Live], exchange: Exchange) -> Whole:
+    opened = await opening
     assert isinstance(opened, Whole), "a unary client gets a whole answer"
+    exchange.usage = opened.answer.usage
     return opened
+
+
+def _join(exchange: Exchange) -> None:
+    exchange.joined = True
+    exchange.conversion = "joined"
 
 
 async def _live(opening: Awaitable[Whole | Live]) -> Live:
@@ -99,6 +111,8 @@ def report_headers(exchange: Exchange, *, explain: bool = False) -> Headers:
     if exchange.target:
         headers.append(("x-a2-target", _printable(exchange.target)))
         headers.append(("x-a2-conversion", _printable(_conversion(exchange))))
+    if exchange.joined:
+        headers.append(("x-a2-joined", "1"))
     if explain:
         headers.append(("x-a2-explain", _printable(_trail(exchange))))
     return (*headers, *exchange.limit_headers)

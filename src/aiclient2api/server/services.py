@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.gateway.dispatch import Dispatcher
 from aiclient2api.gateway.exchange import Exchange, Observer
+from aiclient2api.gateway.idempotency import SameRequests
 from aiclient2api.gateway.limits import Admission
+from aiclient2api.gateway.upstream import Whole
 from aiclient2api.keys.limiter import KeyLimiter
 from aiclient2api.keys.ring import ClientKeys
 from aiclient2api.protocols.factory import ConverterFactory
@@ -29,6 +31,7 @@ class Services(Struct, kw_only=True):
     keys: ClientKeys
     limiter: KeyLimiter
     admission: Admission
+    same: SameRequests[Whole] = field(default_factory=SameRequests[Whole])
     models: ModelLists
     observers: Sequence[Observer]
     log: JsonLog
