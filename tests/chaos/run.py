@@ -1,10 +1,11 @@
-"""`make chaos`: two gateways, accounts that die and heal, an outage of a provider, a rolling restart; who notices?
+"""`make chaos`: two gateways on one store, accounts that die and heal, a provider's outage, a rolling restart, a failover
+of the store, a gateway that is killed; who notices?
 
 python -m tests.chaos.run --seconds 1200 --rate 50 --seed 1 --report docs/reports/chaos.md
 
 Time is scaled by 60: an account lives four minutes on average and is out for ten seconds. A failure is anything but a
 complete answer. A stream whose account dies under it cannot be saved (content is out): it is counted apart, and it
-must have ended with an error.
+must have ended with an error. What a killed gateway had under way is cut without a word: that is a failure.
 """
 
 from __future__ import annotations
@@ -33,11 +34,14 @@ from tests.faults.server import FaultServer
 from tests.faults.voices import CHAT, MESSAGES, PROTOCOLS
 from tests.faults.ways import REFUSED, WAYS
 from tests.program import Program
+from tests.store.clusters import Replicated, replicated
 
 ACCOUNTS = 4
 LIFE, OUTAGE = 240.0, 10.0
 """Seconds, on average, that an account works and does not."""
 PROVIDER_OUT = 45.0
+BACK_AFTER = 3.0
+"""Seconds until somebody starts a gateway that was killed."""
 GOAL = 0.001
 PACED = Play(
     stream=((Head(), Say(("prelude", "content")), Sleep(0.3), Say(("more",)), Sleep(0.3), Say(("finish", "done")), End()),),
@@ -89,7 +93,7 @@ class Balancer:
     """Sends requests to the gateways in turn; a connection that is refused goes to the other one, nothing else does."""
 
     def __init__(self, sections: dict[str, Any], count: Count) -> None:
-        self._sections, self._count = sections, count
+        self._sections, self.count = sections, count
         self._stack = AsyncExitStack()
         self.programs: list[Program] = []
         self._turn = 0
@@ -107,11 +111,20 @@ class Balancer:
         for number in range(len(self.programs)):
             old = self.programs[number]
             await asyncio.to_thread(old.process.send_signal, signal.SIGTERM)
-            self._count.events.append(f"gateway {number + 1} was told to stop")
+            self.count.events.append(f"gateway {number + 1} was told to stop")
             fresh = await self._stack.enter_async_context(gateway(self._sections))
             self.programs[number] = fresh
             status = await asyncio.to_thread(old.process.wait, 60)
-            self._count.events.append(f"gateway {number + 1} stopped with status {status}")
+            self.count.events.append(f"gateway {number + 1} stopped with status {status}")
+
+    async def kill_one(self) -> None:
+        """The first one dies, and comes back after a while."""
+        old = self.programs[0]
+        await asyncio.to_thread(old.process.send_signal, signal.SIGKILL)
+        self.count.events.append("gateway 1 was killed")
+        await asyncio.sleep(BACK_AFTER)
+        self.programs[0] = await self._stack.enter_async_context(gateway(self._sections))
+        self.count.events.append("gateway 1 was started again")
 
     async def ask(self, question: Question) -> Seen:
         """One request."""
@@ -125,7 +138,7 @@ class Balancer:
         return Seen()
 
 
-def sections(url: str) -> dict[str, Any]:
+def sections(url: str, store: str) -> dict[str, Any]:
     """Two providers with four accounts each, in a chain."""
     accounts = {
         f"{pool}.{number}": account(url, protocol, f"{pool}.{number}", f"key-{pool}-{number}", pool=pool, timeouts=SHORT)
@@ -136,6 +149,8 @@ def sections(url: str) -> dict[str, Any]:
         "accounts": accounts,
         "models": {"m": {"targets": ["first/m", "second/m"]}},
         "server": {"port": 0, "drain": "20s"},
+        "store": {"url": store},
+        "secrets": {"key": KEY * 2},
     }
 
 
@@ -164,11 +179,18 @@ async def one(balancer: Balancer, number: int, count: Count) -> None:
 async def chaos(seconds: float, rate: float, seed: int) -> tuple[Count, World]:
     """The run."""
     count, world = Count(), World(seed)
+    with replicated() as stores:
+        await _run(world, count, stores, (seconds, rate))
+    return count, world
+
+
+async def _run(world: World, count: Count, stores: Replicated, load: tuple[float, float]) -> None:
+    seconds, rate = load
     async with world.server.running() as url:
-        balancer = Balancer(sections(url), count)
+        balancer = Balancer(sections(url, stores.url), count)
         async with balancer.running():
             lives = [asyncio.ensure_future(world.live(f"{pool}.{n}")) for pool in ("first", "second") for n in range(ACCOUNTS)]  # fmt: skip
-            plan = asyncio.ensure_future(_plan(world, balancer, count, seconds))
+            plan = asyncio.ensure_future(_plan(world, balancer, stores, seconds))
             running: set[asyncio.Task[None]] = set()
             began = time.monotonic()
             for number in range(int(seconds * rate)):
@@ -181,19 +203,28 @@ async def chaos(seconds: float, rate: float, seed: int) -> tuple[Count, World]:
             for life in lives:
                 life.cancel()
             count.calls = sum(world.server.hits.values())
-    return count, world
 
 
-async def _plan(world: World, balancer: Balancer, count: Count, seconds: float) -> None:
-    """The provider's outage after a quarter of the time, the rolling restart after a half."""
-    await asyncio.sleep(seconds / 4)
+async def _plan(world: World, balancer: Balancer, stores: Replicated, seconds: float) -> None:
+    """One event after the other, an eighth of the time apart: outage, restart, failover, kill."""
+    began = time.monotonic()
+
+    async def until(eighths: int) -> None:
+        await asyncio.sleep(max(0.0, began + seconds * eighths / 8 - time.monotonic()))
+
+    await until(2)
     world.out.add("first")
-    count.events.append("the first provider went out")
+    balancer.count.events.append("the first provider went out")
     await asyncio.sleep(min(PROVIDER_OUT, seconds / 8))
     world.out.clear()
-    count.events.append("the first provider came back")
-    await asyncio.sleep(max(0.0, seconds / 4 - min(PROVIDER_OUT, seconds / 8)))
+    balancer.count.events.append("the first provider came back")
+    await until(4)
     await balancer.restart_all()
+    await until(5)
+    stores.master.kill()
+    balancer.count.events.append("the store's master was killed, its replica takes over")
+    await until(6)
+    await balancer.kill_one()
 
 
 def report(count: Count, world: World, arguments: argparse.Namespace) -> str:
@@ -211,7 +242,7 @@ def report(count: Count, world: World, arguments: argparse.Namespace) -> str:
 
 {reports.made(arguments.seed)} Code {reports.source()}. Command: `make chaos ARGS='--seconds {arguments.seconds:.0f} --rate {arguments.rate:.0f} --seed {arguments.seed}'`.
 
-Two gateway processes behind a client that tries the other one when a connection is refused; two providers with
+Two gateway processes on one store (master, replica, three sentinels) behind a client that tries the other one when a connection is refused; two providers with
 {ACCOUNTS} accounts each in a chain, all four client protocols, three quarters streams. {arguments.seconds:.0f} s at
 {arguments.rate:.0f} requests per second. Accounts died {world.deaths} times, each time in one of {len(WAYS) - 1} ways, for
 {OUTAGE:.0f} s on average.
