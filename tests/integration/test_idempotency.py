@@ -86,7 +86,7 @@ def test_the_upstream_is_called_once_and_everybody_is_answered(
     stack, simulator, gate = trio
     with ThreadPoolExecutor(3) as threads:
         calls = [threads.submit(ask, stack, protocol, pool, **{"idempotency-key": "once"}) for _ in range(3)]
-        until(lambda: stack.runtime.metrics.inflight == 3 and len(simulator.requests) == 1)
+        until(lambda: stack.runtime.services.same.waiting == 3 and len(simulator.requests) == 1)
         stack.call(gate.is_open.set)
         answers = [call.result() for call in calls]
 

@@ -41,6 +41,11 @@ class SameRequests(Generic[T]):
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], _Shared[T]] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their answer."""
+        return sum(shared.waiting for shared in self._running.values())
+
     async def once(
         self, tenant: str, wire: WireRequest, begin: Callable[[], Awaitable[T]], joined: Callable[[], None]
     ) -> T:
