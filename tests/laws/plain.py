@@ -30,23 +30,24 @@ class Number:
         return f"Number({self.text})"
 
 
+def _written(value: object) -> str:
+    assert isinstance(value, Number), value
+    return f"{_OPEN}{value.text}{_CLOSE}"
+
+
+_decoder = json.JSONDecoder(parse_float=Number)
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, default=_written)
+
+
 def load(body: bytes | str) -> Any:
     """The tree of a JSON text."""
-    return json.loads(body, parse_float=Number)
+    return _decoder.decode(body if isinstance(body, str) else body.decode("utf-8", "surrogatepass"))
 
 
 def dump(tree: Any) -> bytes:
     """Compact JSON, numbers as they were written."""
-    found = False
-
-    def written(value: object) -> str:
-        nonlocal found
-        assert isinstance(value, Number), value
-        found = True
-        return f"{_OPEN}{value.text}{_CLOSE}"
-
-    text = json.dumps(tree, ensure_ascii=False, separators=(",", ":"), default=written)
-    return (_WRITTEN.sub(r"\1", text) if found else text).encode("utf-8", "surrogatepass")
+    text = _encoder.encode(tree)
+    return (_WRITTEN.sub(r"\1", text) if _OPEN in text else text).encode("utf-8", "surrogatepass")
 
 
 def number(value: Any) -> float | None:

@@ -175,6 +175,7 @@ class _MessagesEncoder:
         native: list[Reasoning] = []
         plain: list[str] = []
         for part in thoughts:
+            self._target.report.foreign_ext(part, path)
             match part.opaque:
                 case Opaque(kind="openai_chat.details"):
                     native.append(part)
