@@ -28,6 +28,8 @@ from bench.scenarios import SCENARIOS, Scenario
 BUSY: Final = 0.9
 """Share of a run's time at which the rig, not the gateway, is the limit."""
 SAMPLE_SECONDS: Final = 0.2
+RAMP: Final = 2.0
+"""Seconds over which paced streams begin: the first token of the last is measured beside all others."""
 
 
 class Figures(NamedTuple):
@@ -140,6 +142,8 @@ def _load(scenario: Scenario, contender: Contender, *, seconds: float) -> dict[s
     command = [sys.executable, "-m", "bench.load", contender.url, contender.key, scenario.path, "-"]
     command += ["--connections", str(scenario.connections)]
     command += ["--streams"] if scenario.events else ["--seconds", str(seconds)]
+    if scenario.is_paced:
+        command += ["--ramp", str(RAMP)]
     body = scenario.body(contender.prefix).encode()
     pinned = ["taskset", "-c", str(RIG_CORE), *command]
     done = subprocess.run(pinned, input=body, check=True, capture_output=True, timeout=120)

@@ -121,7 +121,8 @@ async def run(arguments: argparse.Namespace) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     start = time.perf_counter()
     clients: list[Client] = []
-    for _ in range(arguments.connections):
+    for number in range(arguments.connections):
+        await asyncio.sleep(start + arguments.ramp * number / arguments.connections - time.perf_counter())
         client = Client(request, start + arguments.seconds, once=arguments.streams)
         await loop.create_connection(lambda client=client: client, url.hostname, url.port)
         clients.append(client)
@@ -153,6 +154,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--streams", action="store_true")
+    parser.add_argument("--ramp", type=float, default=0.0, help="seconds over which the connections are opened")
     import uvloop
 
     print(json.dumps(uvloop.run(run(parser.parse_args()))))

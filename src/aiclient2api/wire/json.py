@@ -40,7 +40,8 @@ def decode(data: bytes | Raw, type_: type[T], path: str = "") -> T:
     if decoder is None:
         decoder = _decoders[type_] = msgspec.json.Decoder(type_)
     try:
-        _readable(data)
+        if type(data) is bytes and not data.isascii():
+            data.decode()  # raw members are never looked into: what is no UTF-8 has to be found in the whole
         found: T = decoder.decode(data)
         return found
     except msgspec.ValidationError as error:
