@@ -76,7 +76,7 @@ async def streams(url: str, begun: Callable[[], None]) -> list[tuple[int, bool]]
     async def one(session: aiohttp.ClientSession, *, is_stream: bool) -> tuple[int, bool]:
         nonlocal waiting
         text = b""
-        body = {**BODY, "stream": is_stream}
+        body = {**BODY, "stream": is_stream, "max_tokens": 1000}
         async with session.post(f"{url}/v1/messages", json=body, headers={"x-api-key": KEY}) as answer:
             async for part in answer.content.iter_any():
                 if not text and is_stream:
