@@ -103,7 +103,9 @@ def l12_totality(words: Words, client: str, upstream: str) -> None:
 
 def l13_client_safety(words: Words, client: str, upstream: str) -> None:
     """The official SDK accepts every stream, and accumulates what it parses of the whole answer."""
-    said = together(client, upstream, words)[1] if words.coin() else said_of(upstream, words)
+    # Google's SDK asks again by itself after CONTINUATION, and a signed piece of text is a part of its own in a stream
+    is_mixed = words.coin() and upstream != GG
+    said = together(client, upstream, words)[1] if is_mixed else said_of(upstream, words)
     told = answer(upstream, said, words)
     doc = request(client)
     say(client, doc, "x")
