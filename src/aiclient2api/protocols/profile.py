@@ -21,6 +21,8 @@ class ModelProfile(Struct, frozen=True, kw_only=True):
     forced_tool_choice: bool = True
     mid_system: bool = False
     """Anthropic: `system` messages inside the conversation."""
+    bound_thoughts: bool = False
+    """Anthropic: a thought is taken back only behind the very conversation that it was made in."""
     prefill: bool = False
     """The last turn may be the assistant's."""
     call_ids: bool = True

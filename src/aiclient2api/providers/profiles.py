@@ -45,11 +45,20 @@ _CLAUDE_4_5: Final = ModelProfile(max_output=64_000, thinking="budget", prefill=
 _CLAUDE_4: Final = msgspec.structs.replace(_CLAUDE_4_5, max_output=32_000)
 _CLAUDE_3: Final = ModelProfile(max_output=4_096, thinking="none", prefill=True)
 
+
+def _bound(profile: ModelProfile) -> ModelProfile:
+    """Preserved thinking: https://docs.claude.com/en/docs/build-with-claude/extended-thinking"""
+    return msgspec.structs.replace(profile, bound_thoughts=True)
+
+
 _ANTHROPIC: Final = _Table(
     _CLAUDE_5,
     {
         "claude-fable-5*": _ALWAYS_THINKING,
-        "claude-sonnet-5-5*": _ALWAYS_THINKING,
+        "claude-fable-5-[12]*": _bound(_ALWAYS_THINKING),
+        "claude-sonnet-5-5*": _bound(_ALWAYS_THINKING),
+        "claude-opus-5-5*": _bound(_CLAUDE_5),
+        "claude-haiku-5-5*": _bound(_CLAUDE_5),
         "claude-sonnet-5*": msgspec.structs.replace(_CLAUDE_5, mid_system=False),
         "claude-mythos*": msgspec.structs.replace(_CLAUDE_5, forced_tool_choice=False),
         "claude-opus-4-8*": _CLAUDE_5,

@@ -9,6 +9,7 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
+from aiclient2api.ir.parts import Opaque, Reasoning, Text
 from aiclient2api.ir.request import (
     CustomTool,
     FunctionTool,
@@ -19,9 +20,19 @@ from aiclient2api.ir.request import (
     State,
     Thinking,
     ToolChoice,
+    Turn,
 )
 from aiclient2api.protocols.profile import ModelProfile
-from tests.protocols.anthropic.anthropic_foreign import BASE, BUDGET, CONVERTER, EFFORT, TOOL, encoded
+from tests.protocols.anthropic.anthropic_foreign import (
+    BASE,
+    BUDGET,
+    CONVERTER,
+    EFFORT,
+    HI,
+    TOOL,
+    encoded,
+    says,
+)
 
 
 def test_headers_name_the_profiles_dialect() -> None:
@@ -315,3 +326,33 @@ def test_a_token_count_carries_no_settings() -> None:
 
     assert out.wire.path == "/v1/messages/count_tokens"
     assert json.loads(out.wire.body) == {"model": "claude", "messages": [{"role": "user", "content": "hi"}]}
+
+
+SIGNED = says(Reasoning(raw=["hm"], opaque=Opaque("anthropic.signature", "c2ln")), Text(text="yes"))
+BOUND = ModelProfile(bound_thoughts=True)
+ALWAYS_BOUND = ModelProfile(bound_thoughts=True, thinking_off=False)
+
+
+@pytest.mark.parametrize(
+    ("profile", "wish", "history", "expected"),
+    [
+        (BOUND, Thinking(effort="high"), [HI, SIGNED, HI], True),
+        (ALWAYS_BOUND, None, [HI, SIGNED, HI], True),
+        (BOUND, None, [HI, SIGNED, HI], False),
+        (BOUND, Thinking(mode="off"), [HI, SIGNED, HI], False),
+        (BOUND, Thinking(effort="high"), [HI], False),
+        (EFFORT, Thinking(effort="high"), [HI, SIGNED, HI], False),
+    ],
+    ids=["asked to think", "always thinks", "nothing said", "off", "no thoughts", "another model"],
+)
+def test_thoughts_that_do_not_fit_any_more_are_to_be_left_out(
+    profile: ModelProfile, wish: Thinking | None, history: list[Turn], expected: bool
+) -> None:
+    out = CONVERTER.encode_request(replace(BASE, thinking=wish, turns=history), profile)
+    thinking = json.loads(out.wire.body).get("thinking", {})
+
+    assert ("block_binding" in thinking) is expected
+    assert (out.wire.header("anthropic-beta") == "thinking-binding-controls-2026-08-01") is expected
+    if expected:
+        assert thinking["type"] == "adaptive"
+        assert thinking["block_binding"] == {"prefix_mismatch_behavior": "drop_block"}

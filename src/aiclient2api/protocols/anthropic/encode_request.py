@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from msgspec import Raw
 
 from aiclient2api.errors import Unrepresentable
@@ -20,7 +22,14 @@ from aiclient2api.protocols.anthropic.encode_settings import (
 from aiclient2api.protocols.anthropic.encode_tools import encode_tool_choice, encode_tools, is_forced
 from aiclient2api.protocols.anthropic.encode_turns import encode_turns
 from aiclient2api.protocols.anthropic.ext import kept
-from aiclient2api.protocols.anthropic.schema import EXPLICIT_STREAM, MAX_CACHE_MARKS, NAME, TIERS_BACK
+from aiclient2api.protocols.anthropic.schema import (
+    BINDING_BETA,
+    DROP_UNBOUND,
+    EXPLICIT_STREAM,
+    MAX_CACHE_MARKS,
+    NAME,
+    TIERS_BACK,
+)
 from aiclient2api.protocols.cache_policies import claude_policy
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.report import LossReport
@@ -60,6 +69,7 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
         _add_native(wire, request, report)
     else:
         _add_settings(wire, request, profile, report, forced=is_forced(choice))
+        _unbind_thoughts(wire, request, profile, writer)
         if counts:
             for name in (
                 "metadata",
@@ -163,6 +173,24 @@ def _add_settings(
         wire["metadata"] = {"user_id": request.user}
     _add_tier(wire, request.tier, report)
     _report_unknown(request, report)
+
+
+def _unbind_thoughts(wire: Wire, request: ModelRequest, profile: ModelProfile, writer: PartWriter) -> None:
+    """A foreign client may have shortened or edited its history, and cannot know the error that this would be."""
+    thinking = wire.get("thinking", {} if profile.thinking_off else {"type": "adaptive"})
+    if not profile.bound_thoughts or not isinstance(thinking, dict) or not _has_own_thoughts(request):
+        return
+    if cast(Wire, thinking).get("type") in ("adaptive", "enabled"):
+        wire["thinking"] = {**cast(Wire, thinking), "block_binding": DROP_UNBOUND}
+        writer.betas.add(BINDING_BETA)
+
+
+def _has_own_thoughts(request: ModelRequest) -> bool:
+    return any(
+        part.opaque is not None and part.opaque.kind in ("anthropic.signature", "anthropic.redacted")
+        for turn in request.turns
+        for part in turn.parts
+    )
 
 
 def _add_tier(wire: Wire, tier: str | None, report: LossReport) -> None:

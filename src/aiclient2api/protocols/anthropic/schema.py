@@ -127,6 +127,9 @@ EFFORTS: dict[Effort, str] = {
 }
 EFFORT_WORDS: dict[str, str] = {**EFFORTS}
 EFFORT_BETA = "mid-conversation-output-config-2026-07-01"
+BINDING_BETA = "thinking-binding-controls-2026-08-01"
+DROP_UNBOUND = {"prefix_mismatch_behavior": "drop_block"}
+"""Instead of an error: thoughts that do not fit are left out, and the answer's `input_transformations` says so."""
 """Lets a `system` message change the effort (anthropic SDK, `AnthropicBetaParam`)."""
 EFFORT_BUDGETS: dict[Effort, int] = {
     "minimal": MIN_BUDGET,
