@@ -223,8 +223,8 @@ class SealingStream:
         return [PartStart(self._number(*key), part, event.candidate)]
 
     def _hides_phase(self, part: Text) -> bool:
-        """Whether a text's phase has no place in the answer; a text that is only its signature is carried whole."""
-        return not self._slots.phases and (bool(part.text) or part.opaque is None)
+        """Whether a text's phase has no place in the answer, and the text is not carried whole for its signature."""
+        return not self._slots.phases and (bool(part.text) or not self._is_foreign(part.opaque))
 
     def _signed(self, event: PartStart, part: Part, state: Opaque) -> list[StreamEvent]:
         """A part with foreign state, in itself or beside it."""
