@@ -99,7 +99,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self._timer.close()
-        self._reader.is_deaf = self.is_closing = True
+        self._reader.forget()
+        self._newest = None
+        self.is_closing = True
         self._edge.connections.discard(self)
         self._edge.left()
         self._waiting.clear()
@@ -216,6 +218,7 @@ class Connection(asyncio.Protocol):
     def _done(self, exchange: HttpExchange) -> None:
         """The application is done with a request: go on, or close. An unfinished answer is never ended properly."""
         self._current = None
+        exchange.forget()
         if self.is_closing:
             return
         if not exchange.is_complete:

@@ -55,6 +55,7 @@ class HttpExchange:
     """
 
     __slots__ = (
+        "_can_chunk",
         "_delivered",
         "_expects",
         "_failure",
@@ -80,7 +81,7 @@ class HttpExchange:
     def __init__(self, line: Line, scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
         self._line = line
         self._write = line.write
-        self.scope = scope
+        self.scope: Scope = scope
         self.keep_alive = keep_alive
         self._expects = expects_continue
         self._parts: list[bytes] = []
@@ -97,6 +98,7 @@ class HttpExchange:
         self.has_begun = False
         self._is_chunked = False
         self._is_bodiless = scope["method"] == "HEAD"
+        self._can_chunk = scope["http_version"] == "1.1"
         self.is_complete = False
         self.task: asyncio.Task[None] | None = None
 
@@ -130,6 +132,11 @@ class HttpExchange:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def forget(self) -> None:
+        """The application is done: let go of what leads back here, which the garbage collector would have to find."""
+        self.scope = {}
+        self.task = None
 
     # ---- for the application
 
@@ -198,7 +205,7 @@ class HttpExchange:
         if not self._is_bodiless and not _has_length(headers):
             if self.is_complete:
                 more.append(b"content-length: %d\r\n" % len(body))
-            elif self.scope["http_version"] == "1.1":
+            elif self._can_chunk:
                 self._is_chunked = True
                 more.append(CHUNKED)
             else:

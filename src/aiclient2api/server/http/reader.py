@@ -103,6 +103,11 @@ class RequestReader:
         elif self._in_body and self._wire_bytes > MAX_HEAD + OVERHEAD * self._body_bytes:
             self._stop(BadRequest("too much around the chunks of the body"))
 
+    def forget(self) -> None:
+        """The connection is gone: break the cycles with it and with the parser, so that nobody has to look for them."""
+        self.is_deaf = True
+        del self._owner, self._parser
+
     def _stay(self, data: bytes, upgrade: httptools.HttpParserUpgrade) -> None:
         """Read on as HTTP/1.1, as a server may that is asked for another protocol (RFC 9110 7.8).
 

@@ -7,6 +7,10 @@ import math
 from collections.abc import Callable
 
 
+def _nobody() -> None:
+    """Nobody waits."""
+
+
 class LazyTimer:
     """One timer per connection. `at` is the deadline in the loop's seconds; moving it later costs an assignment."""
 
@@ -38,8 +42,9 @@ class LazyTimer:
             self.set(self.at)
 
     def close(self) -> None:
-        """Never fire again."""
+        """Never fire again, and let go of the owner."""
         self.at = math.inf
+        self._expired = _nobody
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
