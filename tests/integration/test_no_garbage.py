@@ -13,7 +13,7 @@ import pytest
 from tests.harness import KEY, Stack, four_pools, simulated
 from tests.program import until
 
-REQUESTS = {
+REQUESTS: dict[str, tuple[str, str, dict[str, object]]] = {
     "a relayed answer": ("/v1/chat/completions", "chat", {}),
     "a relayed stream": ("/v1/chat/completions", "chat", {"stream": True}),
     "a converted answer": ("/v1/messages", "chat", {"max_tokens": 99}),
@@ -37,7 +37,11 @@ def ask(stack: Stack, path: str, document: dict[str, object]) -> None:
 @pytest.mark.parametrize("name", REQUESTS)
 def test_a_request_leaves_no_cycle(name: str) -> None:
     path, pool, more = REQUESTS[name]
-    document = {"model": f"{pool}/x", "messages": [{"role": "user", "content": "Hello"}], **more}
+    document: dict[str, object] = {
+        "model": f"{pool}/x",
+        "messages": [{"role": "user", "content": "Hello"}],
+        **more,
+    }
     with simulated(four_pools) as (stack, _):
         ask(stack, path, document)
         found = Counter[str]()
