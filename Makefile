@@ -15,9 +15,9 @@ run: $(VENV)/.runtime ## install what is needed and start the gateway on 127.0.0
 
 test: $(VENV)/.dev ## the whole test suite, or what ARGS names; laws and faults run without the coverage that would slow them down
 ifeq ($(ARGS),)
-	$(BIN)/python -m pytest -n $(JOBS) -m "not interop" --ignore=tests/laws --ignore=tests/faults --cov --cov-report=
+	$(BIN)/python -m tests.again -n $(JOBS) -m "not interop" --ignore=tests/laws --ignore=tests/faults --cov --cov-report=
 	$(BIN)/python -m coverage report --skip-covered --fail-under=90 --include='src/aiclient2api/protocols/*,src/aiclient2api/ir/*,src/aiclient2api/wire/*,src/aiclient2api/accounts/*,src/aiclient2api/gateway/*,src/aiclient2api/routing/*,src/aiclient2api/providers/*,src/aiclient2api/server/*,src/aiclient2api/net/*,src/aiclient2api/store/*'
-	$(BIN)/python -m pytest -n $(JOBS) -m "not interop" tests/laws tests/faults
+	$(BIN)/python -m tests.again -n $(JOBS) -m "not interop" tests/laws tests/faults
 else
 	$(BIN)/python -m pytest -n $(JOBS) -m "not interop" $(ARGS)
 endif
@@ -38,7 +38,7 @@ fix: $(VENV)/.dev ## format and repair what can be repaired
 interop: $(VENV)/.dev ## clients and upstreams that were not written here (Node.js, third-party mocks)
 	@for name in nginx haproxy redis-server; do command -v $$name >/dev/null || test -x /usr/sbin/$$name || apt-get install -y --no-install-recommends $$name >/dev/null 2>&1 || echo "$$name cannot be installed here: its comparison is skipped"; done
 	$(BIN)/python -m tests.interop.nodejs
-	$(BIN)/python -m pytest -n $(JOBS) -m interop tests/interop tests/store $(ARGS)
+	$(BIN)/python -m tests.again -n $(JOBS) -m interop tests/interop tests/store $(ARGS)
 
 bench: $(VENV)/.dev ## timings; ARGS="unary --of direct,ours,nginx,ferrogw,vllm-router --rounds 5" compares
 	$(BIN)/python -m bench $(ARGS)

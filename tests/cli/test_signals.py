@@ -9,8 +9,8 @@ from anthropic import Anthropic, APIStatusError
 from aiclient2api.simulator.settings import SimulatorSettings
 from tests.program import DEADLINE, serving_program, simulating
 
-EVENTS = 20
-SLOW = SimulatorSettings(events=EVENTS, interval=0.02)
+EVENTS = 60
+SLOW = SimulatorSettings(events=EVENTS, interval=0.03)
 KEY = "a-client-key-of-this-test"
 
 
@@ -39,7 +39,8 @@ def test_the_first_signal_drains_and_the_second_stops_at_once(
                 ) as stream:
                     for event in stream:
                         texts += event.type == "text"
-                        if event.type == "text" and texts <= times:
+                        # a signal that is sent before the last one was handled is one with it: on a busy machine two are not enough
+                        if event.type == "text" and (texts == 1 or times > 1):
                             program.process.send_signal(stop)
             except APIStatusError as error:
                 assert "shutting down" in str(error)

@@ -171,8 +171,11 @@ def test_a_store_that_was_emptied_gets_its_keys_back_and_a_change_stays(tmp_path
     with two_nodes(tmp_path) as nodes:
         key = command(nodes, "keys", "create", "ci").strip()
         off = command(nodes, "keys", "create", "off").strip()
-        command(nodes, "keys", "disable", "off")
         soon(nodes, key, 200)
+        soon(
+            nodes, off, 200
+        )  # both nodes hold it: a key that no node has heard of is answered 401 too, and cannot come back
+        command(nodes, "keys", "disable", "off")
         soon(nodes, off, 401)
         with nodes.server.admin() as client:
             client.flushall()

@@ -80,6 +80,8 @@ def unknown(protocol: str, doc: Doc, words: Words) -> None:
 
 _WORDED: Final = frozenset(("logprobs", "citation.url", "response.blocked", "response.ratings"))
 """Atoms of the envelope that need a content of their own."""
+_ENDED: Final = frozenset(("response.blocked", "refusal"))
+"""Atoms that are a reason to end themselves: no other can be given beside them."""
 
 
 def together(client: str, upstream: str, words: Words) -> tuple[dict[str, Any], Said]:
@@ -94,6 +96,8 @@ def together(client: str, upstream: str, words: Words) -> tuple[dict[str, Any], 
         other, value = TELLS[feature].speak[upstream](words)
         is_worded = any(_needs_words(one) for one in values)
         if (is_worded and _needs_words(feature)) or (_ends(feature, other) and _ends(*values, said)):
+            continue
+        if _ENDED & {feature, *values} and any(map(_ends, (feature, *values))):
             continue
         joined = _joined(other, said) if _needs_words(feature) else _joined(said, other)
         if joined is not None:
@@ -164,7 +168,7 @@ def _calls(protocol: str, words: Words, count: int, place: int = 0, *, signed: b
     return [
         call(
             protocol,
-            f"call_{place + index}_{words.count(0, 9999)}",
+            words.token(f"call_{place + index}_"),
             words.pick(("f", "get_weather", "search-web")),
             words.arguments(),
             words,

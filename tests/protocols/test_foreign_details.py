@@ -53,6 +53,53 @@ def test_a_search_result_is_told_as_text(upstream: str, is_result: bool) -> None
     assert ("media.document", "approximated") in losses
 
 
+@pytest.mark.parametrize("upstream", [OC, OR, GG])
+@pytest.mark.parametrize("is_result", [False, True], ids=["of the user", "of a tool"])
+def test_what_a_search_result_holds_beside_its_text_is_named(upstream: str, is_result: bool) -> None:
+    odd = FOUND | {
+        "citations": {"enabled": True},
+        "cache_control": {"type": "ephemeral"},
+        "later": 1,
+        "content": [{"type": "text", "text": "Rain.", "new": 2}, {"type": "image", "source": {}}],
+    }
+    call = {"role": "assistant", "content": [CALL]}
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": [odd]}]}
+    turns = [USER, call, result] if is_result else [{"role": "user", "content": [odd]}]
+    conversion = converted(AM, upstream, claude(*turns))
+    expected = ["citation", "cache_mark", "ext.later", "media.document", "ext.new", "ext.image", "ext.source"]
+    inside = [loss for loss in conversion.losses if loss.feature in expected]
+    assert sorted(loss.feature for loss in inside) == sorted(expected)
+    assert [loss.path.rpartition(".")[2] for loss in inside if loss.feature == "ext.new"] == ["content[0]"]
+
+
+def test_a_search_result_that_asks_for_no_citations_only_becomes_text() -> None:
+    conversion = converted(
+        AM, OC, claude({"role": "user", "content": [FOUND | {"citations": {"enabled": False}}]})
+    )
+    assert [loss.feature for loss in conversion.losses] == ["media.document"]
+
+
+@pytest.mark.parametrize("upstream", [OC, OR, AM])
+def test_a_member_beside_the_parts_of_a_system_instruction_is_named(upstream: str) -> None:
+    told = {"parts": [{"text": "Be brief."}], "later": {"a": 1}}
+    found = places(converted(GG, upstream, google(systemInstruction=told)))
+    assert ("ext.later", "turns[0]") in found
+
+
+LATER: Final = [
+    {"reasoning": {"effort": "low", "later": 1}},
+    {"reasoning": {"effort": "low"}, "later": 1},
+]
+
+
+@pytest.mark.parametrize("upstream", [OC, AM, GG])
+@pytest.mark.parametrize("said", LATER, ids=["inside", "beside"])
+def test_whatever_an_update_says_beside_the_effort_is_named(upstream: str, said: Any) -> None:
+    profile = ModelProfile(thinking="effort", mid_system=True)
+    body = responses(USER, {"type": "configuration_update", **said}, USER, max_output_tokens=9)
+    assert "control.configuration_update" in dict(places(converted(OR, upstream, body, profile)))
+
+
 @pytest.mark.parametrize("upstream", [OC, AM, GG])
 def test_a_reference_to_a_stored_item_has_the_code_that_asks_for_the_whole_history(upstream: str) -> None:
     with pytest.raises(Unrepresentable) as raised:

@@ -10,9 +10,12 @@ from msgspec import Raw, Struct
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import Control
 from aiclient2api.ir.request import Turn
+from aiclient2api.protocols.ext import unheard
 from aiclient2api.wire import json
+from aiclient2api.wire.json import Members
 
 ITEM: Final = "configuration_update"
+_ITEM: Final = frozenset(("type", "id", "reasoning"))
 
 
 class Update(Struct, frozen=True):
@@ -22,26 +25,19 @@ class Update(Struct, frozen=True):
     more: bool = False
 
 
-class _Reasoning(Struct):
-    effort: str | None = None
-
-
-class _Item(Struct):
-    reasoning: _Reasoning | None = None
-
-
 def of_item(part: Control) -> Update | None:
     """What a Responses item changes of the effort."""
     if part.kind != ITEM or part.protocol != "openai_responses":
         return None
     try:
-        item, members = json.decode(part.raw, _Item), json.decode(part.raw, dict[str, Raw])
+        reasoning = Members.parse(part.raw).object("reasoning")
+        effort = reasoning.take("effort", str) if reasoning is not None else None
     except MalformedMessage:
         return None
-    if item.reasoning is None or item.reasoning.effort is None:
+    if reasoning is None or effort is None:
         return None
-    others = members.keys() - {"type", "id", "reasoning"}
-    return Update(item.reasoning.effort, any(members[name] != json.NULL for name in others))
+    others = [unheard(part.raw, _ITEM), reasoning.rest()]
+    return Update(effort, any(value != json.NULL for found in others for value in found.values()))
 
 
 def of_message(turn: Turn) -> tuple[str | None, Mapping[str, Raw]]:

@@ -277,6 +277,10 @@ STATUSES: dict[str, tuple[dict[str, Any], str]] = {
         {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},
         "content_filter",
     ),
+    "later member": (
+        {"status": "incomplete", "incomplete_details": {"reason": "max_messages", "later": {"a": 1}}},
+        "other",
+    ),
     "many messages": ({"status": "incomplete", "incomplete_details": {"reason": "max_messages"}}, "other"),
     "steered": ({"status": "incomplete", "incomplete_details": {"reason": "steered"}}, "steered"),
     "failed": ({"status": "failed", "error": {"code": "server_error", "message": "boom"}}, "error"),

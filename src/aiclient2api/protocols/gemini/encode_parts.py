@@ -26,7 +26,6 @@ from aiclient2api.ir.parts import (
     ToolResult,
     Url,
 )
-from aiclient2api.protocols import search_results
 from aiclient2api.protocols.gemini.ext import restore
 from aiclient2api.protocols.gemini.schema import NAME, RESOLUTION_OUT, SIGNATURE
 from aiclient2api.protocols.ids import is_synthetic
@@ -209,9 +208,8 @@ class PartEncoder:
     def _native(self, part: HostedCall | Native, path: str, spoken_by_model: bool) -> list[Wire]:
         if part.protocol == NAME:
             return [_members(part.raw)]
-        told = told_result(part) if isinstance(part, Native) else None
+        told = told_result(part, self._report, path)
         if told is not None:
-            self._report.approximated(search_results.FEATURE, path, search_results.NOTE)
             return [{"text": told}]
         shadow = part.shadow if isinstance(part, HostedCall) else None
         if shadow:

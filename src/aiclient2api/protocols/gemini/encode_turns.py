@@ -9,7 +9,6 @@ import msgspec
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import Media, Native, Part, Shape, Text, ToolCall, ToolResult
 from aiclient2api.ir.request import ModelRequest, Turn
-from aiclient2api.protocols import search_results
 from aiclient2api.protocols.gemini.encode_parts import UPSTREAM_KINDS, PartEncoder, Wire
 from aiclient2api.protocols.gemini.ext import restore
 from aiclient2api.protocols.gemini.schema import NAME, SENTINEL
@@ -226,11 +225,8 @@ class ContentsEncoder:
 
     def _told(self, part: Part, path: str) -> Part:
         """A search result in a tool's result as text."""
-        text = told_result(part) if isinstance(part, Native) else None
-        if text is None:
-            return part
-        self._report.approximated(search_results.FEATURE, path, search_results.NOTE)
-        return Text(text=text)
+        text = told_result(part, self._report, path)
+        return part if text is None else Text(text=text)
 
     def _inner(self, part: Part, path: str) -> list[Wire]:
         """Media of a result; whatever else a foreign result holds has no form here."""

@@ -25,7 +25,7 @@ from aiclient2api.ir.parts import (
     ToolCall,
     Url,
 )
-from aiclient2api.protocols import data_url, ids, search_results
+from aiclient2api.protocols import data_url, ids
 from aiclient2api.protocols.openai_chat import extra_content
 from aiclient2api.protocols.openai_chat.ext import kept, restore
 from aiclient2api.protocols.openai_chat.schema import CALL_ID, NAME
@@ -111,8 +111,7 @@ class ContentEncoder:
         """A part that belongs to its own protocol; the one of ours is spliced back."""
         if part.protocol == NAME:
             return [json.decode(part.raw, dict[str, object])]
-        if isinstance(part, Native) and (told := told_result(part)) is not None:
-            self._target.report.approximated(search_results.FEATURE, path, search_results.NOTE)
+        if (told := told_result(part, self._target.report, path)) is not None:
             return [{"type": "text", "text": told}]
         if isinstance(part, Native):
             raise Unrepresentable(

@@ -60,9 +60,9 @@ def decode_envelope(members: Members, parts: list[Part], ended: str | None = Non
     status = members.take("status", str)
     if ended is not None and status in _UNDECIDED:
         status = ended
-    candidate = Candidate(
-        turn=Turn(role="assistant", parts=parts), finish=_decode_finish(status, members, parts)
-    )
+    details = members.object("incomplete_details")
+    finish = _decode_finish(status, details, members, parts)
+    candidate = Candidate(turn=Turn(role="assistant", parts=parts), finish=finish)
     return ModelResponse(
         protocol=NAME,
         id=members.take("id", str) or "",
@@ -72,22 +72,23 @@ def decode_envelope(members: Members, parts: list[Part], ended: str | None = Non
         usage=decode_usage(members.object("usage")),
         status=status,
         tier=members.take("service_tier", str),
-        ext=_envelope_ext(members),
+        ext=_envelope_ext(members, details),
     )
 
 
-def _envelope_ext(members: Members) -> Ext | None:
+def _envelope_ext(members: Members, details: Members | None) -> Ext | None:
     """What the IR has no field for; the repeated request apart, because nothing of it can get lost."""
-    rest = (keep(members) or {}).get(NAME, {})
+    rest = (keep(members, incomplete_details=details) or {}).get(NAME, {})
     own = {name: raw for name, raw in rest.items() if name not in ECHOED}
     echo = {name: raw for name, raw in rest.items() if name in ECHOED}
     ext = {namespace: found for namespace, found in ((NAME, own), (f"{NAME}{ECHO_SUFFIX}", echo)) if found}
     return ext or None
 
 
-def _decode_finish(status: str | None, members: Members, parts: list[Part]) -> Finish:
+def _decode_finish(
+    status: str | None, details: Members | None, members: Members, parts: list[Part]
+) -> Finish:
     """Why the answer ended. An interrupted one may hold a truncated call: that is no tool use."""
-    details = members.object("incomplete_details")
     match status:
         case "incomplete":
             reason = details.take("reason", str) if details else None

@@ -20,7 +20,7 @@ from aiclient2api.ir.parts import (
     TextSource,
     Url,
 )
-from aiclient2api.protocols import data_url, search_results
+from aiclient2api.protocols import data_url
 from aiclient2api.protocols.openai_responses.citations import encode_citations
 from aiclient2api.protocols.openai_responses.ext import kept
 from aiclient2api.protocols.openai_responses.logprobs import encode_logprobs
@@ -44,8 +44,7 @@ def encode_input(part: Part, scope: Scope, path: str) -> list[object]:
             body = {"type": "input_text", "text": part.text}
         case Native() if part.protocol == NAME:
             return [part.raw]
-        case Native() if (told := told_result(part)) is not None:
-            scope.report.approximated(search_results.FEATURE, path, search_results.NOTE)
+        case Native() if (told := told_result(part, scope.report, path)) is not None:
             body = {"type": "input_text", "text": told}
         case Media():
             if isinstance(part.source, PartsSource):

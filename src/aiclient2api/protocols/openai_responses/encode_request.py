@@ -95,6 +95,8 @@ def _conversation(request: ModelRequest, scope: Scope) -> _Body:
     if hoisted and instructions is None:
         # one string has no room for several blocks or cache marks: a system item has
         hoisted, turns = [], request.turns
+    for index, turn in enumerate(hoisted):
+        scope.report.foreign_ext(turn, f"turns[{index}]")
     body: _Body = {"instructions": "\n\n".join(instructions)} if hoisted and instructions else {}
     if scope.own and request.shape & Shape.CONTENT_ABSENT and not turns:
         return body

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import Raw
+
 from aiclient2api.ir.loss import Encoded
 from aiclient2api.ir.parts import Refusal
 from aiclient2api.ir.request import ModelRequest, Turn
@@ -52,12 +54,13 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         **kept(response),
     }
     if response.protocol == NAME:
-        body |= _own_outcome(response.status, first.finish)
+        body |= _own_outcome(response, first.finish)
     return Encoded(WireResponse(status=200, body=json.encode(body), headers=JSON_HEADERS), report.losses)
 
 
-def _own_outcome(status: str | None, finish: Finish | None) -> dict[str, object]:
+def _own_outcome(response: ModelResponse, finish: Finish | None) -> dict[str, object]:
     """The words of an upstream of this protocol, where it had any."""
-    if status == "incomplete" and finish is not None:
-        return {"status": status, "incomplete_details": {"reason": finish.raw}}
-    return json.compact({"status": status})
+    if response.status == "incomplete" and finish is not None:
+        later = json.decode(kept(response).get("incomplete_details", b"{}"), dict[str, Raw])
+        return {"status": response.status, "incomplete_details": {"reason": finish.raw, **later}}
+    return json.compact({"status": response.status})

@@ -15,11 +15,11 @@ from aiclient2api.wire.json import NULL, Members
 _OWN: Final = OwnExt(NAME)
 
 
-def keep(members: Members) -> Ext | None:
+def keep(members: Members, **nested: Members | None) -> Ext | None:
     """See OwnExt.keep; a null member is an absent one (normal form)."""
     for name in [name for name, raw in members.rest().items() if raw == NULL]:
         members.raw(name)
-    return _OWN.keep(members)
+    return _OWN.keep(members, **nested)
 
 
 def kept(node: HasExt) -> dict[str, Raw]:
