@@ -25,6 +25,7 @@ from aiclient2api.protocols.carrier import SealingStream
 from aiclient2api.protocols.conversion import Inbound, require_ends
 from aiclient2api.protocols.conversion import Target as ConversionTarget
 from aiclient2api.protocols.cut_calls import settled
+from aiclient2api.protocols.error_losses import error_losses
 from aiclient2api.protocols.profile import DEFAULT_PROFILE, ModelProfile
 from aiclient2api.providers.profiles import anthropic_profile, gemini_profile, openai_profile
 from aiclient2api.wire.http import JSON_HEADERS, WireResponse
@@ -151,8 +152,9 @@ def _error(job: Job) -> Converted:
     headers = JSON_HEADERS
     info = job.source.decode_error(WireResponse(status=job.status, body=job.body, headers=headers))
     response = job.target.encode_error(info)
+    losses = error_losses(job.body, info, job.target.decode_error(response), job.target.name)
     lines = [f"HTTP {response.status}", *(f"{name}: {value}" for name, value in response.headers)]
-    return response.body, [], "\n".join(lines)
+    return response.body, losses, "\n".join(lines)
 
 
 _KINDS: Final[dict[str, Callable[[Job], Converted]]] = {
