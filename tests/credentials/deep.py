@@ -48,7 +48,7 @@ def counted(world: World) -> dict[str, int]:
         "requests whose outcome nobody knew": world.unknown,
         "accounts that ended in need of a new login": bool(world.without_token),
         "tokens used before they were kept": world.unkept,
-        "virtual minutes": 2,
+        "virtual seconds": round(world.now),
     }
 
 
@@ -86,8 +86,9 @@ def report(tallies: dict[str, Tally], schedules: int, command: str) -> str:
         "identity provider that rotates refresh tokens and revokes the family of one that comes twice, on a virtual clock:",
         "90 s of crashes between any two steps, pauses of up to 40 s, lost leases, lost requests and answers, slow and",
         "refusing provider, outages of the store for some or all nodes, lost replies of the store, emptied stores, full disks;",
-        "then 50 s in which everything has to come right. Strict: the provider takes nothing twice, `reuse: 0s`. Grace: it takes",
-        "a refresh token again for 60 s, `reuse: 30s`. Code: `tests/credentials/world.py`.",
+        "then 50 s in which everything has to come right, and as much more as an account rests whose provider refused it time",
+        "after time (5 s, doubling). Strict: the provider takes nothing twice, `reuse: 0s`. Grace: it takes a refresh token again",
+        "for 60 s, `reuse: 30s`. Code: `tests/credentials/world.py`.",
         "",
         "| | " + " | ".join(tallies) + " |",
         "|---|" + "---|" * len(tallies),
@@ -110,7 +111,8 @@ def report(tallies: dict[str, Tally], schedules: int, command: str) -> str:
     lines += [
         "",
         "What must never be: a family revoked or a refresh token used twice at the strict provider, a generation fetched twice,",
-        "a token used before it was on a disk or in the store, an account lost although the outcome of every request was known.",
+        "a token used before it was on a disk or in the store, an account without a token in the end although somebody knew the",
+        "outcome of every request with its refresh token.",
         "With a period of grace the last chance of an account whose answer was lost may void its family, above all where the",
         "next token lies on the disk of a node that crashed and comes back later (seeds 938, 1628). Accounts that end in",
         "need of a new login are those whose answer was lost with the node or the connection it came over: the strict provider",

@@ -183,8 +183,9 @@ class Node:
         self.is_dead = True
         self.world.crashes += 1
         records = (self.disk.newest(ACCOUNT), self.world.stored())
-        if any(record and record.intent and record.intent.node == self.name for record in records):
-            self.world.unknown += 1
+        sent = [record for record in records if record and record.intent and record.intent.node == self.name]
+        self.world.unknown += bool(sent)
+        self.world.doubtful.update(map(self.world.refresh_of, sent))
         self.world.restart(self)
 
     async def step(self, *, counts: bool = True) -> None:
@@ -237,6 +238,7 @@ class Node:
             await self._stop_if_dead()
             if is_lost or answer is None:
                 world.unknown += 1
+                world.doubtful.add(refresh.reveal())
                 await asyncio.sleep(TIMEOUT - min(arrives, TIMEOUT))
                 await self._stop_if_dead()
                 return Lost("timeout")
