@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from aiclient2api import credentials, store
+from tests import fakes
 from tests.credentials.virtual import VirtualLoop
 from tests.credentials.world import World, play
 
@@ -66,12 +72,29 @@ def shard(first: int, count: int, *, harsh: bool) -> Tally:
     return tally
 
 
+def version() -> str:
+    """Names the code that is judged, and the judge: what another version found does not count."""
+    folders = [Path(__file__).parent, *(Path(package.__path__[0]) for package in (credentials, store, fakes))]
+    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
 def kept(folder: Path, first: int, count: int, *, harsh: bool) -> Tally:
     """The shard, from its file where it was run before."""
     path = folder / f"{'strict' if harsh else 'grace'}-{first}-{count}.json"
     if not path.exists():
-        path.write_bytes(msgspec.json.encode(shard(first, count, harsh=harsh)))
+        part = path.with_suffix(".part")
+        part.write_bytes(msgspec.json.encode(shard(first, count, harsh=harsh)))
+        part.replace(path)
     return msgspec.json.decode(path.read_bytes(), type=Tally)
+
+
+def shards(folder: Path, total: int, size: int, jobs: int, *, harsh: bool) -> Iterator[Tally]:
+    """All of them, so many at a time."""
+    firsts = range(0, total, size)
+    counts = [min(size, total - first) for first in firsts]
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(partial(kept, folder, harsh=harsh), firsts, counts)
 
 
 def report(tallies: dict[str, Tally], schedules: int, command: str) -> str:
@@ -128,16 +151,19 @@ def main() -> int:
     parser.add_argument("--schedules", type=int, default=100_000)
     parser.add_argument("--grace", type=int, default=20_000, help="schedules with a period of grace")
     parser.add_argument("--shard", type=int, default=5_000)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--state", type=Path, default=Path("build/refresh-deep"))
     parser.add_argument("--report", type=Path, default=Path("docs/reports/refresh.md"))
     given = parser.parse_args()
-    given.state.mkdir(parents=True, exist_ok=True)
+    state = given.state / version()
+    state.mkdir(parents=True, exist_ok=True)
     tallies: dict[str, Tally] = {}
     for name, harsh, count in (("strict", True, given.schedules), ("grace", False, given.grace)):
         tallies[name] = Tally()
-        for first in range(0, count, given.shard):
-            tallies[name].add(kept(given.state, first, min(given.shard, count - first), harsh=harsh))
-            sys.stdout.write(f"{name}: {first + given.shard:,}\n")
+        for tally in shards(state, count, given.shard, given.jobs, harsh=harsh):
+            tallies[name].add(tally)
+            sys.stdout.write(f"{name}: {tallies[name].counts['schedules']:,}\n")
+            sys.stdout.flush()
     given_all = (given.schedules, given.grace) == (100_000, 20_000)
     command = "make refresh-deep"
     if not given_all:
