@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiclient2api.store.embedded import program
 from bench.contender import GATEWAY_CORE, RIG_CORE, Contender, free_port, start, wait_until_open
@@ -16,7 +16,17 @@ _ACCOUNT: Final = {"provider": "openai_compatible", "api_key": "none", "pool": "
 VARIANTS: Final = ("ours", "ours, Redis", "ours, 1000 accounts", "ours, failover", "ours, 2 workers")
 
 
-def serve(variant: str, upstream: str, folder: Path) -> list[Contender]:
+class Program(NamedTuple):
+    """An interpreter, and where it looks for the code before its own packages."""
+
+    python: str = sys.executable
+    sources: str = ""
+
+
+_THIS: Final = Program()
+
+
+def serve(variant: str, upstream: str, folder: Path, code: Program = _THIS) -> list[Contender]:
     """The gateway, and what it needs beside it; the first one is the gateway."""
     key = f"sk-{secrets.token_hex(16)}"
     accounts: dict[str, Any] = {"up": {**_ACCOUNT, "base_url": f"{upstream}/v1"}}
@@ -37,17 +47,18 @@ def serve(variant: str, upstream: str, folder: Path) -> list[Contender]:
         accounts.update({f"up{number}": accounts["up"] for number in range(1, 1000)})
     if variant == "ours, failover":
         accounts["dead"] = {**_ACCOUNT, "base_url": f"http://127.0.0.1:{free_port()}/v1"}
-    return [_gateway(variant, config, key, folder), *beside]
+    return [_gateway(variant, config, key, folder, code), *beside]
 
 
-def _gateway(variant: str, config: dict[str, Any], key: str, folder: Path) -> Contender:
+def _gateway(variant: str, config: dict[str, Any], key: str, folder: Path, code: Program) -> Contender:
     path, port = folder / "aiclient2api.yaml", free_port()
     path.write_text(json.dumps(config), encoding="utf-8")
-    command = [sys.executable, "-m", "aiclient2api", "serve", "--config", str(path), "--port", str(port)]
+    command = [code.python, "-m", "aiclient2api", "serve", "--config", str(path), "--port", str(port)]
+    env = {"PYTHONPATH": code.sources} if code.sources else {}
     if variant == "ours, 2 workers":
         command += ["--workers", "2"]
     with Path(folder, "gateway.log").open("wb") as log:
-        process = start(command, GATEWAY_CORE, log=log)
+        process = start(command, GATEWAY_CORE, env=env, log=log)
     wait_until_open(port, process, variant)
     beside = ("valkey", "redis")
     return Contender(

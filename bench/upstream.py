@@ -35,6 +35,11 @@ def _delta(text: bytes) -> bytes:
     return b"data: " + _HEAD + b'{"content":"' + text + b'"},"finish_reason":null}]}\n\n'
 
 
+def sse(words: int) -> bytes:
+    """A whole streamed answer."""
+    return _FIRST + _delta(b" word") * words + _LAST
+
+
 def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
@@ -77,8 +82,8 @@ class Upstream(asyncio.Protocol):
         elif kind == "paced":
             self._pace(int(numbers[0]), int(numbers[1]) / 1000)
         else:
-            deltas = b"".join([_delta(b" word")] * (int(numbers[0]) if numbers else 4))
-            self._transport.write(_SSE + _chunk(_FIRST + deltas + _LAST) + b"0\r\n\r\n")
+            words = int(numbers[0]) if numbers else 4
+            self._transport.write(_SSE + _chunk(sse(words)) + b"0\r\n\r\n")
 
     def _write_unary(self) -> None:
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(
