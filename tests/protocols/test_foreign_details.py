@@ -79,6 +79,19 @@ def test_a_search_result_that_asks_for_no_citations_only_becomes_text() -> None:
     assert [loss.feature for loss in conversion.losses] == ["media.document"]
 
 
+@pytest.mark.parametrize("upstream", [OC, OR, GG])
+@pytest.mark.parametrize("texts", [1, 2])
+def test_what_a_text_of_a_result_holds_beside_its_words_is_named(upstream: str, texts: int) -> None:
+    text = {"type": "text", "text": "Rain.", "later": 1, "cache_control": {"type": "ephemeral"}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": [text] * texts}
+    turns = [USER, {"role": "assistant", "content": [CALL]}, {"role": "user", "content": [result]}]
+    found = places(converted(AM, upstream, claude(*turns)))
+    for number in range(texts):
+        where = f"turns[2].parts[0].parts[{number}]"
+        assert ("ext.later", where) in found
+        assert (("cache_mark", where) in found) == (upstream == GG), "the others mark it too"
+
+
 @pytest.mark.parametrize("upstream", [OC, OR, AM])
 def test_a_member_beside_the_parts_of_a_system_instruction_is_named(upstream: str) -> None:
     told = {"parts": [{"text": "Be brief."}], "later": {"a": 1}}

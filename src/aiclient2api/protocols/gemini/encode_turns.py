@@ -197,9 +197,7 @@ class ContentsEncoder:
         if name is None:
             raise Unrepresentable(f"no tool call has the id {part.call_id!r}", path)
         if not self._own:
-            self._report.foreign_ext(part, path)
-            if part.cache is not None:
-                self._report.dropped("cache_mark", path)
+            self._name_members(part, path)
         result: Wire = {"name": self._names.get(part.call_id, name) if not self._own else name}
         if self._shows_id(part):
             result = {"id": part.call_id, **result}
@@ -222,6 +220,18 @@ class ContentsEncoder:
         if signature is not None:
             wire["thoughtSignature"] = signature
         return wire, behind
+
+    def _name_members(self, result: ToolResult, path: str) -> None:
+        """What a foreign result and its texts hold beside what is sent; its media are told by their own encoder."""
+        texts = {
+            f"{path}.parts[{index}]": inner
+            for index, inner in enumerate(result.parts)
+            if isinstance(inner, Text)
+        }
+        for where, part in ({path: result} | texts).items():
+            self._report.foreign_ext(part, where)
+            if part.cache is not None:
+                self._report.dropped("cache_mark", where)
 
     def _told(self, part: Part, path: str) -> Part:
         """A search result in a tool's result as text."""
