@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
@@ -32,6 +31,7 @@ from aiclient2api.gateway.bodies import (
     without_blame,
 )
 from aiclient2api.gateway.failover import TokenRefused
+from aiclient2api.gateway.time_limits import TimeLimits
 from aiclient2api.gateway.upstream import Empty, Live, Whole
 from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
 from aiclient2api.protocols.base import AnswerStream, Converter
@@ -54,6 +54,7 @@ class Attempts:
         self._transport = transport
         self._timeouts = timeouts
         self._answer_limit = answer_limit
+        self._limits = TimeLimits()
 
     async def run(
         self,
@@ -71,7 +72,7 @@ class Attempts:
         opened: HttpStream | None = None
         generation = lease.account.credentials.generation
         try:
-            async with asyncio.timeout(timeouts.first_content if conversion.streaming else timeouts.total):
+            with self._limits.within(timeouts.first_content if conversion.streaming else timeouts.total):
                 opened = stream = await self._transport.send(
                     upstream_call(
                         lease.account,
@@ -91,6 +92,7 @@ class Attempts:
                 except NotAStream as other:
                     return await self._other(lease, conversion, answer, other.stream)
                 live = Live(stream, frames, answer, lease, timeouts)
+                live.lasting = self._limits.within(timeouts.total_stream)
                 # a Responses prelude repeats the request twice
                 await live.wait_for_content(MIN_PRELUDE_BYTES + 4 * len(conversion.request.body))
             if isinstance(answer, FoldingStream):
@@ -162,8 +164,9 @@ class Attempts:
     async def _fold(self, live: Live, answer: FoldingStream, timeouts: Timeouts) -> Whole:
         """Collect a converted unary answer; nothing was sent to the client yet, so any failure may fail over."""
         live.limit = self._answer_limit * FRAMING
-        async with asyncio.timeout(timeouts.total):
-            await live.pour(_kept)
+        if not live.is_done:  # what is short came with its first content
+            with self._limits.within(timeouts.total):
+                await live.pour(_kept)
         await live.release()
         whole = _checked(answer.answer)
         await live.finish()

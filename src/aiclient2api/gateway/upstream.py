@@ -29,6 +29,7 @@ from aiclient2api.errors import (
     Truncated,
     UpstreamError,
 )
+from aiclient2api.gateway.time_limits import TimeLimit
 from aiclient2api.ir.response import Usage
 from aiclient2api.net.transport import HttpStream, Timeouts
 from aiclient2api.protocols.base import AnswerStream
@@ -61,11 +62,12 @@ class Empty(EmptyAnswer):
 class Live:
     """A streamed answer. Nothing is kept but an unfinished frame and one batch."""
 
+    lasting: TimeLimit
+    """All the time that the answer may take, for who passes it on."""
+
     def __init__(
         self, stream: HttpStream, frames: FrameDecoder, answer: AnswerStream, lease: Lease, timeouts: Timeouts
     ) -> None:
-        self.seconds = timeouts.total_stream
-        """All that the answer may take."""
         self.received = 0
         self.limit = sys.maxsize
         """Bytes that may come."""

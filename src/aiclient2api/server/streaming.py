@@ -114,7 +114,7 @@ class StreamedAnswer:
         self._voice = live
         exchange.phase = Phase.STREAMING
         try:
-            async with asyncio.timeout(live.seconds):
+            with live.lasting:
                 await self._pump(live)
         except UpstreamError as error:
             await self._break_off(live, error, error)

@@ -1,0 +1,93 @@
+"""`asyncio.timeout` for limits that hardly ever pass: none of them has a timer of its own.
+
+Limits of one length pass in the order in which they were set, so the first of them is the only one that the event
+loop has to know, and it is not told when that one ends early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+
+class TimeLimits:
+    """The limits of one event loop."""
+
+    def __init__(self) -> None:
+        self._rows: dict[float, _Row] = {}
+        """By length in seconds: lengths come from the configuration, there are few of them."""
+
+    def within(self, seconds: float) -> TimeLimit:
+        """Cancels the body of a `with` after this long, which then raises TimeoutError."""
+        row = self._rows.get(seconds)
+        if row is None:
+            row = self._rows[seconds] = _Row(seconds)
+        return TimeLimit(row)
+
+    def __len__(self) -> int:
+        """How many are set."""
+        return sum(len(row.limits) for row in self._rows.values())
+
+
+class _Row:
+    """The limits of one length, the first to pass first."""
+
+    def __init__(self, seconds: float) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.limits: dict[TimeLimit, None] = {}
+        self.is_armed = False
+        self._seconds = seconds
+
+    def add(self, limit: TimeLimit) -> None:
+        limit.at = self.loop.time() + self._seconds
+        self.limits[limit] = None
+        if not self.is_armed:
+            self.is_armed = True
+            self.loop.call_at(limit.at, self._look)
+
+    def _look(self) -> None:
+        """The first one's time has come, or it is over and another is the first."""
+        self.is_armed = False
+        now = self.loop.time()
+        for limit in list(self.limits):
+            if limit.at > now:
+                self.is_armed = True
+                self.loop.call_at(limit.at, self._look)
+                return
+            del self.limits[limit]
+            limit.pass_()
+
+
+class TimeLimit:
+    """One `with`, entered once, in a task. A cancellation from elsewhere stays one, as with `asyncio.timeout`."""
+
+    __slots__ = ("_cancelling", "_has_passed", "_row", "_task", "at")
+
+    def __init__(self, row: _Row) -> None:
+        self.at = 0.0
+        """In the loop's seconds."""
+        self._row = row
+        self._has_passed = False
+
+    def __enter__(self) -> Self:
+        row = self._row
+        task = asyncio.current_task(row.loop)
+        assert task is not None, "a time limit is for a task"
+        self._task = task
+        self._cancelling = task.cancelling()
+        row.add(self)
+        return self
+
+    def pass_(self) -> None:
+        """Cancel what takes too long."""
+        self._has_passed = True
+        self._task.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._has_passed:
+            del self._row.limits[self]
+        elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
