@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiclient2api.gateway.time_limits import TimeLimits
+from aiclient2api.gateway.time_limits import GRAIN, TimeLimits
 
 SOON, LATE = 0.02, 60.0
 BOUND = 20.0
@@ -145,3 +145,20 @@ def test_a_thousand_limits_arm_one_timer():
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         assert runner.run(main()) == 500
     assert loop.armed == 1
+
+
+def test_limits_that_all_pass_are_looked_for_seldom():
+    async def wait(limits: TimeLimits) -> None:
+        with pytest.raises(TimeoutError), limits.within(SOON):
+            await asyncio.Event().wait()
+
+    async def main() -> float:
+        began = asyncio.get_running_loop().time()
+        limits = TimeLimits()
+        await asyncio.gather(*(wait(limits) for _ in range(3000)))
+        return asyncio.get_running_loop().time() - began
+
+    loop = Counting()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        seconds = runner.run(main())
+    assert loop.armed <= 2 + seconds / GRAIN

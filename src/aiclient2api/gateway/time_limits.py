@@ -7,8 +7,12 @@ loop has to know, and it is not told when that one ends early.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+GRAIN: Final = 0.01
+"""Seconds by which a limit may pass late: in an outage, when they all do, the loop is not asked for each."""
 
 
 class TimeLimits:
@@ -48,15 +52,14 @@ class _Row:
 
     def _look(self) -> None:
         """The first one's time has come, or it is over and another is the first."""
-        self.is_armed = False
         now = self.loop.time()
-        for limit in list(self.limits):
-            if limit.at > now:
-                self.is_armed = True
-                self.loop.call_at(limit.at, self._look)
-                return
+        for limit in list(itertools.takewhile(lambda limit: limit.at <= now, self.limits)):
             del self.limits[limit]
             limit.pass_()
+        first = next(iter(self.limits), None)
+        self.is_armed = first is not None
+        if first is not None:
+            self.loop.call_at(max(first.at, now + GRAIN), self._look)
 
 
 class TimeLimit:
