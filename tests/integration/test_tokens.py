@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -29,6 +29,8 @@ from tests.store.servers import Server, running, until
 
 KEY = "client-key-of-the-tests"
 SECRET = "a secret that all nodes have, and long"
+PATIENT: Final = {"policy": {"concurrency": {"wait": "30s"}}}
+"""A request waits so long for the token that is being fetched: a busy machine needs more than the default."""
 
 
 def sections(idp: IdentityServer, store: str, **oauth: object) -> dict[str, Any]:
@@ -107,7 +109,7 @@ def test_a_token_that_the_upstream_refuses_is_renewed_once_and_the_client_gets_i
     tmp_path: Path,
 ) -> None:
     with identity_server() as idp, running() as server:
-        with nodes(tmp_path, refreshing(idp, server.url), 1) as (node,):
+        with nodes(tmp_path, {**refreshing(idp, server.url), **PATIENT}, 1) as (node,):
             until(lambda: ask(node.url) == 200)
             idp.identity.spoil()
             assert [ask(node.url) for _ in range(5)] == [200] * 5
@@ -118,8 +120,7 @@ def test_a_token_that_the_upstream_refuses_is_renewed_once_and_the_client_gets_i
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_hundred_requests_at_a_tokens_end_fetch_one_token(tmp_path: Path, count: int) -> None:
     with identity_server() as idp, running() as server:
-        patient = {"policy": {"concurrency": {"wait": "30s"}}}
-        with nodes(tmp_path, {**refreshing(idp, server.url), **patient}, count) as programs:
+        with nodes(tmp_path, {**refreshing(idp, server.url), **PATIENT}, count) as programs:
             for program in programs:
                 wait_for_token(program)
             idp.identity.spoil()
