@@ -351,3 +351,16 @@ def test_health_knows_no_wall_clock() -> None:
     runtime = Runtime(config, ephemeral=True)
 
     assert all(pool.now is time.monotonic for pool in runtime.pools.values())
+
+
+def test_a_failure_keeps_no_frame_alive() -> None:
+    rig = Rig(2)
+
+    def raised(_account: Account, _now: float) -> UpstreamError | None:
+        try:
+            raise UpstreamFailed("500")
+        except UpstreamFailed as error:
+            return error if len(rig.calls) == 1 else None
+
+    assert rig.ask(raised)
+    assert [error.__traceback__ for error in rig.last.failures] == [None]
