@@ -207,9 +207,8 @@ class Journey:
             self.skipped.append(f"{self.target}: the request is too long for it")
             self._is_hop_over = True
             return
-        error.__traceback__ = (
-            None  # its frames hold this journey: a cycle that only the garbage collector would end
-        )
+        # its frames hold this journey: a cycle that only the garbage collector would end
+        error.__traceback__ = None
         self.failures.append(error)
         if error.failover is Failover.NEVER:
             raise error
