@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import random
 from collections import Counter
+
+import pytest
 
 from aiclient2api.accounts.account import AccountSettings
 from aiclient2api.accounts.circuit import CircuitState
@@ -72,8 +75,8 @@ def test_a_limit_for_one_model_leaves_the_account_to_the_others() -> None:
 
 def test_an_overloaded_provider_is_left_alone_for_this_model_only() -> None:
     clock = Clock()
-    chosen = pool(clock, *(account(name) for name in "abcd"))
-    for _ in range(3):
+    chosen = pool(clock, *(account(name) for name in "abcdefgh"))
+    for _ in range(chosen.policy.health.overload_failures):
         lease = chosen.take(anyone, "m", set())
         assert lease is not None
         lease.failed(Overloaded("busy"))
@@ -85,6 +88,60 @@ def test_an_overloaded_provider_is_left_alone_for_this_model_only() -> None:
     clock.now += 5.5
     assert chosen.take(anyone, "m", set()) is not None
     assert chosen.take(anyone, "m", set()) is None, "one probe for all accounts of the provider"
+
+
+@pytest.mark.parametrize(("share", "failed"), [(0.01, 3), (0.2, 450)])
+def test_overloads_now_and_then_take_nobody_out(share: float, failed: int) -> None:
+    """10,000 requests, 100 a second: a provider that refuses a share of them is asked all the same."""
+    clock, chance = Clock(), random.Random(1)
+    chosen = pool(clock, *(account(name) for name in "abcd"))
+    lost = 0
+    for _ in range(10_000):
+        clock.now += 0.01
+        tried: set[str] = set()
+        for _ in range(2):
+            lease = chosen.take(anyone, "m", tried)
+            if lease is None:
+                lost += 1
+                break
+            if chance.random() >= share:
+                lease.succeeded()
+                break
+            tried.add(lease.account.name)
+            lease.failed(Overloaded("busy"))
+        else:
+            lost += 1
+
+    assert lost <= failed, "two in a row, hardly more"
+
+
+def test_an_account_whose_provider_never_has_room_cools_for_this_model() -> None:
+    chosen = pool(Clock(), account("a"), account("b"))
+    calls = 0
+    for _ in range(60):
+        lease = chosen.take(anyone, "m", set())
+        assert lease is not None
+        if lease.account.name == "b":
+            lease.succeeded()
+            continue
+        calls += 1
+        lease.failed(Overloaded("busy"))
+
+    assert calls == chosen.policy.health.overload_failures
+
+
+def test_an_overload_with_a_wait_is_heeded_at_once() -> None:
+    clock = Clock()
+    chosen = pool(clock, account("a"))
+    lease = chosen.take(anyone, "m", set())
+    assert lease is not None
+
+    lease.failed(Overloaded("busy", retry_after=7.0))
+
+    clock.now += 6.9
+    assert chosen.take(anyone, "m", set()) is None
+    clock.now += 1.0
+    assert chosen.take(anyone, "m", set()) is not None
 
 
 def test_the_last_account_that_is_not_disabled_is_never_ejected() -> None:
@@ -153,7 +210,7 @@ def test_a_slow_account_gets_a_quarter_of_its_turns_until_it_is_as_fast_as_the_o
 
     assert chosen.accounts[2].state.status is Status.DEGRADED
     assert served == {"a": 40, "b": 40, "c": 10}
-    for _ in range(40):
+    for _ in range(60):
         lease = chosen.take(lambda one: one.name == "c", "m", set())
         assert lease is not None
         clock.now += 1.0
@@ -201,7 +258,7 @@ def test_a_cached_prompt_goes_to_the_same_account_within_bounds() -> None:
     first = takes_wishing(chosen, Wish(prompt=b"one"))
 
     assert {takes_wishing(chosen, Wish(prompt=b"one")) for _ in range(5)} == {first}
-    assert len({takes_wishing(chosen, Wish(prompt=bytes([n]))) for n in range(40)}) == 4
+    assert len({takes_wishing(chosen, Wish(prompt=bytes([n]))) for n in range(60)}) == 4
     held = [chosen.take(anyone, "m", set(), Wish(prompt=b"one")) for _ in range(40)]
     loads = Counter(lease.account.name for lease in held if lease)
     assert max(loads.values()) <= 1.25 * 40 / 4 + 1

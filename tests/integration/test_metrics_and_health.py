@@ -52,7 +52,7 @@ def known_traffic(stack: Stack, simulator: Simulator) -> None:
     assert post(stack, CHAT_PATH, seed=7).status_code == 200
     assert post(stack, stream=True).status_code == 200
     assert post(stack, CHAT_PATH, stream=True).status_code == 200
-    simulator.scenario.add(Rule(fault=Fault(status=529), match=Match(key="b"), times=1))
+    simulator.scenario.add(Rule(fault=Fault(status=529, retry_after=9), match=Match(key="b"), times=1))
     for _ in range(2):
         assert post(stack).status_code == 200
     assert post(stack, model="unknown").status_code == 404

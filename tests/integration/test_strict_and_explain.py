@@ -157,7 +157,7 @@ def two_accounts(url: str) -> Sections:
 
 def test_the_trail_tells_who_was_tried_and_who_was_not() -> None:
     with simulated(two_accounts) as (stack, simulator):
-        simulator.scenario.add(Rule(fault=Fault(status=529), match=Match(key="secret-of-a")))
+        simulator.scenario.add(Rule(fault=Fault(status=529, retry_after=20), match=Match(key="secret-of-a")))
         body = {"model": "claude/x", "messages": HELLO}
         first = chat(stack, body, x_a2_explain="1")
         simulator.scenario.add(Rule(fault=Fault(status=500), match=Match(key="secret-of-b")))

@@ -87,6 +87,8 @@ class Account:
         """When the limit was lowered last."""
         self.overlays: dict[str, AccountState] = {}
         """Models that are out on this account only."""
+        self.overloads: dict[str, int] = {}
+        """How often in a row its provider had no room for a model."""
         self.token_obstacle: Obstacle | None = None
         """Why it has no token to sign with, where its credential expires."""
         self.renew: Callable[[int], bool] | None = None
@@ -161,6 +163,13 @@ class Account:
         if model not in self.overlays and len(self.overlays) >= MAX_OVERLAYS:
             del self.overlays[min(self.overlays, key=lambda name: self.overlays[name].until)]
         self.overlays[model] = state
+
+    def overloaded(self, model: str) -> int:
+        """Once more its provider has no room for this model; how often in a row by now."""
+        if model not in self.overloads and len(self.overloads) >= MAX_OVERLAYS:
+            del self.overloads[next(iter(self.overloads))]
+        self.overloads[model] = self.overloads.get(model, 0) + 1
+        return self.overloads[model]
 
     def protocol_for(self, client: str) -> str:
         """The protocol to use for a client: its own where this upstream speaks it, else the preferred one."""

@@ -122,6 +122,8 @@ class Lease:
             account.host.succeeded()
         if shared.overload.state is not CLOSED:
             shared.overload.succeeded()
+        if account.overloads:
+            account.overloads.pop(self.model, None)
         if not account.is_plain or account.state.strikes:
             self._heal()
         if self._probes:
@@ -178,7 +180,7 @@ class Lease:
             case Scope.PROVIDER_MODEL:
                 self.shared.overload.failed(now, jitter, error.info.retry_after, error.info.label)
                 self.shared.throttle.failed(self.started)
-                self._fail_model(error, now, jitter)
+                self._fail_overloaded(error, now, jitter)
             case Scope.ACCOUNT_MODEL:
                 self._fail_model(error, now, jitter)
             case _:
@@ -200,6 +202,13 @@ class Lease:
         state = self._pool.rules.failed(account.state, error, now, jitter, circumstances)
         if state is not account.state:
             account.adopt(state)
+
+    def _fail_overloaded(self, error: UpstreamError, now: float, jitter: float) -> None:
+        """Now and then a provider has no room; many times in a row, or a wait that is asked for, are heeded."""
+        in_a_row = self.account.overloaded(self.model)
+        is_asked_to_wait = error.info.retry_after is not None
+        if is_asked_to_wait or self._probes & MODEL or in_a_row >= self._pool.policy.health.overload_failures:
+            self._fail_model(error, now, jitter)
 
     def _fail_model(self, error: UpstreamError, now: float, jitter: float) -> None:
         overlay = self.account.overlays.get(self.model, HEALTHY)

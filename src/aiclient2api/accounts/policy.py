@@ -48,8 +48,10 @@ class HealthPolicy(Struct, frozen=True, kw_only=True):
     """Connections in a row that fail before a host is left alone."""
     host: float = 1.0
     host_max: float = 5.0
-    overload_failures: int = 3
-    """Overloads in a row, over all accounts, before a model of a provider is left alone."""
+    overload_failures: int = 10
+    """Overloads in a row, on one account or over all of a provider, before the model is left alone there. So many,
+    because a provider that refuses one request in five would else be left alone most of the time; failover hides the
+    single ones."""
     overload: float = 5.0
     overload_max: float = 30.0
 

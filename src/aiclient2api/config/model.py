@@ -222,7 +222,7 @@ class Health(Section, frozen=True, kw_only=True):
     host_failures: Positive = 2
     host: Duration = Duration(1)
     host_max: Duration = Duration(5)
-    overload_failures: Positive = 3
+    overload_failures: Positive = 10
     overload: Duration = Duration(5)
     overload_max: Duration = Duration(30)
 
