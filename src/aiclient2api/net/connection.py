@@ -272,6 +272,11 @@ class Connection(asyncio.Protocol):
             cause="closed",
         )
 
+    def taken_failure(self) -> UpstreamError:
+        """What it broke by, to be raised, once: a raised exception holds the connection, which must not hold it too."""
+        failure, self.failure = self.failure, None
+        return failure or Truncated("the connection was closed")
+
     def _fail(self, failure: UpstreamError | None) -> None:
         self.failure = failure
         self.close()

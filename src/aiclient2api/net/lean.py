@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from aiclient2api.errors import Malformed, Truncated, UpstreamFailed
+from aiclient2api.errors import Malformed, UpstreamFailed
 from aiclient2api.net.connection import Connection, Phase
 from aiclient2api.net.dial import Dialler
 from aiclient2api.net.inflate import Inflater, inflater
@@ -88,7 +88,7 @@ async def _exchange(connection: Connection, head: bytes, call: Call) -> HttpStre
     if connection.reader.has_head:
         return LeanStream(connection, call.timeouts.idle)
     if connection.failure is not None:
-        raise connection.failure
+        raise connection.taken_failure()
     return None
 
 
@@ -120,7 +120,7 @@ class LeanStream:
             if reader.done:
                 return b""
             if connection.phase is Phase.CLOSED:
-                raise connection.failure or Truncated("the connection was closed")
+                raise connection.taken_failure()
             try:
                 await connection.more(self._idle)
             except BaseException:
@@ -141,7 +141,7 @@ class LeanStream:
             if reader.done:
                 return True
             if connection.phase is Phase.CLOSED:
-                raise connection.failure or Truncated("the connection was closed")
+                raise connection.taken_failure()
             try:
                 has_enough = await connection.pour(into, self._idle)
             except BaseException:
@@ -163,7 +163,7 @@ class LeanStream:
                 decoder.close()
                 return b""
             elif connection.phase is Phase.CLOSED:
-                raise connection.failure or Truncated("the connection was closed")
+                raise connection.taken_failure()
             else:
                 try:
                     await connection.more(self._idle)

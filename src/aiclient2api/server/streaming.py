@@ -118,6 +118,7 @@ class StreamedAnswer:
                 await self._pump(live)
         except UpstreamError as error:
             await self._break_off(live, error, error)
+            error.__traceback__ = None  # its frames hold the connection that holds it
         except TimeoutError:
             await self._break_off(live, TimedOut("the answer took too long"), None)
         except asyncio.CancelledError as cancelled:

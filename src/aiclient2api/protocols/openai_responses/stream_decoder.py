@@ -8,6 +8,7 @@ has beyond its deltas is sent as deltas of our own, so that nobody has to read `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -81,35 +82,6 @@ class ResponsesStreamDecoder:
         self._next = 0
         self._started = False
         self._ended = False
-        self._handlers: dict[str, Callable[[Event], None]] = {
-            "response.output_text.delta": self._text_delta,
-            "response.function_call_arguments.delta": self._arguments_delta,
-            "response.custom_tool_call_input.delta": self._arguments_delta,
-            "response.reasoning_summary_text.delta": self._summary_delta,
-            "response.reasoning_text.delta": self._raw_delta,
-            "response.refusal.delta": self._refusal_delta,
-            "response.output_text.annotation.added": self._annotation,
-            "response.created": self._snapshot,
-            "response.queued": self._snapshot,
-            "response.in_progress": self._snapshot,
-            "response.output_item.added": self._item_added,
-            "response.content_part.added": self._part_added,
-            "response.output_item.done": self._item_done,
-            "response.completed": self._terminal,
-            "response.incomplete": self._terminal,
-            "response.failed": self._terminal,
-            "response.cancelled": self._terminal,
-            # the deltas and the item's last word say the same
-            "response.output_text.done": _ignore,
-            "response.refusal.done": _ignore,
-            "response.content_part.done": _ignore,
-            "response.function_call_arguments.done": _ignore,
-            "response.custom_tool_call_input.done": _ignore,
-            "response.reasoning_summary_part.added": _ignore,
-            "response.reasoning_summary_part.done": _ignore,
-            "response.reasoning_summary_text.done": _ignore,
-            "response.reasoning_text.done": _ignore,
-        }
 
     @property
     def finished(self) -> bool:
@@ -128,9 +100,9 @@ class ResponsesStreamDecoder:
             raise MalformedMessage(f"not a stream event: {error}") from None
         except RecursionError:
             raise MalformedMessage("a stream event is nested too deeply") from None
-        handler = self._handlers.get(event.type)
+        handler = self._HANDLERS.get(event.type)
         if handler is not None:
-            handler(event)
+            handler(self, event)
         elif event.type == "error" or (not event.type and memoryview(event.error)):
             self._fail(event, frame.data)
         elif self._started:
@@ -334,9 +306,39 @@ class ResponsesStreamDecoder:
             citation = decode_citation(event.annotation)
             self._out.append(PartDelta(opened.number, "", "citation", 0, citation))
 
+    def _ignore(self, event: Event) -> None:
+        """Nothing new."""
 
-def _ignore(event: Event) -> None:
-    pass
+    # of the class: bound methods kept in each decoder would be a cycle with it
+    _HANDLERS: ClassVar[dict[str, Callable[[ResponsesStreamDecoder, Event], None]]] = {
+        "response.output_text.delta": _text_delta,
+        "response.function_call_arguments.delta": _arguments_delta,
+        "response.custom_tool_call_input.delta": _arguments_delta,
+        "response.reasoning_summary_text.delta": _summary_delta,
+        "response.reasoning_text.delta": _raw_delta,
+        "response.refusal.delta": _refusal_delta,
+        "response.output_text.annotation.added": _annotation,
+        "response.created": _snapshot,
+        "response.queued": _snapshot,
+        "response.in_progress": _snapshot,
+        "response.output_item.added": _item_added,
+        "response.content_part.added": _part_added,
+        "response.output_item.done": _item_done,
+        "response.completed": _terminal,
+        "response.incomplete": _terminal,
+        "response.failed": _terminal,
+        "response.cancelled": _terminal,
+        # the deltas and the item's last word say the same
+        "response.output_text.done": _ignore,
+        "response.refusal.done": _ignore,
+        "response.content_part.done": _ignore,
+        "response.function_call_arguments.done": _ignore,
+        "response.custom_tool_call_input.done": _ignore,
+        "response.reasoning_summary_part.added": _ignore,
+        "response.reasoning_summary_part.done": _ignore,
+        "response.reasoning_summary_text.done": _ignore,
+        "response.reasoning_text.done": _ignore,
+    }
 
 
 def _flat(data: bytes) -> bytes:
