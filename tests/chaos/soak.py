@@ -194,7 +194,7 @@ def report(soak: Soak, arguments: argparse.Namespace) -> tuple[str, bool]:
     growth, low, high = reports.slope([(sample.requests / 1e5, sample.rss) for sample in steady])
     files, files_low, _ = reports.slope([(sample.requests / 1e5, sample.files) for sample in steady])
     rest = soak.samples[-1]
-    lag = reports.percentile(soak.health, 0.999)
+    lag = reports.percentile(soak.health[int(len(soak.health) * WARM_UP) :], 0.999)
     rows = "\n".join(f"| {name} | {count:,} |" for name, count in sorted(soak.outcomes.items()))
     goals = (
         (f"{growth:+.2f} MiB per 100,000 requests (95 %: {low:+.2f} to {high:+.2f})", "RSS slope", f"≤ {GOAL_MIB} MiB", low <= GOAL_MIB),
@@ -209,8 +209,8 @@ def report(soak: Soak, arguments: argparse.Namespace) -> tuple[str, bool]:
 {reports.made(arguments.seed)} Code {reports.source()}. Command: `make soak ARGS='--seconds {arguments.seconds:.0f} --streams {arguments.streams} --seed {arguments.seed}'`.
 
 {arguments.streams} streams at a time for {arguments.seconds / 60:.0f} minutes, {FAULTS:.0%} of the upstream's answers faulted in
-{len(WAYS) - len(LEFT_OUT)} ways, {LEAVING:.0%} of the clients left early: {soak.requests:,} requests. The first {WARM_UP:.0%} of the samples is
-warm-up. RSS {first.rss:.0f} → {last.rss:.0f} MiB, descriptors {first.files} → {last.files}. Slopes are Theil and Sen's.
+{len(WAYS) - len(LEFT_OUT)} ways, {LEAVING:.0%} of the clients left early: {soak.requests:,} requests. The first {WARM_UP:.0%} of the samples and of the
+looks at `/healthz` is warm-up. RSS {first.rss:.0f} → {last.rss:.0f} MiB, descriptors {first.files} → {last.files}. Slopes are Theil and Sen's.
 
 RSS by tenths of the run, MiB: {_tenths(steady)}.
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,31 @@ def test_an_open_segment_can_be_read_without_a_sync(tmp_path: Path) -> None:
     assert content is not None
     assert content.payloads == [b"one"]
     segment.close()
+
+
+def test_what_is_on_the_disk_is_not_kept_in_memory_as_well(tmp_path: Path) -> None:
+    segment = FileSegment.create(tmp_path, "me", 1 << 20)
+    for _ in range(500):
+        segment.append(b"x" * 1000)
+
+    segment.sync()
+    segment.append(b"last")
+
+    (mapping,) = [part for part in _mappings() if str(segment.path) in part]
+    kept = int(next(line for line in mapping.splitlines() if line.startswith("Rss:")).split()[1])
+    assert kept * 1024 <= 4 * mmap.PAGESIZE
+    content = read(segment.path)
+    assert content is not None
+    assert content.payloads == [b"x" * 1000] * 500 + [b"last"]
+    segment.close()
+
+
+def _mappings() -> list[str]:
+    """What this process has mapped, one text each."""
+    smaps = Path("/proc/self/smaps")
+    if not smaps.exists():
+        pytest.skip("only Linux tells what is resident")
+    return re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", smaps.read_text())
 
 
 def test_reading_goes_on_where_it_ended(tmp_path: Path) -> None:

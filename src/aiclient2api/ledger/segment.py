@@ -104,8 +104,9 @@ class FileSegment:
         self.position = end
 
     def sync(self) -> None:
-        """See Segment."""
+        """See Segment. What is on the disk need not be in this process's memory as well."""
         self._map.flush()
+        self._map.madvise(mmap.MADV_DONTNEED, 0, self.position // mmap.PAGESIZE * mmap.PAGESIZE)
 
     def close(self) -> None:
         """See Segment. The name tells from now on that nothing is missing."""
