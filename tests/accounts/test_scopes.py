@@ -16,6 +16,7 @@ from aiclient2api.errors import (
     RateLimited,
     TimedOut,
     Unreachable,
+    UpstreamError,
     UpstreamFailed,
 )
 from tests.fakes.accounts import Clock, account, anyone, fairness, out, pool, takes
@@ -90,8 +91,13 @@ def test_an_overloaded_provider_is_left_alone_for_this_model_only() -> None:
     assert chosen.take(anyone, "m", set()) is None, "one probe for all accounts of the provider"
 
 
-@pytest.mark.parametrize(("share", "failed"), [(0.01, 3), (0.2, 450)])
-def test_overloads_now_and_then_take_nobody_out(share: float, failed: int) -> None:
+@pytest.mark.parametrize(
+    ("refusal", "share", "failed"),
+    [(Overloaded, 0.01, 3), (Overloaded, 0.2, 450), (RateLimited, 0.01, 3), (RateLimited, 0.05, 40)],
+)
+def test_refusals_now_and_then_take_nobody_out(
+    refusal: type[UpstreamError], share: float, failed: int
+) -> None:
     """10,000 requests, 100 a second: a provider that refuses a share of them is asked all the same."""
     clock, chance = Clock(), random.Random(1)
     chosen = pool(clock, *(account(name) for name in "abcd"))
@@ -108,14 +114,17 @@ def test_overloads_now_and_then_take_nobody_out(share: float, failed: int) -> No
                 lease.succeeded()
                 break
             tried.add(lease.account.name)
-            lease.failed(Overloaded("busy"))
+            lease.failed(refusal("busy"))
         else:
             lost += 1
 
     assert lost <= failed, "two in a row, hardly more"
 
 
-def test_an_account_whose_provider_never_has_room_cools_for_this_model() -> None:
+@pytest.mark.parametrize(("refusal", "times"), [(Overloaded, 10), (RateLimited, 3)])
+def test_an_account_that_never_has_room_rests_with_this_model(
+    refusal: type[UpstreamError], times: int
+) -> None:
     chosen = pool(Clock(), account("a"), account("b"))
     calls = 0
     for _ in range(60):
@@ -125,9 +134,9 @@ def test_an_account_whose_provider_never_has_room_cools_for_this_model() -> None
             lease.succeeded()
             continue
         calls += 1
-        lease.failed(Overloaded("busy"))
+        lease.failed(refusal("busy"))
 
-    assert calls == chosen.policy.health.overload_failures
+    assert calls == times
 
 
 def test_an_overload_with_a_wait_is_heeded_at_once() -> None:
@@ -325,7 +334,7 @@ def test_every_change_of_health_is_told_once() -> None:
     clock = Clock()
     shared = Surroundings(observer=Observer())
     chosen = AccountPool("main", [account("a")], now=clock, random=lambda: 0.5, surroundings=shared)
-    for error in (RateLimited("slow"), CredentialsRejected("no")):
+    for error in (RateLimited("slow", retry_after=5.0), CredentialsRejected("no")):
         lease = chosen.take(anyone, "m" if isinstance(error, RateLimited) else "n", set())
         assert lease is not None
         lease.failed(error)

@@ -180,7 +180,7 @@ STATUSES: Final = (
     _refused("F22", "429 with seconds", "rate", t_or_s(429), "retry-after: 2", status_after=("cooling",)),
     _refused("F23", "429 with a date", "rate", t_or_s(429), _LATE, status_after=("cooling",)),
     _refused("F24", "429 with milliseconds", "rate", t_or_s(429), "retry-after-ms: 1500", status_after=("cooling",)),
-    _refused("F25", "429 without a time", "rate", t_or_s(429), status_after=("cooling",)),
+    _refused("F25", "429 without a time", "rate", t_or_s(429), status_after=("healthy", "cooling")),
     *(
         _refused("F26", f"429 with a wait of {told[:20]}", "rate", t_or_s(429), f"retry-after: {told}")
         for told in ("1587827", "-5", "inf", "nan", "soon", "9" * 400)

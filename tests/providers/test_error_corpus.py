@@ -18,6 +18,7 @@ from aiclient2api.protocols.gemini.errors import decode_status
 from aiclient2api.protocols.openai_errors import decode_error_object
 from aiclient2api.protocols.registry import converters
 from aiclient2api.providers.classify import classify
+from aiclient2api.verdicts import Penalty
 from aiclient2api.wire.http import WireResponse
 from tests.fakes.accounts import Clock, account
 from tests.protocols.gemini.gemini_samples import RECORDED as GOOGLE
@@ -57,13 +58,17 @@ def decoded(entry: dict[str, Any]) -> ErrorInfo:
 
 
 def after(error: UpstreamError) -> float | None:
-    """For how long the account cannot take the model; None when it can, at once."""
+    """For how long the account cannot take the model, after as many as it takes; None when it can, at once."""
     clock = Clock(0.0)
     one = account("a")
     pool = AccountPool("main", [one, account("b")], now=clock, random=lambda: 0.0)
-    lease = pool.take(lambda each: each is one, "m", set())
-    assert lease is not None
-    lease.failed(error)
+    for _ in range(pool.policy.health.overload_failures if error.penalty is Penalty.COOL else 1):
+        lease = pool.take(lambda each: each is one, "m", set())
+        if lease is None:
+            break
+        lease.failed(error)
+        if (elsewhere := pool.take(lambda each: each is not one, "m", set())) is not None:
+            elsewhere.succeeded()
     obstacle = one.obstacle("m", clock.now)
     other = one.obstacle("another", clock.now)
     assert (other is not None) == (obstacle is not None and error.scope.value == "account")

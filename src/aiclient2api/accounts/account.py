@@ -87,8 +87,8 @@ class Account:
         """When the limit was lowered last."""
         self.overlays: dict[str, AccountState] = {}
         """Models that are out on this account only."""
-        self.overloads: dict[str, int] = {}
-        """How often in a row its provider had no room for a model."""
+        self.refusals: dict[str, int] = {}
+        """How often in a row a model was refused for want of room, without a wait to keep to."""
         self.token_obstacle: Obstacle | None = None
         """Why it has no token to sign with, where its credential expires."""
         self.renew: Callable[[int], bool] | None = None
@@ -164,12 +164,13 @@ class Account:
             del self.overlays[min(self.overlays, key=lambda name: self.overlays[name].until)]
         self.overlays[model] = state
 
-    def overloaded(self, model: str) -> int:
-        """Once more its provider has no room for this model; how often in a row by now."""
-        if model not in self.overloads and len(self.overloads) >= MAX_OVERLAYS:
-            del self.overloads[next(iter(self.overloads))]
-        self.overloads[model] = self.overloads.get(model, 0) + 1
-        return self.overloads[model]
+    def refused(self, model: str) -> int:
+        """Once more there is no room for this model; how often in a row by now."""
+        refusals = self.refusals
+        if model not in refusals and len(refusals) >= MAX_OVERLAYS:
+            del refusals[next(iter(refusals))]
+        refusals[model] = refusals.get(model, 0) + 1
+        return refusals[model]
 
     def protocol_for(self, client: str) -> str:
         """The protocol to use for a client: its own where this upstream speaks it, else the preferred one."""

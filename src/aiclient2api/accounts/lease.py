@@ -122,8 +122,8 @@ class Lease:
             account.host.succeeded()
         if shared.overload.state is not CLOSED:
             shared.overload.succeeded()
-        if account.overloads:
-            account.overloads.pop(self.model, None)
+        if account.refusals:
+            account.refusals.pop(self.model, None)
         if not account.is_plain or account.state.strikes:
             self._heal()
         if self._probes:
@@ -180,9 +180,12 @@ class Lease:
             case Scope.PROVIDER_MODEL:
                 self.shared.overload.failed(now, jitter, error.info.retry_after, error.info.label)
                 self.shared.throttle.failed(self.started)
-                self._fail_overloaded(error, now, jitter)
+                if self._is_to_rest(error, self._pool.policy.health.overload_failures):
+                    self._fail_model(error, now, jitter)
             case Scope.ACCOUNT_MODEL:
-                self._fail_model(error, now, jitter)
+                at_once = not isinstance(error, RateLimited)
+                if at_once or self._is_to_rest(error, self._pool.policy.health.cool_failures):
+                    self._fail_model(error, now, jitter)
             case _:
                 self._fail_account(error, now, jitter)
         if isinstance(error, RateLimited):
@@ -203,12 +206,10 @@ class Lease:
         if state is not account.state:
             account.adopt(state)
 
-    def _fail_overloaded(self, error: UpstreamError, now: float, jitter: float) -> None:
-        """Now and then a provider has no room; many times in a row, or a wait that is asked for, are heeded."""
-        in_a_row = self.account.overloaded(self.model)
-        is_asked_to_wait = error.info.retry_after is not None
-        if is_asked_to_wait or self._probes & MODEL or in_a_row >= self._pool.policy.health.overload_failures:
-            self._fail_model(error, now, jitter)
+    def _is_to_rest(self, error: UpstreamError, most: int) -> bool:
+        """Now and then there is no room; as many times in a row, or with a wait that is asked for, it is heeded."""
+        in_a_row = self.account.refused(self.model)
+        return error.info.retry_after is not None or bool(self._probes & MODEL) or in_a_row >= most
 
     def _fail_model(self, error: UpstreamError, now: float, jitter: float) -> None:
         overlay = self.account.overlays.get(self.model, HEALTHY)

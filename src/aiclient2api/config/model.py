@@ -208,6 +208,7 @@ class Health(Section, frozen=True, kw_only=True):
     eject: Duration = Duration(5)
     eject_max: Duration = Duration(300)
     cool: Duration = Duration(5)
+    cool_failures: Positive = 3
     cool_max: Duration = Duration(60)
     retry_after_min: Duration = Duration(1)
     retry_after_max: Duration = Duration(900)
