@@ -18,6 +18,7 @@ import random
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -188,10 +189,22 @@ ROWS: list[tuple[str, Sequence[int], bool, float | None]] = [
 
 def table(days: float, seeds: Sequence[int], model: Model) -> tuple[list[str], bool]:
     """The rows of the report, and whether every goal was met."""
+    with ProcessPoolExecutor() as processes:
+        under_way = [
+            [processes.submit(_simulated, sizes, days, model, seed, has_failover) for seed in seeds]
+            for _, sizes, has_failover, _ in ROWS
+        ]
+        return _lines([[future.result() for future in futures] for futures in under_way])
+
+
+def _simulated(sizes: Sequence[int], days: float, model: Model, seed: int, has_failover: bool) -> Figures:
+    return run(World(sizes, days, model, seed), has_failover=has_failover)
+
+
+def _lines(found: Sequence[Sequence[Figures]]) -> tuple[list[str], bool]:
     lines: list[str] = []
     fine = True
-    for name, sizes, has_failover, goal in ROWS:
-        runs = [run(World(sizes, days, model, seed), has_failover=has_failover) for seed in seeds]
+    for (name, _, _, goal), runs in zip(ROWS, found, strict=True):
         whole = Figures(*(sum(figures[index] for figures in runs) for index in range(3)))
         worst = min(figures.availability for figures in runs)
         met = "" if goal is None else "met" if whole.availability >= goal else "MISSED"
@@ -241,7 +254,7 @@ def report(lines: Sequence[str], options: argparse.Namespace, model: Model, seco
 def main() -> int:
     """Run all rows; 1 when a goal was missed."""
     parser = argparse.ArgumentParser(description="Simulated availability.")
-    parser.add_argument("--days", type=float, default=30.0)
+    parser.add_argument("--days", type=float, default=90.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--gap", type=float, default=Model().gap, help="mean seconds between requests")
     parser.add_argument("--report", type=Path, default=REPORT)
