@@ -164,13 +164,39 @@ def test_the_last_account_that_is_not_disabled_is_never_ejected() -> None:
     assert chosen.take(anyone, "m", set()) is not None
 
 
+def test_one_refusal_among_answers_lowers_no_limit_but_two_in_a_row_do() -> None:
+    chosen = pool(Clock(), account("a", AccountSettings(concurrency=10)))
+    held = [lease for _ in range(10) if (lease := chosen.take(anyone, "m", set()))]
+
+    held.pop().failed(RateLimited("slow down"))
+    held.pop().succeeded()
+    held.pop().failed(RateLimited("slow down"))
+    assert chosen.accounts[0].limit == 10
+    held.pop().failed(RateLimited("slow down"))
+
+    assert chosen.accounts[0].limit == 4, "seven were under way"
+
+
+def test_a_refused_probe_of_an_account_is_enough_for_it_to_rest() -> None:
+    clock = Clock()
+    chosen = pool(clock, out(account("a"), Status.EJECTED, 1000.0), account("b"))
+    probe = chosen.take(anyone, "m", set())
+    assert probe is not None
+    assert probe.probes_account
+
+    probe.failed(Overloaded("busy"))
+
+    following = [chosen.take(anyone, "m", set()) for _ in range(4)]
+    assert [lease.account.name for lease in following if lease] == ["b"] * 4
+
+
 def test_too_fast_lowers_the_limit_once_a_second_and_success_raises_it_again() -> None:
     clock = Clock()
     chosen = pool(clock, account("a", AccountSettings(concurrency=10)))
     held = [lease for _ in range(10) if (lease := chosen.take(anyone, "m", set()))]
 
-    held.pop().failed(RateLimited("slow down"))
-    held.pop().failed(RateLimited("slow down"))
+    held.pop().failed(RateLimited("slow down", retry_after=1.0))
+    held.pop().failed(RateLimited("slow down", retry_after=1.0))
 
     assert chosen.accounts[0].limit == 7
     clock.now += 10.0

@@ -34,6 +34,7 @@ FAULTS = {
     "a stream that is cut": Fault(cut_after_events=5),
     "a stream that is reset": Fault(reset=True, cut_after_events=5),
     "a stream with an error in it": Fault(error_event_after_events=5),
+    "a stream that is not JSON": Fault(malformed_after_events=5, malformed="broken_json"),
 }
 
 
@@ -101,10 +102,22 @@ def test_a_broken_stream_leaves_no_cycle(name: str, pool: str) -> None:
         assert left_by(stack, lambda: ask(stack, CHAT, document)) == {}
 
 
-def test_a_failed_attempt_leaves_no_cycle() -> None:
-    document = document_of("chat", {})
+@pytest.mark.parametrize(
+    ("pool", "fault", "status"),
+    [("chat", 500, 502), ("chat", 400, 400), ("chat", 413, 413), ("claude", 429, 429), ("claude", 400, 400)],
+)
+def test_a_failed_attempt_leaves_no_cycle(pool: str, fault: int, status: int) -> None:
+    document = document_of(pool, {})
     with simulated(four_pools) as (stack, simulator):
-        simulator.scenario.add(Rule(fault=Fault(status=500)))
-        ask(stack, CHAT, document, 502)
+        simulator.scenario.add(Rule(fault=Fault(status=fault)))
+        ask(stack, CHAT, document, status)
 
-        assert left_by(stack, lambda: ask(stack, CHAT, document, 502)) == {}
+        assert left_by(stack, lambda: ask(stack, CHAT, document, status)) == {}
+
+
+def test_a_refused_request_leaves_no_cycle() -> None:
+    document = document_of("claude", {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]})
+    with simulated(four_pools) as (stack, _):
+        ask(stack, CHAT, document, 400)
+
+        assert left_by(stack, lambda: ask(stack, CHAT, document, 400)) == {}

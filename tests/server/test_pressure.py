@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+import gc
+import weakref
+from collections.abc import Callable
+from typing import cast
+
 import pytest
 
 from aiclient2api.server.pressure import Pressure, resident
@@ -41,6 +47,44 @@ def test_memory_that_is_used_up_refuses() -> None:
     watched.observe(0.0)
 
     assert watched.is_full
+
+
+class Loop:
+    """Its time is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.due: Callable[[], None] = lambda: None
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, _when: float, look: Callable[[], None]) -> None:
+        self.due = look
+
+
+class Ring:
+    """Holds itself."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+def test_memory_that_runs_out_calls_the_collector_but_not_all_the_time() -> None:
+    loop, watched = Loop(), pressure(rss=850)
+    watched.start(cast(asyncio.AbstractEventLoop, loop))
+    gc.disable()
+    try:
+        seen: list[bool] = []
+        for seconds in (0.1, 0.1, 10.0):
+            ring = weakref.ref(Ring())
+            loop.now += seconds
+            loop.due()
+            seen.append(ring() is None)
+    finally:
+        gc.enable()
+
+    assert seen == [True, False, True]
 
 
 def test_this_process_has_a_size() -> None:

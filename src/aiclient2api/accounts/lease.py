@@ -15,7 +15,7 @@ from aiclient2api.accounts.health import HEALTHY, AccountState, Circumstances, H
 from aiclient2api.accounts.policy import Policy
 from aiclient2api.accounts.surroundings import Surroundings
 from aiclient2api.accounts.waiting import Waiting
-from aiclient2api.errors import RateLimited, UpstreamError
+from aiclient2api.errors import Overloaded, RateLimited, UpstreamError
 from aiclient2api.verdicts import Penalty, Scope
 
 ACCOUNT: Final = 1
@@ -173,6 +173,7 @@ class Lease:
         account, jitter = self.account, self._pool.random()
         if (error.is_safe and error.sent) and account.host.state is not CLOSED:
             account.host.succeeded()
+        refused = account.refused(self.model) if isinstance(error, RateLimited | Overloaded) else 0
         match error.scope:
             case Scope.HOST:
                 account.host.failed(now, jitter, reason=error.info.label)
@@ -180,15 +181,14 @@ class Lease:
             case Scope.PROVIDER_MODEL:
                 self.shared.overload.failed(now, jitter, error.info.retry_after, error.info.label)
                 self.shared.throttle.failed(self.started)
-                if self._is_to_rest(error, self._pool.policy.health.overload_failures):
+                if refused >= self._pool.policy.health.overload_failures or self._must_heed(error):
                     self._fail_model(error, now, jitter)
             case Scope.ACCOUNT_MODEL:
-                at_once = not isinstance(error, RateLimited)
-                if at_once or self._is_to_rest(error, self._pool.policy.health.cool_failures):
+                if not refused or refused >= self._pool.policy.health.cool_failures or self._must_heed(error):
                     self._fail_model(error, now, jitter)
             case _:
                 self._fail_account(error, now, jitter)
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited) and (refused > 1 or self._must_heed(error)):
             self._slow_down(now)
 
     def _fail_account(self, error: UpstreamError, now: float, jitter: float) -> None:
@@ -206,10 +206,9 @@ class Lease:
         if state is not account.state:
             account.adopt(state)
 
-    def _is_to_rest(self, error: UpstreamError, most: int) -> bool:
-        """Now and then there is no room; as many times in a row, or with a wait that is asked for, it is heeded."""
-        in_a_row = self.account.refused(self.model)
-        return error.info.retry_after is not None or bool(self._probes & MODEL) or in_a_row >= most
+    def _must_heed(self, error: UpstreamError) -> bool:
+        """Whether one refusal is enough: it says how long to wait, or answers a probe."""
+        return error.info.retry_after is not None or bool(self._probes)
 
     def _fail_model(self, error: UpstreamError, now: float, jitter: float) -> None:
         overlay = self.account.overlays.get(self.model, HEALTHY)

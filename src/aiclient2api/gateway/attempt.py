@@ -39,8 +39,6 @@ from aiclient2api.protocols.conversion import Answer, Conversion
 from aiclient2api.protocols.pivot import FoldingStream
 from aiclient2api.wire.http import WireRequest, WireResponse
 
-EOF_GRACE = 1.0
-"""Seconds that the end of a body may take whose content is complete."""
 FRAMING = 10
 """A stream of small deltas spends up to about this many times the bytes of its content."""
 MIN_PRELUDE_BYTES = 256 * 1024
@@ -83,14 +81,16 @@ class Attempts:
                     )
                 )
                 if stream.status not in ANSWERED:
-                    raise _renewed(lease, generation, await self._refusal(lease, protocol, stream))
+                    raise _renewed(
+                        lease, generation, await self._refusal(lease, protocol, stream, timeouts.eof)
+                    )
                 if not conversion.streaming:
-                    return await self._whole(lease, conversion, stream)
+                    return await self._whole(lease, conversion, stream, timeouts.eof)
                 answer = conversion.stream()
                 try:
                     stream, frames = await frames_of(protocol, stream)
                 except NotAStream as other:
-                    return await self._other(lease, conversion, answer, other.stream)
+                    return await self._other(lease, conversion, answer, other.stream, timeouts.eof)
                 live = Live(stream, frames, answer, lease, timeouts)
                 live.lasting = self._limits.within(timeouts.total_stream)
                 # a Responses prelude repeats the request twice
@@ -113,13 +113,15 @@ class Attempts:
                 opened.abort()
             raise
 
-    async def _refusal(self, lease: Lease, protocol: Converter, stream: HttpStream) -> UpstreamError:
+    async def _refusal(
+        self, lease: Lease, protocol: Converter, stream: HttpStream, eof: float
+    ) -> UpstreamError:
         status = f"status={stream.status}"
         if not 400 <= stream.status < 600:
             return Malformed(f"the upstream answered with status {stream.status}", cause=status)
         try:
             body = await stream.read(MAX_ERROR_BYTES)
-            await stream.release(EOF_GRACE)
+            await stream.release(eof)
         except UpstreamError:
             stream.abort()
             body = b""  # the status is the verdict, whatever became of the text
@@ -128,9 +130,9 @@ class Attempts:
         error.cause = status
         return error
 
-    async def _whole(self, lease: Lease, conversion: Conversion, stream: HttpStream) -> Whole:
+    async def _whole(self, lease: Lease, conversion: Conversion, stream: HttpStream, eof: float) -> Whole:
         body = await stream.read(self._answer_limit)
-        await stream.release(EOF_GRACE)
+        await stream.release(eof)
         if "json" not in content_type(stream) and not is_json(body):
             raise unexpected(stream, body)
         if has_error(body):
@@ -144,7 +146,7 @@ class Attempts:
         return whole
 
     async def _other(
-        self, lease: Lease, conversion: Conversion, answer: AnswerStream, stream: HttpStream
+        self, lease: Lease, conversion: Conversion, answer: AnswerStream, stream: HttpStream, eof: float
     ) -> Whole:
         """A stream was asked for and a plain body came: an error, or the whole answer for a unary client."""
         body = await stream.read(self._answer_limit)
@@ -155,7 +157,7 @@ class Attempts:
             raise _told_with_status(lease, answer.failure, stream.status)
         if not isinstance(answer, FoldingStream):
             raise unexpected(stream, body)
-        await stream.release(EOF_GRACE)
+        await stream.release(eof)
         response = WireResponse(status=stream.status, headers=stream.headers, body=body)
         whole = _checked(lambda: conversion.whole(response))
         lease.succeeded()

@@ -17,6 +17,7 @@ from aiclient2api.errors import (
     ErrorKind,
     GatewayError,
     NoCapacity,
+    Overloaded,
     QuotaExhausted,
     RateLimited,
     UpstreamError,
@@ -25,6 +26,8 @@ from aiclient2api.routing.targets import Target
 
 LONGEST_WAIT: Final = 30.0
 """Seconds a client may be told to wait; SDKs sleep as long as they are told."""
+UNTOLD_WAIT: Final = 2.0
+"""Seconds to wait where an upstream has no room and does not say for how long."""
 PERMANENT: Final = ("model_not_found", "upstream_auth", "insufficient_quota")
 """Codes of failures that a retry does not mend; the earlier one is told."""
 
@@ -63,8 +66,11 @@ def after_failures(failures: Sequence[UpstreamError], facts: Facts) -> GatewayEr
         if waits:
             return NoCapacity(info=_cooling(waits, facts), failures=tuple(failures))
     info = telling.info
-    if info.retry_after is not None:
-        info = _with_wait(info, info.retry_after, facts)
+    wait = info.retry_after
+    if wait is None and isinstance(telling, RateLimited | Overloaded):
+        wait = UNTOLD_WAIT
+    if wait is not None:
+        info = _with_wait(info, wait, facts)
     return NoCapacity(info=info, failures=tuple(failures))
 
 

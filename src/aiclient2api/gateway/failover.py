@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from aiclient2api import tracebacks
 from aiclient2api.accounts.account import Account, Cause
 from aiclient2api.accounts.lease import Lease
 from aiclient2api.accounts.policy import Policy
@@ -207,8 +208,7 @@ class Journey:
             self.skipped.append(f"{self.target}: the request is too long for it")
             self._is_hop_over = True
             return
-        # its frames hold this journey: a cycle that only the garbage collector would end
-        error.__traceback__ = None
+        tracebacks.forget(error)
         self.failures.append(error)
         if error.failover is Failover.NEVER:
             raise error

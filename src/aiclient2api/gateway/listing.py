@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from aiclient2api.accounts.account import Account
 from aiclient2api.errors import Malformed, MalformedMessage
-from aiclient2api.gateway.attempt import EOF_GRACE, upstream_call
+from aiclient2api.gateway.attempt import upstream_call
 from aiclient2api.gateway.bodies import MAX_ERROR_BYTES
 from aiclient2api.net.transport import Timeouts, Transport
 from aiclient2api.protocols.factory import ConverterFactory
@@ -36,7 +36,7 @@ class Listing:
         except BaseException:
             stream.abort()
             raise
-        await stream.release(EOF_GRACE)
+        await stream.release(self._timeouts[account.name].eof)
         response = WireResponse(status=stream.status, headers=stream.headers, body=body)
         if stream.status >= 400:
             raise account.provider.classify(protocol.decode_error(response))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import sys
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -105,12 +106,12 @@ class FileSegment:
 
     def sync(self) -> None:
         """See Segment. What is on the disk need not be in this process's memory as well."""
-        self._map.flush()
+        self._write_out()
         self._map.madvise(mmap.MADV_DONTNEED, 0, self.position // mmap.PAGESIZE * mmap.PAGESIZE)
 
     def close(self) -> None:
         """See Segment. The name tells from now on that nothing is missing."""
-        self._map.flush()
+        self._write_out()
         self._map.close()
         os.ftruncate(self._descriptor, self.position)
         self.path.rename(self.path.with_suffix(CLOSED))
@@ -118,9 +119,16 @@ class FileSegment:
 
     def leave(self) -> None:
         """See Segment."""
-        self._map.flush()
+        self._write_out()
         self._map.close()
         os.close(self._descriptor)
+
+    def _write_out(self) -> None:
+        """Blocks this thread only: `mmap.flush` would hold the interpreter's lock until the disk is done."""
+        if sys.platform == "linux":
+            os.fdatasync(self._descriptor)
+        else:
+            self._map.flush()
 
 
 class MemorySegment:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from aiclient2api import tracebacks
 from aiclient2api.errors import (
     BadRequest,
     Busy,
@@ -201,6 +202,7 @@ class _Request:
                 "client_error" if isinstance(error, ClientError | Rejected) else "upstream_error"
             )
             await self._tell(error.info, exchange)
+            tracebacks.forget(error)
         except ClientGone:
             exchange.outcome = "client_gone"
         except asyncio.CancelledError as cancelled:

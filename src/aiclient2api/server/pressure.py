@@ -8,6 +8,7 @@ largest stream is given up, one per look.
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import os
 from collections.abc import Callable
@@ -23,6 +24,10 @@ WORST_LAG: Final = 0.25
 CLOSING: Final = 0.9
 FULL: Final = 1.0
 GIVE_UP: Final = 0.95
+COLLECTING: Final = 0.8
+"""The share of memory from which the garbage collector, which is kept from coming, is called."""
+COLLECT_EVERY: Final = 10.0
+"""Seconds between two calls of it: each is a silence of all streams."""
 _DECAY: Final = 1 - math.exp(-EVERY / SPAN)
 _STATM: Final = Path("/proc/self/statm")
 _CGROUP: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -43,6 +48,7 @@ class Pressure:
         self._share = 0.0
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0.0
+        self._collected = -math.inf
         self.level = 0.0
         self.shed: Callable[[], None] | None = None
         """Gives up the largest stream."""
@@ -69,6 +75,9 @@ class Pressure:
     def _look(self) -> None:
         now = self._loop.time()
         self.observe(now - self._due)
+        if self._share >= COLLECTING and now - self._collected >= COLLECT_EVERY:
+            self._collected = now
+            gc.collect()
         if self._share >= GIVE_UP and self.shed is not None:
             self.shed()
         self._arm(now)

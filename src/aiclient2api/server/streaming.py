@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
+from aiclient2api import tracebacks
 from aiclient2api.errors import (
     ErrorInfo,
     GatewayError,
@@ -118,7 +119,7 @@ class StreamedAnswer:
                 await self._pump(live)
         except UpstreamError as error:
             await self._break_off(live, error, error)
-            error.__traceback__ = None  # its frames hold the connection that holds it
+            tracebacks.forget(error)
         except TimeoutError:
             await self._break_off(live, TimedOut("the answer took too long"), None)
         except asyncio.CancelledError as cancelled:
