@@ -43,6 +43,8 @@ WARM_UP = 0.15
 """The share of the run that is not looked at: caches fill, arenas settle."""
 GOAL_MIB = 1.0
 """Growth for 100,000 requests."""
+GOAL_REFUSED = 0.005
+"""Of all requests: a fault before the content fails over, a second one in a row is told."""
 
 
 class Sample(Struct, frozen=True):
@@ -194,12 +196,14 @@ def report(soak: Soak, arguments: argparse.Namespace) -> tuple[str, bool]:
     growth, low, high = reports.slope([(sample.requests / 1e5, sample.rss) for sample in steady])
     files, files_low, _ = reports.slope([(sample.requests / 1e5, sample.files) for sample in steady])
     rest = soak.samples[-1]
+    refused = sum(count for name, count in soak.outcomes.items() if name.startswith(("status", "no answer")))
     lag = reports.percentile(soak.health[int(len(soak.health) * WARM_UP) :], 0.999)
     rows = "\n".join(f"| {name} | {count:,} |" for name, count in sorted(soak.outcomes.items()))
     goals = (
-        (f"{growth:+.2f} MiB per 100,000 requests (95 %: {low:+.2f} to {high:+.2f})", "RSS slope", f"≤ {GOAL_MIB} MiB", low <= GOAL_MIB),
+        (f"{growth:+.2f} MiB per 100,000 requests (95 %: {low:+.2f} to {high:+.2f})", "RSS slope", f"≤ {GOAL_MIB} MiB", growth <= GOAL_MIB),
         (f"{files:+.1f} per 100,000 requests", "descriptors slope", "0 within its interval", files_low <= 0),
         (f"{rest.inflight:.0f} requests", "left at rest", "≤ 1 (the look itself)", rest.inflight <= 1),
+        (f"{refused / soak.requests:.2%}", "answers other than 200", f"≤ {GOAL_REFUSED:.1%}: two faults in a row", refused <= GOAL_REFUSED * soak.requests),
         (f"{lag * 1000:.0f} ms", "`/healthz` p99.9, a connection of its own included", "≤ 50 ms", lag <= 0.05),
     )  # fmt: skip
     lines = "\n".join(f"| {name} | {shown} | {goal} | {'yes' if holds else '**no**'} |" for shown, name, goal, holds in goals)  # fmt: skip
