@@ -10,7 +10,7 @@ import pytest
 from aiclient2api.simulator.app import Simulator
 from aiclient2api.simulator.scenario import Fault, Match, Rule
 from aiclient2api.simulator.settings import SimulatorSettings
-from tests.harness import KEY, Stack, four_pools, simulated
+from tests.harness import KEY, Sections, Stack, four_pools, simulated
 from tests.program import until
 
 
@@ -22,6 +22,9 @@ def pair(server_name: str) -> Iterator[tuple[Stack, Simulator]]:
         simulator,
     ):
         simulator.scenario.add(Rule(fault=Fault(delay=30), match=Match(prompt="wait for the head")))
+        simulator.scenario.add(
+            Rule(fault=Fault(stall_after_events=1), match=Match(prompt="wait for content"))
+        )
         yield stack, simulator
 
 
@@ -52,6 +55,8 @@ def inflight(stack: Stack) -> int:
 
 PHASES = {
     "before the upstream's head": ("wait for the head", False),
+    "before the head of a stream": ("wait for the head", True),
+    "behind the head, before content": ("wait for content", True),
     "while it is folded": ("Hello", False),
     "in the stream": ("Hello", True),
 }
@@ -79,13 +84,32 @@ def test_the_upstream_is_closed(pair: tuple[Stack, Simulator], phase: str, proto
     with socket.create_connection((host, int(port))) as client:
         client.sendall(request(protocol, pool, prompt, stream=stream))
         until(lambda: len(simulator.requests) > requests)
-        if stream:
+        if phase == "in the stream":
             assert b"200 OK" in client.recv(65536)
 
     until(lambda: simulator.closed_early > closed)
     until(lambda: inflight(stack) == 0 and stack.runtime.services.admission.inflight == 0)
     assert simulator.open_streams == 0
     assert stack.runtime.metrics.inflight == 0
+
+
+def test_the_second_attempt_is_closed_when_the_client_leaves_in_it() -> None:
+    with simulated(two_accounts) as (stack, simulator):
+        simulator.scenario.add(Rule(fault=Fault(status=500), times=1))
+        simulator.scenario.add(Rule(fault=Fault(delay=30)))
+        host, port = stack.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(request("anthropic", "claude", "Hello", stream=True))
+            until(lambda: len(simulator.requests) == 2)
+
+        until(lambda: inflight(stack) == 0)
+        until(lambda: simulator.open_streams == 0)
+        assert len(simulator.requests) == 2
+
+
+def two_accounts(url: str) -> Sections:
+    one = {"provider": "anthropic_compatible", "base_url": url, "pool": "claude"}
+    return {"accounts": {name: {**one, "api_key": f"key-of-{name}"} for name in ("a", "b")}}
 
 
 def test_a_client_that_leaves_while_it_sends_its_body_reaches_nobody(pair: tuple[Stack, Simulator]) -> None:
