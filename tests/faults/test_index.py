@@ -123,7 +123,10 @@ ELSEWHERE: Final = {
         "interop/test_nodes_behind_nginx.py::test_a_rolling_restart_behind_nginx_fails_nobody",
     ),
     "F87": ("accounts/test_health.py::test_every_bad_state_ends_by_itself",),
-    "F88": ("faults/test_pools_under_load.py::test_all_out_is_told_at_once_and_ends_when_the_accounts_are_back",),
+    "F88": (
+        "gateway/test_long_outages.py::test_an_outage_costs_few_calls_and_is_over_soon_after_its_end",
+        "faults/test_pools_under_load.py::test_all_out_is_told_at_once_and_ends_when_the_accounts_are_back",
+    ),
 }  # fmt: skip
 """By path below `tests/`. Timed figures of F83 and F85 are in `bench/reliability.py`."""
 
