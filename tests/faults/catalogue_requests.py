@@ -161,6 +161,7 @@ def _refused(id_: str, title: str, kind: str, outcome: Outcome, *headers: str, *
 
 
 _LATE: Final = "retry-after: Wed, 21 Oct 2099 07:28:00 GMT"
+_NOW: Final = "date: Wed, 21 Oct 2099 07:27:50 GMT"
 
 STATUSES: Final = (
     _refused("F17", "the caller's mistake", "caller", REFUSED, status_after=("healthy",)),
@@ -178,7 +179,7 @@ STATUSES: Final = (
     _refused("F21", "no money", "money", t_or_s(429), status_after=("cooling",)),
     _refused("F21", "a spend limit", "spend limit", t_or_s(429, 503), status_after=("cooling", "disabled")),
     _refused("F22", "429 with seconds", "rate", t_or_s(429), "retry-after: 2", status_after=("cooling",)),
-    _refused("F23", "429 with a date", "rate", t_or_s(429), _LATE, status_after=("cooling",)),
+    _refused("F23", "429 with a date", "rate", t_or_s(429), _LATE, _NOW, status_after=("cooling",)),
     _refused("F24", "429 with milliseconds", "rate", t_or_s(429), "retry-after-ms: 1500", status_after=("cooling",)),
     _refused("F25", "429 without a time", "rate", t_or_s(429), status_after=("healthy", "cooling")),
     *(
