@@ -14,6 +14,7 @@ from aiclient2api.errors import (
     Overloaded,
     QuotaExhausted,
     RateLimited,
+    UpstreamError,
     UpstreamFailed,
 )
 from aiclient2api.gateway.exhaustion import Facts, after_failures, all_out
@@ -169,3 +170,10 @@ def test_the_decision_over_a_thousand_accounts_takes_milliseconds() -> None:
         all_out(facts(rig))
 
     assert (time.perf_counter() - began) / 10 < 0.25, "far from a spin, even on a busy machine"
+
+
+@pytest.mark.parametrize("refusal", [RateLimited, Overloaded])
+def test_a_refusal_without_a_time_is_told_with_a_short_wait(refusal: type[UpstreamError]) -> None:
+    rig = Rig(2)
+
+    assert after_failures([refusal("no room")], facts(rig)).info.retry_after == pytest.approx(2.0)

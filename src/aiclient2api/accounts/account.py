@@ -88,7 +88,7 @@ class Account:
         self.overlays: dict[str, AccountState] = {}
         """Models that are out on this account only."""
         self.refusals: dict[str, int] = {}
-        """How often in a row a model was refused for want of room, without a wait to keep to."""
+        """How often in a row a model was refused for want of room."""
         self.token_obstacle: Obstacle | None = None
         """Why it has no token to sign with, where its credential expires."""
         self.renew: Callable[[int], bool] | None = None

@@ -29,9 +29,9 @@ class HealthPolicy(Struct, frozen=True, kw_only=True):
     cool: float = 5.0
     """Without a Retry-After."""
     cool_failures: int = 3
-    """429 in a row without a Retry-After, on one account, before the model rests there. A single one only lowers the
-    account's concurrency: some providers refuse one request in a hundred all day (Vertex AI's shared quota), and all
-    their accounts would rest half of the time."""
+    """Refusals in a row on one account, the last a 429 without a Retry-After, before the model rests there. A single
+    one does nothing: some providers refuse one request in a hundred all day (Vertex AI's shared quota), and all their
+    accounts would rest half of the time."""
     cool_max: float = 60.0
     retry_after_min: float = 1.0
     retry_after_max: float = 900.0

@@ -201,8 +201,8 @@ class _Request:
             exchange.outcome = (
                 "client_error" if isinstance(error, ClientError | Rejected) else "upstream_error"
             )
-            await self._tell(error.info, exchange)
             tracebacks.forget(error)
+            await self._tell(error.info, exchange)
         except ClientGone:
             exchange.outcome = "client_gone"
         except asyncio.CancelledError as cancelled:

@@ -118,8 +118,8 @@ class StreamedAnswer:
             with live.lasting:
                 await self._pump(live)
         except UpstreamError as error:
-            await self._break_off(live, error, error)
             tracebacks.forget(error)
+            await self._break_off(live, error, error)
         except TimeoutError:
             await self._break_off(live, TimedOut("the answer took too long"), None)
         except asyncio.CancelledError as cancelled:
