@@ -1,6 +1,6 @@
 """`make bench`: what a request and a stream event cost this gateway and others, measured in the same run.
 
-python -m bench [WORDS OF A SCENARIO] [--of ours,direct,nginx,...] [--rounds 5] [--report FILE] [--environments DIR]
+python -m bench [WORDS OF A SCENARIO] [--of direct,ours,ours-redis,nginx,...] [--rounds 5] [--report FILE]
 
 CPU is that of all processes of a gateway, from the operating system's accounting; the gateway has one core, upstream
 and load generator the other. A run in which that one was busy for more than 90 % of the time is said to be saturated.
@@ -75,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("scenario", nargs="*", help="words of its name; all scenarios without")
     parser.add_argument(
         "--of",
-        type=lambda text: text.split(","),
+        type=_names,
         default=["direct", "ours"],
         help=f"direct, {', '.join(VARIANTS)}, {', '.join(PEERS)}",
     )
@@ -83,6 +83,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--report", type=Path)
     parser.add_argument("--environments", type=Path, default=Path(tempfile.gettempdir(), "bench-peers"))
     return parser.parse_args()
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    unknown = set(names) - {"direct", *VARIANTS, *PEERS}
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+    return names
 
 
 def _upstream() -> tuple[subprocess.Popen[bytes], str]:
@@ -95,7 +103,7 @@ def _upstream() -> tuple[subprocess.Popen[bytes], str]:
 def _started(
     name: str, upstream: str, folder: Path, environments: Path, stack: contextlib.ExitStack
 ) -> list[Contender]:
-    own = folder / name.replace(" ", "-").replace(",", "")
+    own = folder / name
     own.mkdir()
     if name in PEERS:
         contender = PEERS[name](upstream, own, install(name, environments))
@@ -109,10 +117,11 @@ def _started(
 
 
 def measure(scenario: Scenario, contender: Contender, upstream: int) -> Figures:
-    """One run after one that warms up."""
+    """One run after one that warms up. Memory is compared with what was there before both."""
+    above = contender.rss()
     _load(scenario, contender, seconds=1.0)
-    before, above, rig = contender.cpu(), contender.rss(), cpu_seconds(upstream)
-    highest = [above]
+    before, rig = contender.cpu(), cpu_seconds(upstream)
+    highest = [contender.rss()]
     over = threading.Event()
 
     def sample() -> None:

@@ -32,6 +32,7 @@ class Client(asyncio.Protocol):
         """Silences of a stream over 200 ms, from its first event on."""
         self.ends: list[float] = []
         self.first: float | None = None
+        """Seconds from the request to the first delta: what a user sees, whatever headers came before."""
         self.bytes = 0
         self.errors = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -43,6 +44,8 @@ class Client(asyncio.Protocol):
         self._sent = 0.0
         self._seen = 0.0
         self._tail = b""
+        self._left = sys.maxsize
+        """Bytes of a stream that are still to come, where its head tells their number."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -75,21 +78,25 @@ class Client(asyncio.Protocol):
 
     def _stream(self, data: bytes) -> None:
         now = time.monotonic_ns() // 1000
-        if self.first is None:
+        if not self._seen:
             self.errors += not data.startswith(b"HTTP/1.1 200")
-            if b"data:" not in data:
-                return
-            self.first = time.perf_counter() - self._sent
+            head = data.find(b"\r\n\r\n") + 4
+            length = _LENGTH.search(data, 0, head)
+            if length is not None:
+                self._left = head + int(length[1])
         elif now - self._seen > MAX_GAP:
             self.gaps += 1
         self._seen = now
+        self._left -= len(data)
         data = self._tail + data
         end = 0
         for match in _STAMP.finditer(data):
+            if self.first is None:
+                self.first = time.perf_counter() - self._sent
             self.events.append((now - int(match[1])) / 1e6)
             end = match.end()
         self._tail = data[max(end, len(data) - 24) :]
-        if data.endswith(b"0\r\n\r\n"):
+        if self._left <= 0 or data.endswith(b"0\r\n\r\n"):
             self._finish()
 
     def _finish(self) -> None:

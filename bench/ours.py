@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import subprocess
@@ -13,7 +14,7 @@ from aiclient2api.store.embedded import program
 from bench.contender import GATEWAY_CORE, RIG_CORE, Contender, free_port, start, wait_until_open
 
 _ACCOUNT: Final = {"provider": "openai_compatible", "api_key": "none", "pool": "up", "concurrency": 5000}
-VARIANTS: Final = ("ours", "ours, Redis", "ours, 1000 accounts", "ours, failover", "ours, 2 workers")
+VARIANTS: Final = ("ours", "ours-redis", "ours-1000-accounts", "ours-failover", "ours-2-workers")
 
 
 class Program(NamedTuple):
@@ -39,13 +40,14 @@ def serve(variant: str, upstream: str, folder: Path, code: Program = _THIS) -> l
         "store": {"data_dir": str(folder / "data")},
     }
     beside: list[Contender] = []
-    if variant == "ours, Redis":
+    if variant == "ours-redis":
         store = _redis(folder)
         beside.append(store)
         config["store"] = {"url": store.url, "data_dir": str(folder / "data")}
-    if variant == "ours, 1000 accounts":
+        config["secrets"] = {"key": base64.b64encode(secrets.token_bytes(32)).decode()}
+    if variant == "ours-1000-accounts":
         accounts.update({f"up{number}": accounts["up"] for number in range(1, 1000)})
-    if variant == "ours, failover":
+    if variant == "ours-failover":
         accounts["dead"] = {**_ACCOUNT, "base_url": f"http://127.0.0.1:{free_port()}/v1"}
     return [_gateway(variant, config, key, folder, code), *beside]
 
@@ -55,7 +57,7 @@ def _gateway(variant: str, config: dict[str, Any], key: str, folder: Path, code:
     path.write_text(json.dumps(config), encoding="utf-8")
     command = [code.python, "-m", "aiclient2api", "serve", "--config", str(path), "--port", str(port)]
     env = {"PYTHONPATH": code.sources} if code.sources else {}
-    if variant == "ours, 2 workers":
+    if variant == "ours-2-workers":
         command += ["--workers", "2"]
     with Path(folder, "gateway.log").open("wb") as log:
         process = start(command, GATEWAY_CORE, env=env, log=log)

@@ -65,6 +65,8 @@ def _paced(streams: int, events: int, milliseconds: int, *, converts: bool) -> S
 
 
 SCENARIOS: Final = [
+    # the first: what later ones leave behind in the allocator would hide what a stream takes
+    Scenario("1000 idle streams", "paced-2-4000", 1000, 2, converts=True),
     Scenario("unary relay", "unary", 16),
     Scenario("unary converted", "unary", 16, converts=True),
     Scenario("burst relay", "burst-200", 400, 203),
@@ -79,5 +81,4 @@ SCENARIOS: Final = [
     Scenario("1 MB history converted", "unary", 4, converts=True, kilobytes=1024),
     Scenario("20 MB image relay", "unary", 1, kilobytes=20 * 1024, image=True),
     Scenario("20 MB image converted", "unary", 1, converts=True, kilobytes=20 * 1024, image=True),
-    Scenario("1000 idle streams", "paced-1-4000", 1000, 1, converts=True),
 ]

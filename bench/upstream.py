@@ -1,7 +1,8 @@
 """A Chat Completions upstream that costs next to nothing: ready-made answers over a raw protocol.
 
 The first message says what to answer, so that it does not matter how a gateway names the model: `bench:unary`,
-`bench:burst-N` (N deltas at once) or `bench:paced-N-MS` (N deltas, one every MS). A GET gets the unary one.
+`bench:burst-N` (N deltas at once) or `bench:paced-N-MS` (N deltas, one every MS, the first at once). A GET gets the
+unary one.
 Each delta of a paced stream carries the monotonic time in microseconds at which it was written.
 """
 
@@ -103,9 +104,9 @@ class Upstream(asyncio.Protocol):
                 self._transport.write(_chunk(_LAST) + b"0\r\n\r\n")
                 return
             self._transport.write(_chunk(_delta(b"%d " % (time.monotonic_ns() // 1000))))
-            loop.call_at(start + interval * (number + 2), step, number + 1)
+            loop.call_at(start + interval * (number + 1), step, number + 1)
 
-        loop.call_at(start + interval, step, 0)
+        step(0)
 
 
 async def _main(port: int) -> None:
