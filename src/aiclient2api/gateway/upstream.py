@@ -159,12 +159,16 @@ class Live:
         return self._broken is not None or self._answer.failure is not None
 
     @property
-    def is_turning(self) -> bool:
-        """Whether reading on as before would be wrong: the answer is over, or nearly, or broken."""
+    def has_turned(self) -> bool:
+        """Something else than content has come: an end, or the reason for one, or a failure."""
         answer = self._answer
-        if answer.finished and not answer.goes_on:
-            return True
-        return answer.ended or answer.failure is not None or self._broken is not None
+        return answer.finished or answer.ended or answer.failure is not None or self._broken is not None
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether content may follow all the same."""
+        answer = self._answer
+        return not (self._is_failing or answer.ended) and (answer.goes_on or not answer.finished)
 
     async def _next(self) -> bytes:
         answer = self._answer
@@ -196,10 +200,10 @@ class Live:
             if len(frames) == 1:
                 frame = frames[0]
                 out = answer.feed(frame)
-                if frame.data and frame.event not in _PINGS:
-                    self._quiet_since = 0.0
-                else:
+                if not frame.data or frame.event in _PINGS:
                     self._check_quiet()
+                elif self._quiet_since:
+                    self._quiet_since = 0.0
             else:
                 out = self._feed(frames)
         except MalformedMessage as error:
@@ -309,11 +313,11 @@ class _Reading:
         except Exception as error:  # raised again by who started the pass: here it would be the connection's
             self.error = error
             return False
-        is_turning = live.is_turning
-        if out and not self._write(out, is_turning and live.is_done):
+        has_turned = live.has_turned
+        if out and not self._write(out, has_turned and live.is_done):
             self.has_enough = True
             return False
-        return not is_turning
+        return not has_turned or live.may_go_on
 
     def pass_on(self, out: bytes) -> None:
         """Bytes that come from no read."""

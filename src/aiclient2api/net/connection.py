@@ -11,6 +11,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import cast
 
+from httptools import HttpParserError, HttpParserUpgrade
+
 from aiclient2api.errors import Malformed, TimedOut, Truncated, UpstreamError, UpstreamFailed
 from aiclient2api.net.response import InvalidResponse, ResponseReader
 from aiclient2api.net.transport import Timeouts
@@ -169,6 +171,29 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
+        into = self._into
+        if into is None:
+            self._received(data)
+            return
+        reader = self.reader  # within a body that is poured, as nearly every read is
+        try:
+            reader.parse(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self._is_sound(error):
+                return
+        chunks = reader.chunks
+        if chunks:
+            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            chunks.clear()
+            if not into(data):
+                self._wake(has_enough=True)
+                return
+            self._deadline = self._loop.time() + self._limit
+        if reader.done:
+            self._wake()
+
+    def _received(self, data: bytes) -> None:
+        """What nobody has poured yet: a head, a body that is read, or what nobody asked for."""
         phase = self.phase
         if phase is Phase.CLOSED:
             return
@@ -180,9 +205,6 @@ class Connection(asyncio.Protocol):
             reader.feed(data)
         except InvalidResponse as error:
             self._fail(_broken(error, in_body=reader.has_head))
-            return
-        if self._into is not None:
-            self._pour(self._into)
             return
         if phase is Phase.DRAINING:
             self._drained(len(data))
@@ -197,6 +219,15 @@ class Connection(asyncio.Protocol):
             self._is_paused = True
             assert self._transport is not None
             self._transport.pause_reading()
+
+    def _is_sound(self, error: HttpParserError | HttpParserUpgrade) -> bool:
+        """Whether the body is whole in spite of what follows it; otherwise this is the connection's end."""
+        try:
+            self.reader.reject(error)
+        except InvalidResponse as invalid:
+            self._fail(_broken(invalid, in_body=True))
+            return False
+        return True
 
     def eof_received(self) -> bool:
         """See asyncio: the transport closes itself."""
@@ -216,20 +247,6 @@ class Connection(asyncio.Protocol):
         self._is_writing = False
         if self.phase is Phase.HEAD:
             self._set_deadline(self._head_limit)
-
-    def _pour(self, into: Callable[[bytes], bool]) -> None:
-        """The reader was fed: pass it on."""
-        reader = self.reader
-        chunks = reader.chunks
-        if chunks:
-            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            chunks.clear()
-            if not into(data):
-                self._wake(has_enough=True)
-                return
-            self._deadline = self._loop.time() + self._limit
-        if reader.done:
-            self._wake()
 
     # the end of things
 

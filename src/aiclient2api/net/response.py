@@ -6,6 +6,8 @@ are one too many.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from aiclient2api.wire.http import Headers
@@ -37,6 +39,8 @@ class ResponseReader:
         self.on_body = self.chunks.append  # no Python frame for each chunk
         self.begin()
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
+        self.parse: Callable[[bytes], None] = self._parser.feed_data
+        """Takes more of a body whose head has come, without a Python frame. Raises httptools' errors: see `reject`."""
 
     def begin(self, *, head_only: bool = False) -> None:
         """Expect a response. `head_only`: to a HEAD request, which has no body whatever its headers say."""
@@ -61,15 +65,19 @@ class ResponseReader:
         if self._parser is None:
             return
         try:
-            self._parser.feed_data(data)
+            self.parse(data)
         except (HttpParserError, HttpParserUpgrade) as error:
-            self.keeps_alive = False
-            if not self.done:
-                raise InvalidResponse(str(error)) from error
+            self.reject(error)
         if not self.has_head:
             self._head_size += len(data)
             if self._head_size > MAX_HEAD:
                 raise InvalidResponse("the head is too large")
+
+    def reject(self, error: HttpParserError | HttpParserUpgrade) -> None:
+        """Raise InvalidResponse, unless the response is whole: then only its connection is of no use any more."""
+        self.keeps_alive = False
+        if not self.done:
+            raise InvalidResponse(str(error)) from error
 
     def close(self) -> bool:
         """The connection has ended in an orderly way: whether the response is complete."""
@@ -80,6 +88,7 @@ class ResponseReader:
     def forget(self) -> None:
         """Break the reference cycle with the parser, which the garbage collector would have to find."""
         self._parser = None
+        self.parse = _ignore
 
     def on_message_begin(self) -> None:
         """Part of httptools' interface, like all that follow."""
@@ -135,6 +144,10 @@ class ResponseReader:
             self._interim = False
             return
         self.done = True
+
+
+def _ignore(_: bytes) -> None:
+    """What comes behind the end of a connection."""
 
 
 def _name(raw: bytes) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -25,7 +24,7 @@ from aiclient2api.errors import (
 )
 from aiclient2api.gateway.exchange import Exchange, Phase
 from aiclient2api.gateway.upstream import Live
-from aiclient2api.server.asgi import Client, ClientGone, Outlet, cut_reason, send_head
+from aiclient2api.server.asgi import ClientGone, Outlet, cut_reason, send_head
 from aiclient2api.wire.http import Headers
 
 ERROR_SECONDS = 1.0
@@ -143,7 +142,7 @@ class StreamedAnswer:
         await self._settle()
         if not self._has_begun:
             await self._begin()
-        write = self._keep if self._client is None else partial(self._push, self._client)
+        write = self._keep if self._client is None else self._push
         while not self._is_complete:
             self._is_writing = False
             await live.pour(write)
@@ -154,11 +153,12 @@ class StreamedAnswer:
             else:
                 await self._client.room()
 
-    def _push(self, client: Client, data: bytes, is_last: bool) -> bool:
+    def _push(self, data: bytes, is_last: bool) -> bool:
         """One read for the client, without a task in between."""
         self._is_complete = is_last
         self._last = self._loop.time()
-        return client.push(data, is_last) and self._beat is None
+        assert self._client is not None
+        return self._client.push(data, is_last) and self._beat is None
 
     def _keep(self, data: bytes, _: bool) -> bool:
         """The same where only a task can write."""

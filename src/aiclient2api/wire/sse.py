@@ -34,8 +34,15 @@ class SseDecoder:
         """The events completed by this chunk, in order."""
         if not self._started:
             chunk = self._without_mark(chunk)
-        if not self._seam and _is_one_event(chunk):
-            check_text(chunk)
+        if (  # one event of one `data` line, as are nearly all reads of a stream that comes slowly
+            not self._seam
+            and chunk.startswith(b"data: ")
+            and chunk.find(b"\n") == len(chunk) - 2
+            and chunk.endswith(b"\n\n")
+            and b"\r" not in chunk
+        ):
+            if not chunk.isascii():
+                check_text(chunk)
             return [Frame(chunk, chunk[6:-2])]
         frames: list[Frame] = []
         rest, seam = chunk, self._seam + chunk
@@ -69,16 +76,6 @@ class SseDecoder:
             return b""
         self._started = True
         return chunk.removeprefix(_UTF8_BOM)
-
-
-def _is_one_event(data: bytes) -> bool:
-    """Whether this read is one event of one `data` line, as nearly all are of a stream that comes slowly."""
-    return (
-        data.startswith(b"data: ")
-        and data.find(b"\n") == len(data) - 2
-        and data.endswith(b"\n\n")
-        and b"\r" not in data
-    )
 
 
 def _has_blank_line(data: bytes) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Raw, Struct
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
@@ -29,8 +29,6 @@ _PATHS = {"generate": "/chat/completions", "embed": "/embeddings"}
 
 _TRUE = Raw(b"true")
 _NOTHING = Raw(b"[]")
-_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
-_USAGE = re.compile(rb'"usage"\s*:\s*\{')
 
 
 class _Options(Struct, frozen=True):
@@ -46,6 +44,22 @@ class _Peeked(Struct, frozen=True):
 
 class _Role(Struct, frozen=True):
     role: str | None = None
+
+
+class _SeenChoice(Struct, frozen=True, gc=False):
+    finish_reason: str | None = None
+    usage: dict[str, Raw] | None = None
+
+
+class _Seen(Struct, frozen=True, gc=False):
+    """What of a chunk makes it more than content."""
+
+    choices: list[_SeenChoice] | None = None
+    usage: dict[str, Raw] | None = None
+    error: dict[str, Raw] | None = None
+
+
+_see = msgspec.json.Decoder(_Seen).decode
 
 
 def peek(request: WireRequest) -> Peek:
@@ -94,7 +108,7 @@ def whole_usage(response: WireResponse) -> Usage | None:
 
 
 class ChatStreamTap:
-    """See base.AnswerStream. Parses a chunk only until the first content, and where an end, usage or error may be."""
+    """See base.AnswerStream. Looks closely at the chunks up to the first content, and at ends, counts and errors."""
 
     def __init__(self, request: WireRequest) -> None:
         self.content = False
@@ -114,8 +128,7 @@ class ChatStreamTap:
     def feed(self, frame: Frame) -> bytes:
         """See base.AnswerStream."""
         data = frame.data
-        if self.content and not self.finished and data != DONE and not _is_notable(data):
-            json.check_event(data)
+        if self.content and not self.finished and _is_only_content(data):
             return frame.raw
         if self.failure is not None:
             return b""
@@ -181,8 +194,16 @@ class ChatStreamTap:
         return b"data: " + data + b"\n\n"
 
 
-def _is_notable(data: bytes) -> bool:
-    return b'"error"' in data or _FINISH.search(data) is not None or _USAGE.search(data) is not None
+def _is_only_content(data: bytes) -> bool:
+    """Whether a chunk is whole, and no end, error or count is in it. False for what is to be looked at closely."""
+    try:
+        seen = _see(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    for choice in seen.choices or ():
+        if choice.finish_reason or choice.usage is not None:
+            return False
+    return seen.usage is None and seen.error is None
 
 
 def _counts_of(choices: Sequence[ChunkChoice]) -> Raw | None:
