@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 import msgspec
@@ -157,6 +157,10 @@ class Folder:
                 pass
             case _:
                 assert_never(event)
+
+    def more_text(self, candidate: int, number: int) -> Callable[[str], None]:
+        """Takes the next pieces of a text that is open."""
+        return self._open[candidate, number].pieces.append
 
     def response(self) -> ModelResponse:
         """The whole answer. Raises MalformedMessage when the stream did not reach its end."""

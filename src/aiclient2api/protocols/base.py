@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -110,6 +110,17 @@ class StreamEncoder(Protocol):
 
     def ping(self) -> bytes:
         """A sign of life that the protocol's clients tolerate between events."""
+        ...
+
+
+class TextEncoder(StreamEncoder, Protocol):
+    """A StreamEncoder with a shorter way for what most of a stream consists of."""
+
+    def more_text(self, candidate: int, number: int) -> Callable[[str], bytes] | None:
+        """Writes the next pieces of a text that is open, as `feed` would, until that gets another event.
+
+        None where there is no shorter way. A piece is never empty.
+        """
         ...
 
 

@@ -261,12 +261,9 @@ class SealingStream:
             out += [PartStart(number, image, event.candidate), PartEnd(number, image, event.candidate)]
         return out
 
-    def text(self, event: PartDelta) -> PartDelta | None:
-        """The same for a piece of text; None where more than its number changes, or the whole is needed."""
-        number = self._numbers.get((event.candidate, event.number)) if not self._building else None
-        if number == event.number:
-            return event
-        return None if number is None else PartDelta(number, event.text, candidate=event.candidate)
+    def text_number(self, candidate: int, number: int) -> int | None:
+        """The number of a text for the client, where nothing else of its pieces changes; else None."""
+        return self._numbers.get((candidate, number)) if not self._building else None
 
     def _delta(self, event: PartDelta) -> list[StreamEvent]:
         key = (event.candidate, event.number)

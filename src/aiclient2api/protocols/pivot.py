@@ -5,7 +5,7 @@ Unary calls are streamed upstream and folded, where the account can stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -14,6 +14,8 @@ from aiclient2api.ir.events import (
     CandidateEnd,
     Failure,
     PartDelta,
+    PartEnd,
+    PartStart,
     ResponseEnd,
     ResponseStart,
     StreamEvent,
@@ -158,6 +160,21 @@ class PivotConversion:
         return SealingStream(self._carrier, self._tenant, self._client.slots, self._account)
 
 
+_MoreText = Callable[[int, int], Callable[[str], bytes] | None]
+
+
+class _TextRun:
+    """A text that is being told: until another event comes, its pieces need only be written."""
+
+    __slots__ = ("candidate", "length", "number", "write")
+
+    def __init__(self, candidate: int, number: int, write: Callable[[str], bytes | None]) -> None:
+        self.candidate, self.number = candidate, number
+        self.write = write
+        self.length = 0
+        """Characters of the run so far."""
+
+
 class _EventStream:
     """What streams through the IR have in common: decoding, restoring names, sealing and watching."""
 
@@ -177,6 +194,7 @@ class _EventStream:
         self._beside = AnswerReport(conversion.client)
         self._recorder: TurnRecorder = conversion.recorder()
         self._cuts = CutCalls(conversion.upstream.name, streamed=True)
+        self._run: _TextRun | None = None
 
     @property
     def finished(self) -> bool:
@@ -188,61 +206,102 @@ class _EventStream:
         """See AnswerStream."""
         return self._conversion.has_many or self._decoder.goes_on
 
+    def feed(self, frame: Frame) -> bytes:
+        """See AnswerStream. A unary client gets nothing before its answer."""
+        events = self._decoder.feed(frame)
+        run = self._run
+        if run is not None and len(events) == 1:
+            event = events[0]
+            if type(event) is PartDelta and event.channel == "text" and event.number == run.number:
+                text = event.text
+                if text and event.candidate == run.candidate:
+                    run.length += len(text)
+                    return run.write(text) or b""
+        return self._take(events)
+
+    def close(self) -> bytes:
+        """See AnswerStream."""
+        return self._take(self._decoder.close())
+
+    def _take(self, events: list[StreamEvent]) -> bytes:
+        """Any events: those for the client, written."""
+        self._end_run()
+        written = self._told(events)
+        last = events[-1] if events else None
+        if type(last) is PartDelta and last.channel == "text" and last.text:
+            self._begin_run(last)
+        return written
+
+    def _told(self, events: list[StreamEvent]) -> bytes:
+        """Up to the first terminal."""
+        raise NotImplementedError
+
+    def _more_text(self, candidate: int, number: int) -> Callable[[str], bytes | None] | None:
+        """What takes further pieces of a text by the client's number."""
+        raise NotImplementedError
+
+    def _begin_run(self, told: PartDelta) -> None:
+        """More of this text will come, as nearly always: as long as nothing else does, nobody else has to see it."""
+        if self.ended or self.failure is not None or self._cuts.open:
+            return
+        number = self._sealing.text_number(told.candidate, told.number)
+        write = None if number is None else self._more_text(told.candidate, number)
+        if write is not None:
+            self._run = _TextRun(told.candidate, told.number, write)
+
+    def _end_run(self) -> None:
+        run = self._run
+        if run is not None:
+            self._run = None
+            self._recorder.note_text(run.candidate, run.number, run.length)
+
     @property
     def _answer_losses(self) -> list[Loss]:
         return [*self._sealing.losses, *self._beside.losses]
 
-    def _cut_short(self, error: MalformedMessage) -> None:
-        message = f"the answer is incomplete: {error}"
-        self.failure = ErrorInfo(kind=Incomplete.kind, code=Incomplete.code, message=message)
-
-    def _plain(self, events: list[StreamEvent]) -> PartDelta | None:
-        """The event for the client's side, where all that came is a piece of text, as nearly always."""
-        if len(events) != 1 or self.ended or self.failure is not None or self._cuts.open:
-            return None
-        event = events[0]
-        if type(event) is not PartDelta or event.channel != "text" or not event.text:
-            return None
-        sealed = self._sealing.text(event)
-        if sealed is not None:
-            self.content = True
-            self._recorder.note_text(event)
-        return sealed
-
-    def _events(self, events: list[StreamEvent]) -> Iterator[StreamEvent]:
-        """The events for the client's side, up to the first terminal."""
-        for event in events:
-            if self.ended or self.failure is not None:
-                return
-            match event:
-                case Failure():
-                    self.failure = event.error
-                    return
-                case UsageReport():
-                    self.usage = event.usage
-                case ResponseEnd():
-                    self.ended = True
-                    self.refused = self.refused or event.blocked is not None
-                case CandidateEnd():
-                    self.refused = self.refused or event.finish.reason in REFUSALS
-                case ResponseStart():
-                    self.response_id = event.id
-                case _:
-                    self.content = self.content or is_content(event)
-            if isinstance(event, PartDelta):
+    def _passed(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        """What takes an event's place on the client's side."""
+        match event:
+            case PartDelta():
+                self.content = self.content or is_content(event)
                 if self._cuts.open:
                     self._cuts.add(event)
-                yield from self._sealed(event)
-                continue
-            self._beside.note(event)
-            for settled_event in self._cuts.feed(event):
-                yield from self._sealed(settled_event)
+                return self._sealed(event)
+            case PartStart():
+                self.content = self.content or is_content(event)
+                return self._settled(event)
+            case PartEnd():
+                return self._settled(event)
+            case CandidateEnd():
+                self.refused = self.refused or event.finish.reason in REFUSALS
+                return self._settled(event)
+            case Failure():
+                self.failure = event.error
+                return ()
+            case UsageReport():
+                self.usage = event.usage
+            case ResponseEnd():
+                self.ended = True
+                self.refused = self.refused or event.blocked is not None
+                self._conversion.keep(self._recorder)
+            case ResponseStart():
+                self.response_id = event.id
+            case _:
+                pass
+        self._beside.note(event)
+        return (event,)
+
+    def _settled(self, event: PartStart | PartEnd | CandidateEnd) -> list[StreamEvent]:
+        """An event with whatever was held back until it."""
+        self._beside.note(event)
+        settled = self._cuts.feed(event)
+        if len(settled) == 1:
+            return self._sealed(settled[0])
+        return [sealed for each in settled for sealed in self._sealed(each)]
 
     def _sealed(self, event: StreamEvent) -> list[StreamEvent]:
-        named = self._names.restore(event)
+        named = self._names.restore(event) if self._names.restores else event
         self._recorder.note(named)
-        if isinstance(event, ResponseEnd):
-            self._conversion.keep(self._recorder)
         return self._sealing.feed(named)
 
 
@@ -259,34 +318,34 @@ class PivotStream(_EventStream):
     ) -> None:
         super().__init__(decoder, names, sealing, conversion)
         self._encoder = encoder
-
-    def feed(self, frame: Frame) -> bytes:
-        """See AnswerStream."""
-        events = self._decoder.feed(frame)
-        plain = self._plain(events)
-        return self._encode(events) if plain is None else self._encoder.feed(plain)
-
-    def close(self) -> bytes:
-        """See AnswerStream."""
-        return self._encode(self._decoder.close())
+        self._shorter: _MoreText | None = getattr(encoder, "more_text", None)
+        """See TextEncoder: not every encoder is one."""
 
     def fail(self, error: ErrorInfo) -> bytes:
         """See AnswerStream."""
+        self._end_run()
         self._report()
         return self._encoder.fail(error)
 
-    def _encode(self, events: list[StreamEvent]) -> bytes:
+    def _told(self, events: list[StreamEvent]) -> bytes:
         """What our encoder cannot write is no fault of the upstream: `failure` says so, what came before is kept."""
         was_over = self.ended
         out: list[bytes] = []
         try:
-            for event in self._events(events):
-                out.append(self._encoder.feed(event))
+            for event in events:
+                if self.ended or self.failure is not None:
+                    break
+                for told in self._passed(event):
+                    out.append(self._encoder.feed(told))
         except MalformedMessage as error:
-            self._cut_short(error)
+            message = f"the answer is incomplete: {error}"
+            self.failure = ErrorInfo(kind=Incomplete.kind, code=Incomplete.code, message=message)
         if self.ended and not was_over:
             self._report()
         return b"".join(out)
+
+    def _more_text(self, candidate: int, number: int) -> Callable[[str], bytes | None] | None:
+        return self._shorter(candidate, number) if self._shorter is not None else None
 
     def _report(self) -> None:
         self._conversion.losses.extend((*self._answer_losses, *self._encoder.losses))
@@ -297,7 +356,7 @@ class PivotStream(_EventStream):
 
 
 class FoldingStream(_EventStream):
-    """An upstream's frames collected into one answer, for a unary client."""
+    """An upstream's frames collected into one answer, for a unary client, who gets nothing before it."""
 
     def __init__(
         self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream, conversion: PivotConversion
@@ -305,19 +364,16 @@ class FoldingStream(_EventStream):
         super().__init__(decoder, names, sealing, conversion)
         self._folder = Folder(conversion.upstream.name)
 
-    def feed(self, frame: Frame) -> bytes:
-        """Collects; a unary client gets nothing before the answer."""
-        events = self._decoder.feed(frame)
-        plain = self._plain(events)
-        for event in self._events(events) if plain is None else (plain,):
-            self._folder.feed(event)
+    def _told(self, events: list[StreamEvent]) -> bytes:
+        for event in events:
+            if self.ended or self.failure is not None:
+                break
+            for told in self._passed(event):
+                self._folder.feed(told)
         return b""
 
-    def close(self) -> bytes:
-        """See AnswerStream."""
-        for event in self._events(self._decoder.close()):
-            self._folder.feed(event)
-        return b""
+    def _more_text(self, candidate: int, number: int) -> Callable[[str], bytes | None] | None:
+        return self._folder.more_text(candidate, number)
 
     def fail(self, error: ErrorInfo) -> bytes:
         """A unary client gets a plain error answer instead."""

@@ -116,10 +116,10 @@ class TurnRecorder:
             case _:
                 pass
 
-    def note_text(self, event: PartDelta) -> None:
-        """The same for a piece of text."""
-        if event.candidate == 0 and event.number in self._open:
-            self._lengths[event.number] += len(event.text)
+    def note_text(self, candidate: int, number: int, length: int) -> None:
+        """The same for so many characters of text."""
+        if candidate == 0 and number in self._open:
+            self._lengths[number] += length
 
     def _end(self, event: PartEnd) -> None:
         builder = self._open.pop(event.number, None)

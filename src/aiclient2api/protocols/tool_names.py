@@ -32,6 +32,8 @@ class ToolNames:
         self._long: dict[str, tuple[str, str | None]] = {
             short: spaced.get(name, (name, None)) for name, short in known.items()
         }
+        self.restores = bool(self._long)
+        """Whether answers may hold names that are not the client's."""
 
     def shorten(self, request: ModelRequest) -> ModelRequest:
         """The request with names the target accepts."""

@@ -89,14 +89,13 @@ def _split(buffer: bytes, frames: list[Frame]) -> int:
 
 def _split_lf(buffer: bytes, frames: list[Frame]) -> int:
     """The usual case: only line feeds."""
-    start = 0
-    end = buffer.find(b"\n\n")
-    while end >= 0:
-        raw = buffer[start : end + 2]
-        frames.append(_frame(raw))
-        start = end + 2
-        end = buffer.find(b"\n\n", start)
-    return start
+    *events, rest = buffer.split(b"\n\n")
+    for event in events:
+        if event.startswith(b"data: ") and b"\n" not in event:
+            frames.append(Frame(event + b"\n\n", event[6:]))
+        else:
+            frames.append(_frame(event + b"\n\n"))
+    return len(buffer) - len(rest)
 
 
 def _split_any(buffer: bytes, frames: list[Frame]) -> int:
@@ -110,8 +109,6 @@ def _split_any(buffer: bytes, frames: list[Frame]) -> int:
 
 def _frame(raw: bytes) -> Frame:
     """Interpret one event block."""
-    if raw.startswith(b"data: ") and raw.find(b"\n", 6) >= len(raw) - 2 and b"\r" not in raw:
-        return Frame(raw, raw[6:-2])
     if raw.startswith(b"event: ") and b"\r" not in raw:
         name, _, value = raw[7:-2].partition(b"\ndata: ")
         if value and b"\n" not in value and b"\n" not in name:

@@ -60,7 +60,7 @@ def block_writer(part: Part, indexes: Iterator[int], report: LossReport) -> Bloc
     """The writer for a part; blocks take their index when they open."""
     match part:
         case Text() | Refusal():
-            return _TextWriter(part, indexes, report)
+            return TextWriter(part, indexes, report)
         case Reasoning():
             return _ThinkingWriter(part, indexes, report)
         case ToolCall():
@@ -69,7 +69,9 @@ def block_writer(part: Part, indexes: Iterator[int], report: LossReport) -> Bloc
             return _WholeWriter(part, indexes, report)
 
 
-class _TextWriter:
+class TextWriter:
+    """A text, or a refusal told as one."""
+
     def __init__(self, part: Text | Refusal, indexes: Iterator[int], report: LossReport) -> None:
         self._part = part
         self._indexes = indexes
@@ -78,7 +80,17 @@ class _TextWriter:
         self._citations: list[Raw] = []
         self._lost: set[str] = set()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its block has begun."""
+        return self._index is not None
+
+    def more(self, text: str) -> bytes:
+        """The next piece of an open block."""
+        return TEXT_DELTA % (self._index, encode(text))
+
     def open(self) -> bytes:
+        """See BlockWriter."""
         part = self._part
         if isinstance(part, Refusal):
             self._report.approximated("refusal", "response", "sent as text")
@@ -89,6 +101,7 @@ class _TextWriter:
         return self._text(part.text)
 
     def feed(self, delta: PartDelta) -> bytes:
+        """See BlockWriter."""
         match delta.channel:
             case "text" | "refusal":
                 return self._text(delta.text)
@@ -102,13 +115,14 @@ class _TextWriter:
         return b""
 
     def close(self, part: Part | None) -> bytes:
+        """See BlockWriter."""
         return b"" if self._index is None else block_stop(self._index)
 
     def _text(self, text: str) -> bytes:
         if not text:
             return b""
         if self._index is not None:
-            return TEXT_DELTA % (self._index, encode(text))
+            return self.more(text)
         index = self._index = next(self._indexes)
         return (
             block_start(index, b'{"type":"text","text":""}')

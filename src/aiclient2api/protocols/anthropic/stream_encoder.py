@@ -5,6 +5,7 @@ The part that began first streams live; parts that begin before its end wait, wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
@@ -27,7 +28,7 @@ from aiclient2api.protocols.anthropic.encode_response import message_id
 from aiclient2api.protocols.anthropic.errors import error_event
 from aiclient2api.protocols.anthropic.finish import encode_finish, note_finish
 from aiclient2api.protocols.anthropic.schema import ANSWER_TIERS_BACK, NAME
-from aiclient2api.protocols.anthropic.stream_blocks import BlockWriter, block_writer
+from aiclient2api.protocols.anthropic.stream_blocks import BlockWriter, TextWriter, block_writer
 from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING, one_line
 from aiclient2api.protocols.anthropic.usage import encode_final_usage, encode_usage
 from aiclient2api.protocols.report import LossReport
@@ -71,6 +72,11 @@ class MessageStreamEncoder:
                 if event.protocol == NAME and event.name:
                     written = encode_event(one_line(event.raw), event.name)
         return written
+
+    def more_text(self, candidate: int, number: int) -> Callable[[str], bytes] | None:
+        """See TextEncoder."""
+        writer = self._writer if candidate == 0 and number == self._current else None
+        return writer.more if isinstance(writer, TextWriter) and writer.is_open else None
 
     def fail(self, error: ErrorInfo) -> bytes:
         """The `error` event; no block is closed and nothing looks like an end."""

@@ -6,6 +6,9 @@ to, and the finish reason only in the last chunk, with the counts.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import msgspec
 
 from aiclient2api.errors import ErrorInfo
@@ -86,6 +89,10 @@ class StreamEncoder:
             case _:
                 pass
         return b""
+
+    def more_text(self, candidate: int, number: int) -> Callable[[str], bytes] | None:
+        """See protocols.base.TextEncoder."""
+        return functools.partial(self._say, candidate)
 
     def fail(self, error: ErrorInfo) -> bytes:
         """See protocols.base.StreamEncoder.fail."""

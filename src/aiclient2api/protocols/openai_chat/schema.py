@@ -92,7 +92,9 @@ class AudioFragment(Struct, frozen=True, gc=False):
 
 
 ABSENT: Final = Raw()
-"""The default of raw members: most are not there, which identity tells at once."""
+"""The default of raw members: most are not there."""
+NOTHING: Final = (ABSENT, NULL)
+"""What an optional raw member says nothing with."""
 
 
 class Delta(Struct, frozen=True):
@@ -120,20 +122,6 @@ class ChunkChoice(Struct, frozen=True):
     logprobs: Raw = ABSENT
     usage: Raw = ABSENT
 
-    @property
-    def only_text(self) -> str | None:
-        """The text that this adds; None where it adds something else or more."""
-        delta = self.delta
-        if (
-            delta is None
-            or self.finish_reason is not None
-            or self.logprobs is not ABSENT
-            or self.usage is not ABSENT
-        ):
-            return None
-        text = delta.content
-        return text if type(text) is str and delta == Delta(content=text) else None
-
 
 class Chunk(Struct, frozen=True):
     """One event of a stream."""
@@ -149,9 +137,28 @@ class Chunk(Struct, frozen=True):
     moderation: Raw = ABSENT
 
     @property
-    def is_only_choices(self) -> bool:
-        """Whether there is nothing beside the candidates that changes from chunk to chunk."""
-        return self.usage is ABSENT and self.error is ABSENT and self.moderation is ABSENT
+    def only_text(self) -> tuple[int, str] | None:
+        """The one candidate that this adds to, and the text; None where it says something else or more."""
+        choices = self.choices
+        if (
+            choices is None
+            or len(choices) != 1
+            or self.usage not in NOTHING
+            or self.error not in NOTHING
+            or self.moderation not in NOTHING
+        ):
+            return None
+        choice = choices[0]
+        delta = choice.delta
+        if (
+            delta is None
+            or choice.finish_reason is not None
+            or choice.logprobs not in NOTHING
+            or choice.usage not in NOTHING
+        ):
+            return None
+        text = delta.content
+        return (choice.index, text) if type(text) is str and delta == Delta(content=text) else None
 
 
 chunk_decoder: Final = msgspec.json.Decoder(Chunk)
@@ -162,4 +169,4 @@ CALL_MEMBERS: Final = frozenset(ToolFragment.__struct_fields__)
 
 def has_value(raw: Raw) -> bool:
     """Whether an optional raw member is there and not null."""
-    return bool(raw) and raw != NULL
+    return raw not in NOTHING

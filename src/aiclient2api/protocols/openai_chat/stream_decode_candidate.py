@@ -15,7 +15,7 @@ from aiclient2api.protocols.openai_chat.decode_response import (
 )
 from aiclient2api.protocols.openai_chat.logprobs import decode_logprobs, refusal_logprobs
 from aiclient2api.protocols.openai_chat.reasoning import has_text
-from aiclient2api.protocols.openai_chat.schema import AudioFragment, ChunkChoice, Delta, has_value
+from aiclient2api.protocols.openai_chat.schema import NOTHING, AudioFragment, ChunkChoice, Delta
 from aiclient2api.protocols.openai_chat.stream_decode_calls import CallsDecoder, decode_signature
 from aiclient2api.protocols.openai_chat.stream_sink import PartSink
 from aiclient2api.wire import json
@@ -31,6 +31,8 @@ class CandidateDecoder:
 
     def __init__(self, index: int, response_id: str) -> None:
         self.finished = False
+        self.text: int | None = None
+        """The number of the text that is open."""
         self._refused_logprobs: Raw | None = None
         self._sink = PartSink(index)
         self._calls = CallsDecoder(self._sink, response_id)
@@ -47,15 +49,20 @@ class CandidateDecoder:
         if self.finished:
             return
         self._sink.events = events
-        if self._kind is _TEXT and (text := choice.only_text):
-            self._sink.delta(self._number, text, "text")
-            return
-        if choice.delta is not None:
-            self._text_like(choice.delta)
-        if has_value(choice.logprobs):
+        delta = choice.delta
+        if (
+            delta is not None
+            and not isinstance(delta.content, list)
+            and delta == Delta(content=delta.content)
+        ):
+            self._piece(_TEXT, "text", delta.content)
+            delta = None
+        if delta is not None:
+            self._text_like(delta)
+        if choice.logprobs not in NOTHING:
             self._logprobs(choice.logprobs)
-        if choice.delta is not None:
-            self._others(choice.delta)
+        if delta is not None:
+            self._others(delta)
         if choice.finish_reason:
             self._finish(choice.finish_reason)
 
@@ -82,7 +89,7 @@ class CandidateDecoder:
             if self._kind is _TEXT:
                 citation = decode_annotation(annotation, "choices.delta.annotations")
                 self._sink.value(self._number, "citation", citation)
-        if has_value(delta.extra_content):
+        if delta.extra_content not in NOTHING:
             self._sign(decode_signature(delta.extra_content))
         if delta.tool_calls or delta.function_call is not None:
             self._close()
@@ -112,6 +119,7 @@ class CandidateDecoder:
         self._close()
         self._number = self._sink.start(header)
         self._kind, self._signed = header, False
+        self.text = self._number if header is _TEXT else None
 
     def _close(self) -> None:
         if self._kind is None:
@@ -121,7 +129,7 @@ class CandidateDecoder:
             self._sink.value(self._number, "opaque", Opaque("openai_chat.details", entry))
             self._detail = {}
         self._sink.end(self._number)
-        self._kind = None
+        self._kind = self.text = None
 
     def _piece(self, header: Text | Reasoning | Refusal, channel: Channel, text: str | None) -> None:
         """A piece of text-like content."""

@@ -12,6 +12,7 @@ from msgspec import Raw
 from aiclient2api.errors import TRUNCATED, ErrorInfo, MalformedMessage
 from aiclient2api.ir.events import (
     Failure,
+    PartDelta,
     Ping,
     ResponseEnd,
     ResponseStart,
@@ -23,13 +24,12 @@ from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.protocols.ext import unheard
 from aiclient2api.protocols.openai_chat.schema import (
-    ABSENT,
     CHUNK_MEMBERS,
     NAME,
+    NOTHING,
     Chunk,
     ChunkChoice,
     chunk_decoder,
-    has_value,
 )
 from aiclient2api.protocols.openai_chat.stream_decode_candidate import CandidateDecoder
 from aiclient2api.protocols.openai_chat.usage import decode_usage
@@ -63,24 +63,35 @@ class ChatStreamDecoder:
 
     def feed(self, frame: Frame) -> list[StreamEvent]:
         """The events of one chunk."""
+        data = frame.data
         if self._over:
             return []
-        if not frame.data:
+        if not data:
             return [Ping()]
-        if frame.data == DONE:
+        if data == DONE:
             return self.close()
-        chunk = parse_chunk(frame.data)
+        chunk = parse_chunk(data)
+        said = chunk.only_text
+        if said is not None:
+            index, text = said
+            candidate = self._candidates.get(index)
+            if candidate is not None and candidate.text is not None and text:
+                return [PartDelta(candidate.text, text, "text", 0, None, index)]
+        return self._events(chunk, data)
+
+    def _events(self, chunk: Chunk, data: bytes) -> list[StreamEvent]:
+        """Of a chunk that is not just the next piece of an open text."""
+        has_counts = chunk.usage not in NOTHING
+        if chunk.error not in NOTHING:
+            return self._failed(decode_error_object(chunk.error))
+        if chunk.moderation not in NOTHING:
+            self._beside = {NAME: {"moderation": chunk.moderation}}
+        if has_counts:
+            self._count(chunk.usage)
         events: list[StreamEvent] = []
-        if not chunk.is_only_choices:
-            if has_value(chunk.error):
-                return self._failed(decode_error_object(chunk.error))
-            if has_value(chunk.moderation):
-                self._beside = {NAME: {"moderation": chunk.moderation}}
-            if has_value(chunk.usage):
-                self._count(chunk.usage)
         # Azure sends a chunk without choices, id and model before the first real one
-        if not self._started and (chunk.choices or has_value(chunk.usage)):
-            events.append(self._start(chunk, frame.data))
+        if not self._started and (chunk.choices or has_counts):
+            events.append(self._start(chunk, data))
         for choice in chunk.choices or ():
             self._choice(choice, events)
         return events
@@ -113,7 +124,7 @@ class ChatStreamDecoder:
         if candidate is None:
             candidate = self._candidates[choice.index] = CandidateDecoder(choice.index, self._id)
             self.finished = False
-        if choice.usage is not ABSENT and has_value(choice.usage):
+        if choice.usage not in NOTHING:
             self._count(choice.usage)
         candidate.feed(choice, events)
         if choice.finish_reason:

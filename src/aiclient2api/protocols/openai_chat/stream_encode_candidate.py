@@ -82,7 +82,7 @@ class CandidateEncoder:
                 self._report.phase(part, "response")
                 if part.opaque is not None:
                     self._sign_text(part.opaque)
-                return self._text(part.text)
+                return self.text(part.text)
             case Reasoning():
                 self._thoughts.start(number, part)
             case ToolCall():
@@ -103,7 +103,7 @@ class CandidateEncoder:
         """A piece of a part."""
         match event.channel:
             case "text":
-                return self._text(event.text)
+                return self.text(event.text)
             case "arguments":
                 return self._calls.arguments(event.number, event.text)
             case "summary" | "raw":
@@ -151,7 +151,8 @@ class CandidateEncoder:
         before = self._writer.delta({"extra_content": known}) if known else b""
         return before + self._writer.finish(self._client.finish_word(finish), last)
 
-    def _text(self, text: str) -> bytes:
+    def text(self, text: str) -> bytes:
+        """A piece of text; a message has one, whichever part it belongs to."""
         if not text:
             return b""
         self._length += len(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiclient2api.errors import ErrorInfo
 from aiclient2api.ir.events import (
     CandidateEnd,
@@ -80,6 +82,10 @@ class ChatStreamEncoder:
             case NativeEvent():
                 pass
         return written
+
+    def more_text(self, candidate: int, number: int) -> Callable[[str], bytes] | None:
+        """See base.TextEncoder."""
+        return None if self._broken else self._candidates[candidate].text
 
     def fail(self, error: ErrorInfo) -> bytes:
         """See base.StreamEncoder."""

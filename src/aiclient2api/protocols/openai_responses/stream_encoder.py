@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from aiclient2api.errors import ErrorInfo
@@ -94,6 +95,11 @@ class ResponsesStreamEncoder:
             case _:
                 pass
         return out
+
+    def more_text(self, candidate: int, number: int) -> Callable[[str], bytes] | None:
+        """See TextEncoder."""
+        writer = self._parts.get(number) if candidate == 0 else None
+        return writer.text if isinstance(writer, ContentWriter) else None
 
     def _response_start(self, event: ResponseStart) -> bytes:
         self._start = event

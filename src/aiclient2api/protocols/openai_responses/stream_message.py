@@ -105,6 +105,11 @@ class ContentWriter:
             case _:
                 return b""
 
+    def text(self, text: str) -> bytes:
+        """The same for a piece of text."""
+        self._builder.pieces.append(text)
+        return self._piece(text)
+
     def _piece(self, text: str) -> bytes:
         if isinstance(self._builder.part, Refusal):
             return self._write(b"response.refusal.delta", b'"delta":' + json.encode(text))
