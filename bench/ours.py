@@ -22,6 +22,8 @@ class Program(NamedTuple):
 
     python: str = sys.executable
     sources: str = ""
+    module: str = "aiclient2api"
+    """What is run; it takes the arguments of `aiclient2api`."""
 
 
 _THIS: Final = Program()
@@ -55,7 +57,7 @@ def serve(variant: str, upstream: str, folder: Path, code: Program = _THIS) -> l
 def _gateway(variant: str, config: dict[str, Any], key: str, folder: Path, code: Program) -> Contender:
     path, port = folder / "aiclient2api.yaml", free_port()
     path.write_text(json.dumps(config), encoding="utf-8")
-    command = [code.python, "-m", "aiclient2api", "serve", "--config", str(path), "--port", str(port)]
+    command = [code.python, "-m", code.module, "serve", "--config", str(path), "--port", str(port)]
     env = {"PYTHONPATH": code.sources} if code.sources else {}
     if variant == "ours-2-workers":
         command += ["--workers", "2"]
