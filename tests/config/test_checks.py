@@ -53,6 +53,11 @@ def _document(data: dict[str, object]) -> Document:
                 "store.url: the port must be a number (and '@', ':' or '/' in a password written as %40, %3A, %2F)"
             ],
         ),
+        ({"store": {"url": "redis://host?ca=/c.pem"}}, ["store.url: has a ca but no TLS: say rediss://"]),
+        (
+            {"store": {"url": "redis+cluster://host?tls=perhaps"}},
+            ["store.url: tls must be true or false"],
+        ),
         (
             {"store": {"url": "mysql://x"}},
             [

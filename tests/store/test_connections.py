@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from aiclient2api.errors import ConfigError
 from aiclient2api.store.address import parse
 from aiclient2api.store.base import StoreUnavailable
+from aiclient2api.store.opening import StoreSettings, open_store
 from aiclient2api.store.redis import RedisStore
 from tests import certificates
 from tests.store.servers import VALKEY, Server, running
@@ -57,3 +59,43 @@ async def test_a_server_behind_tls_with_a_login(tmp_path: Path) -> None:
                 await good.close()
                 await untrusted.close()
     assert "p@ss" not in repr(good) + repr(good.address)
+
+
+async def test_sentinels_of_an_address_with_tls_are_asked_over_tls(tmp_path: Path) -> None:
+    cert, key = certificates.self_signed(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    with running(VALKEY) as master:
+        async with tls_in_front(master, context) as master_port:
+            # the sentinel itself speaks no TLS: it takes the front for a master that is slow to answer
+            watch = (
+                f"sentinel monitor main 127.0.0.1 {master_port} 1",
+                "sentinel down-after-milliseconds main 3600000",
+            )
+            with running(VALKEY, *watch) as sentinel:
+                async with tls_in_front(sentinel, context) as sentinel_port:
+                    await _answers(f"redis+sentinel://127.0.0.1:{sentinel_port}/main?tls=true&ca={cert}")
+                    plain = f"127.0.0.1:{sentinel.port}/main?tls=true&sentinel_tls=false&ca={cert}"
+                    await _answers(f"redis+sentinel://{plain}")
+
+
+async def _answers(url: str) -> None:
+    store = RedisStore(parse(url), timeout=30.0)
+    try:
+        await store.check()
+        await store.put("a2:v1:x", b"1")
+        assert await store.get("a2:v1:x") == b"1"
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+async def test_an_authority_that_is_none_is_told_at_start(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "ca.pem"
+    if text is not None:
+        path.write_text(text)
+    settings = StoreSettings(url=f"rediss://127.0.0.1:1?ca={path}", data_dir=tmp_path)
+
+    with pytest.raises(ConfigError, match=r"store.url: ca: .*ca.pem cannot be used: ") as refused:
+        await open_store(settings, lambda level, event, fields: None)
+    assert len(refused.value.problems) == 1

@@ -19,7 +19,7 @@ from aiclient2api.accounts.shared import Shared
 from aiclient2api.accounts.surroundings import Surroundings
 from aiclient2api.store import keys
 from aiclient2api.store.address import parse
-from aiclient2api.store.base import StoreUnavailable, StoreUnusable
+from aiclient2api.store.base import StoreUnavailable
 from aiclient2api.store.redis import RedisStore
 from tests.fakes.accounts import account
 from tests.store.clusters import replicated
@@ -336,54 +336,6 @@ async def test_a_cancelled_command_never_answers_another() -> None:
             assert store.is_available
         finally:
             await store.close()
-
-
-@pytest.mark.parametrize(
-    ("options", "url", "sentence"),
-    [
-        (("maxmemory-policy allkeys-lru",), "redis://127.0.0.1:{port}", "maxmemory-policy is allkeys-lru"),
-        (("requirepass right",), "redis://:wrong@127.0.0.1:{port}", "the user or password is not accepted"),
-        (("requirepass right",), "redis://127.0.0.1:{port}", "the user or password is not accepted"),
-        ((), "redis://127.0.0.1:{port}/99", "there is no database of this number"),
-        ((), "redis+cluster://127.0.0.1:{port}", "is not a cluster, use redis://"),
-    ],
-)
-async def test_a_server_that_must_not_be_used_is_refused_in_one_sentence(
-    options: tuple[str, ...], url: str, sentence: str
-) -> None:
-    with running(VALKEY, *options) as server:
-        store = RedisStore(parse(url.format(port=server.port)), timeout=30.0)
-        try:
-            with pytest.raises(StoreUnusable) as refused:
-                await store.check()
-        finally:
-            await store.close()
-
-    assert sentence in str(refused.value)
-    assert "wrong" not in str(refused.value) and "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("mark", "sentence"),
-    [
-        (b'{"schema": 2}', "schema version 2, this program knows 1"),
-        (b"what", "is this database used by something else?"),
-        (b'{"schema": 0}', "run `aiclient2api state migrate`"),
-    ],
-)
-async def test_keys_of_another_version_are_left_alone(mark: bytes, sentence: str) -> None:
-    with running() as server:
-        with server.admin() as client:
-            client.set(keys.META, mark)
-        store = RedisStore(parse(server.url), timeout=30.0)
-        try:
-            with pytest.raises(StoreUnusable, match=sentence):
-                await store.check()
-        finally:
-            await store.close()
-        with server.admin() as client:
-            assert client.get(keys.META) == mark
-            assert client.dbsize() == 1
 
 
 async def test_a_stop_at_any_moment_is_a_stop() -> None:

@@ -91,7 +91,7 @@ async def test_a_store_that_does_not_answer_at_start_is_told_and_joined_later(tm
             await opened.close()
 
     (warning,) = opened.warnings
-    assert "does not answer; going on without it until it does" in warning
+    assert "does not answer; going on without it until it does (TimeoutError" in warning
     assert said == []
 
 

@@ -3,7 +3,7 @@
     memory · embedded
     redis://[user:password@]host[:port][/db]      rediss:// the same over TLS
     unix:///path/to/socket[?db=0&password=…]
-    redis+sentinel://[user:password@]host:port,host:port/name[/db][?tls=true&sentinel_password=…]
+    redis+sentinel://[user:password@]host:port,host:port/name[/db][?tls=true&sentinel_password=…&sentinel_tls=false]
     redis+cluster://[user:password@]host:port,host:port[?tls=true]
 
 `?ca=/path` names the certificate authority where TLS is used.
@@ -29,7 +29,7 @@ _PORT, _SENTINEL_PORT = 6379, 26379
 _OPTIONS: Final[Mapping[Kind, frozenset[str]]] = {
     "single": frozenset(("ca", "db")),
     "unix": frozenset(("db", "password", "username")),
-    "sentinel": frozenset(("ca", "tls", "sentinel_password", "sentinel_username")),
+    "sentinel": frozenset(("ca", "tls", "sentinel_password", "sentinel_tls", "sentinel_username")),
     "cluster": frozenset(("ca", "tls")),
 }
 
@@ -49,6 +49,7 @@ class Address(Struct, frozen=True, kw_only=True):
     sentinel_username: str | None = None
     sentinel_password: str | None = None
     is_tls: bool = False
+    is_sentinel_tls: bool = False
     ca: str | None = None
 
     def __repr__(self) -> str:
@@ -97,6 +98,10 @@ def parse(url: str) -> Address:
     if kind == "single" and len(hosts) > 1:
         raise ValueError("names several hosts: use redis+sentinel:// or redis+cluster://")
     name, db = _path(kind, parts.path)
+    is_tls = parts.scheme == "rediss" or _truth(options, "tls", default=False)
+    if "ca" in options and not is_tls:
+        how = "rediss://" if kind == "single" else "?tls=true"
+        raise ValueError(f"has a ca but no TLS: say {how}")
     return Address(
         kind=kind,
         hosts=hosts,
@@ -106,9 +111,22 @@ def parse(url: str) -> Address:
         password=password,
         sentinel_username=options.get("sentinel_username"),
         sentinel_password=options.get("sentinel_password"),
-        is_tls=parts.scheme == "rediss" or options.get("tls", "").lower() in ("true", "1", "yes"),
+        is_tls=is_tls,
+        is_sentinel_tls=kind == "sentinel" and _truth(options, "sentinel_tls", default=is_tls),
         ca=options.get("ca"),
     )
+
+
+def _truth(options: Mapping[str, str], name: str, *, default: bool) -> bool:
+    match options.get(name, "").lower():
+        case "":
+            return default
+        case "true" | "1" | "yes":
+            return True
+        case "false" | "0" | "no":
+            return False
+        case _:
+            raise ValueError(f"{name} must be true or false")
 
 
 def _path(kind: Kind, path: str) -> tuple[str, str]:

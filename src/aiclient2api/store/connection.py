@@ -157,6 +157,7 @@ def _sentinels(address: Address, options: dict[str, Any]) -> _One:
             "password": address.sentinel_password,
             "protocol": 2,
             "driver_info": None,
+            **({"ssl": True, "ssl_ca_certs": address.ca} if address.is_sentinel_tls else {}),
         },
     )
     pool = SentinelConnectionPool(

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
     ClusterDownError,
+    InvalidResponse,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -42,6 +44,16 @@ DOWN = (
 """The server answers, but not as one that could be used: look for the master again at once."""
 DOWN_WORDS = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "OOM", "NOAUTH", "MISCONF", "NOREPLICAS")
 FOREIGN_WORDS = ("WRONGTYPE", "value is not an integer", "hash value is not an integer", "would overflow")
+
+NOT_A_CLUSTER, NO_DATABASE = "is not a cluster, use redis://", "there is no database of this number"
+REFUSALS = (
+    (("db index is out of range",), NO_DATABASE),
+    (("invalid db index",), NO_DATABASE),
+    (("cluster support disabled",), NOT_A_CLUSTER),
+    (("unknown command", "cluster"), NOT_A_CLUSTER),
+    (("unknown command", "sentinel"), "is not a sentinel, use redis://"),
+)
+"""Words of the server's answer, and what they mean to the operator."""
 
 
 class Line:
@@ -91,9 +103,9 @@ class Line:
                 await self._failed(error)
                 reason = error
         if self._breaker.is_open and self._prober is None:
-            self._tell(f"{type(reason).__name__}: {str(reason)[:120]}")
+            self._tell(why(reason))
             self._prober = asyncio.ensure_future(self._probe_until_back())
-        raise StoreUnavailable(f"the store does not answer ({type(reason).__name__})") from reason
+        raise StoreUnavailable(f"the store does not answer ({why(reason)})") from reason
 
     async def _failed(self, error: BaseException) -> None:
         if isinstance(error, DOWN) or str(error).startswith(DOWN_WORDS):
@@ -141,6 +153,17 @@ def is_foreign(error: ResponseError) -> bool:
     return any(word in str(error) for word in FOREIGN_WORDS)
 
 
+def why(error: BaseException) -> str:
+    """What went wrong, for people. Servers and redis-py quote commands with their values: that is left out."""
+    text = str(error).partition(", with args beginning with")[0]
+    _, quoted, answer = text.rpartition(" of pipeline caused error: ")
+    if quoted:
+        text = answer.strip("(),\"'")
+    if isinstance(error, MasterNotFoundError):
+        text = text.partition(" : ")[0]
+    return f"{type(error).__name__}: {text[:120]}" if text else type(error).__name__
+
+
 def refusal(error: BaseException | None) -> str | None:
     """What the operator has to mend, None for an outage that may pass."""
     text = str(error)
@@ -150,8 +173,7 @@ def refusal(error: BaseException | None) -> str | None:
         ("NOAUTH", "WRONGPASS")
     ):
         return "the user or password is not accepted"
-    if "DB index is out of range" in text or "invalid DB index" in text:
-        return "there is no database of this number"
-    if ("unknown command" in text and "CLUSTER" in text.upper()) or "cluster support disabled" in text:
-        return "is not a cluster, use redis://"
-    return None
+    if isinstance(error, InvalidResponse):
+        return "does not speak the protocol of Redis"
+    lower = text.lower()
+    return next((told for words, told in REFUSALS if all(word in lower for word in words)), None)

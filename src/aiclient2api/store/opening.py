@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -111,14 +112,27 @@ async def _connected(settings: StoreSettings, tell: Tell, *, migrates: bool) -> 
     from aiclient2api.store.redis import RedisStore
 
     address = parse(settings.url)
+    _check_authority(address)
     warning = await _check(address, settings.timeout, migrates=migrates)
     store = RedisStore(address, size=settings.connections, timeout=settings.timeout)
     _report(store, tell)
     return OpenStore(store, warnings=() if warning is None else (warning,))
 
 
+def _check_authority(address: Address) -> None:
+    """Raises ConfigError: what is no certificate will not become one by waiting."""
+    if address.ca is None:
+        return
+    try:
+        ssl.create_default_context(cafile=address.ca)
+    except OSError as error:  # SSLError is one
+        reason = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError([f"store.url: ca: {address.ca} cannot be used: {reason}"]) from None
+
+
 async def _check(address: Address, timeout: float, *, migrates: bool) -> str | None:
     """What to tell when it does not answer. Raises ConfigError."""
+    from aiclient2api.store.line import why
     from aiclient2api.store.redis import RedisStore
 
     store = RedisStore(address, size=2, timeout=max(timeout, START_SECONDS))
@@ -128,8 +142,9 @@ async def _check(address: Address, timeout: float, *, migrates: bool) -> str | N
         if migrates and isinstance(error, SchemaOutdated):
             return None
         raise ConfigError([f"store.url: {error}"]) from None
-    except StoreUnavailable:
-        return f"store.url: {address.shown} does not answer; going on without it until it does"
+    except StoreUnavailable as error:
+        reason = "no answer" if error.__cause__ is None else why(error.__cause__)
+        return f"store.url: {address.shown} does not answer; going on without it until it does ({reason})"
     finally:
         await store.close()
     return None
@@ -137,4 +152,5 @@ async def _check(address: Address, timeout: float, *, migrates: bool) -> str | N
 
 def _report(store: RedisStore, tell: Tell) -> None:
     store.on_outage.append(lambda reason: tell("error", "store_lost", {"reason": reason}))
+    store.on_aside.append(lambda key, to: tell("error", "store_value_foreign", {"key": key, "moved_to": to}))
     store.on_return.append(lambda: tell("info", "store_back", {"store": store.address.shown}))

@@ -21,7 +21,7 @@ from aiclient2api.store.breaker import Breaker
 from aiclient2api.store.commands import Command, commands, milliseconds, put
 from aiclient2api.store.connection import Client, Pipe, connections
 from aiclient2api.store.line import Line, is_foreign, refusal
-from aiclient2api.store.server_check import check_server
+from aiclient2api.store.server_check import check_schema, check_server
 
 T = TypeVar("T")
 TRIES = 32
@@ -48,6 +48,8 @@ class RedisStore:
         self._connections = connections(address, size, timeout)
         self._line = Line(self._connections, Breaker(now, chance), self.check, size)
         self._call = self._line.call
+        self.on_aside: list[Callable[[str, str], None]] = []
+        """Told the key of a value of a foreign type, and where it was moved to."""
 
     def __repr__(self) -> str:
         return f"RedisStore({self.address.shown})"
@@ -72,7 +74,8 @@ class RedisStore:
 
         async def look() -> None:
             for client in self._connections.all():
-                await check_server(client)
+                await check_server(client, self.address.kind)
+            await check_schema(self._connections.of(names.META))
             key = names.node_check(self._node)
             await self._connections.of(key).execute_command(*put(key, b"1", CHECK_TTL))
 
@@ -80,7 +83,9 @@ class RedisStore:
             await self._line.attempt(look)
         except StoreUnavailable as error:
             reason = refusal(error.__cause__)
-            raise (StoreUnusable(f"{self.address.shown}: {reason}") if reason else error) from error
+            if reason is None:
+                raise
+            raise StoreUnusable(f"{self.address.shown}: {reason}") from error
         except StoreUnusable as error:
             raise type(error)(f"{self.address.shown}: {error}") from None
 
@@ -254,7 +259,10 @@ class RedisStore:
     async def _rename(self, client: Client, key: str) -> None:
         """Keep what is there, whatever it is, under a name that nobody reads."""
         if await client.execute_command("EXISTS", key):
-            await client.execute_command("RENAMENX", key, names.aside(key, secrets.token_hex(6)))
+            to = names.aside(key, secrets.token_hex(6))
+            await client.execute_command("RENAMENX", key, to)
+            for tell in self.on_aside:
+                tell(key, to)
 
     async def scan(self, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
         """See Store."""

@@ -1,4 +1,4 @@
-"""May this server be used? Version, eviction policy and schema; each problem is one sentence."""
+"""May this server be used? Its kind, version, eviction policy and schema; each problem is one sentence."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import time
 from typing import Any, cast
 
 import msgspec
+from redis.exceptions import ResponseError
 
 from aiclient2api import __version__
 from aiclient2api.store import keys
+from aiclient2api.store.address import Kind
 from aiclient2api.store.base import SchemaOutdated, StoreUnusable
 from aiclient2api.store.connection import Client
 
 OLDEST = (6, 2)
+NOT_OURS = f"{keys.META} is not readable: is this database used by something else?"
 
 
 class Meta(msgspec.Struct, omit_defaults=True):
@@ -23,26 +26,29 @@ class Meta(msgspec.Struct, omit_defaults=True):
     by: str = ""
 
 
-async def check_server(client: Client) -> None:
-    """Raises StoreUnusable; an empty database is marked as ours."""
+async def check_server(client: Client, kind: Kind) -> None:
+    """Look at one server that an address of this kind led to. Raises StoreUnusable."""
     info = parse_info(cast(bytes, await client.execute_command("INFO")))
+    _check_mode(info, kind)
     _check_version(info)
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise StoreUnusable(
             f"maxmemory-policy is {policy}, which would let the server drop state; set it to noeviction"
         )
-    if info.get("cluster_enabled") == "1":
-        return
-    await check_schema(client)
 
 
 async def check_schema(client: Client) -> None:
-    """The version of the keys, written where there is none. Raises StoreUnusable."""
+    """The version of the keys, written where there is none; the client of whoever holds it. Raises StoreUnusable."""
     fresh = msgspec.json.encode(
         Meta(schema=keys.SCHEMA_VERSION, created=round(time.time(), 3), by=f"aiclient2api {__version__}")
     )
-    reply: Any = await client.execute_command("GET", keys.META)
+    try:
+        reply: Any = await client.execute_command("GET", keys.META)
+    except ResponseError as error:
+        if str(error).startswith("WRONGTYPE"):
+            raise StoreUnusable(NOT_OURS) from None
+        raise
     if reply is None:
         await client.execute_command("SET", keys.META, fresh, "NX")
         return
@@ -65,7 +71,7 @@ def schema_problem(found: bytes) -> str | None:
     try:
         version = msgspec.json.decode(found, type=Meta).schema
     except msgspec.DecodeError:
-        return f"{keys.META} is not readable: is this database used by something else?"
+        return NOT_OURS
     if version > keys.SCHEMA_VERSION:
         return (
             f"its keys have schema version {version}, this program knows {keys.SCHEMA_VERSION}: "
@@ -74,6 +80,14 @@ def schema_problem(found: bytes) -> str | None:
     if version < keys.SCHEMA_VERSION:
         return f"its keys have schema version {version}: run `aiclient2api state migrate`"
     return None
+
+
+def _check_mode(info: dict[str, str], kind: Kind) -> None:
+    # what is none of these a service may hide; servers that do not know CLUSTER or SENTINEL say so themselves
+    if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):  # the latter is Valkey's word
+        raise StoreUnusable("is a sentinel, use redis+sentinel://")
+    if info.get("cluster_enabled") == "1" and kind != "cluster":
+        raise StoreUnusable("is a member of a cluster, use redis+cluster://")
 
 
 def _check_version(info: dict[str, str]) -> None:
