@@ -84,7 +84,7 @@ ELSEWHERE: Final = {
     "F75": (
         "store/test_outage.py::test_emptied_under_way",
         "store/test_outage.py::test_a_foreign_type_in_a_key_is_moved_out_of_the_way",
-        "store/test_outage.py::test_keys_of_another_version_are_left_alone",
+        "store/test_refusals.py::test_keys_of_another_version_are_left_alone",
     ),
     "F76": ("store/test_outage.py::test_absent_at_start_and_there_later",),
     "F77": (
