@@ -16,7 +16,8 @@ PACKAGES: Final = ("litellm[proxy]==1.106.2",)
 def serve(upstream: str, folder: Path, bin_: Path) -> Contender:
     """One worker, one model, no data base; Claude's Messages are converted as well."""
     port, key = free_port(), f"sk-{secrets.token_hex(16)}"
-    model = {"model": f"openai/{MODEL}", "api_base": f"{upstream}/v1", "api_key": "none"}
+    # with its own `openai/` it asks for Responses when it converts Messages, which a Chat upstream does not speak
+    model = {"model": f"hosted_vllm/{MODEL}", "api_base": f"{upstream}/v1", "api_key": "none"}
     config = folder / "config.yaml"
     config.write_text(
         json.dumps(

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -77,3 +79,22 @@ async def test_a_failure_is_not_remembered() -> None:
         await resolver.addresses("up", 80, 5.0)
 
     assert await resolver.addresses("up", 80, 5.0) == HERE
+
+
+async def test_an_address_waits_for_no_thread() -> None:
+    loop = asyncio.new_event_loop()
+    release = threading.Event()
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(release.wait)  # all of the threads that look names up are busy
+
+        async def look() -> Addresses:
+            loop.set_default_executor(executor)
+            try:
+                return await Resolver().addresses("127.0.0.1", 80, 5.0)
+            finally:
+                release.set()
+
+        found = await asyncio.to_thread(loop.run_until_complete, look())
+
+    loop.close()
+    assert [address[4] for address in found] == [("127.0.0.1", 80)]

@@ -58,5 +58,9 @@ class Resolver:
 
 
 async def _ask(host: str, port: int) -> Addresses:
+    try:  # an address needs no thread, nor a turn of the loop, which may be long under load
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+    except socket.gaierror:
+        pass
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(found)
