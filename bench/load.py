@@ -161,7 +161,9 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--streams", action="store_true")
-    parser.add_argument("--ramp", type=float, default=0.0, help="seconds over which the connections are opened")
+    parser.add_argument(
+        "--ramp", type=float, default=0.0, help="seconds over which the connections are opened"
+    )
     import uvloop
 
     print(json.dumps(uvloop.run(run(parser.parse_args()))))

@@ -48,6 +48,8 @@ class Probes:
 
     async def decide(self, live: int) -> None:
         """Claim what will be due, release what is over. Raises StoreUnavailable; then everybody probes."""
+        if live == 1 and not self._held:
+            return
         now = self._now()
         for _, account in self._states.accounts():
             if account.name in self._held:

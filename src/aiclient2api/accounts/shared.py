@@ -20,7 +20,8 @@ from aiclient2api.store.base import Store, StoreUnavailable
 from aiclient2api.store.memory import MemoryStore
 from aiclient2api.store.write_behind import WriteBehind
 
-BLOCK: Final = 64
+BLOCK, LARGEST_BLOCK = 64, 1024
+"""Turns that a node takes from the store at a time; a busy pool's blocks grow until one lasts for a second."""
 HEAR_EVERY: Final = 0.25
 LAST_WRITES: Final = 1.0
 """Seconds that a stop waits for the store."""
@@ -48,6 +49,8 @@ class Shared:
         self._now = now
         self._bug = bug
         self._tickets: dict[str, Tickets] = {}
+        self._blocks: dict[str, tuple[int, float]] = {}
+        """Size of a pool's last block, and when it was taken."""
         self._wanted: set[str] = set()
         self._asked = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -86,6 +89,7 @@ class Shared:
             await self._take_blocks()
         self._tasks = [
             asyncio.ensure_future(self._every(write_behind.EVERY, self._write)),
+            asyncio.ensure_future(self._every(write_behind.COUNTS_EVERY, self.writes.flush_counts)),
             asyncio.ensure_future(self._every(HEAR_EVERY, self.states.hear)),
             asyncio.ensure_future(self._every(presence.EVERY, self._look)),
             asyncio.ensure_future(self._refill()),
@@ -108,7 +112,7 @@ class Shared:
     async def _write(self) -> None:
         await self.states.tell()
         await self._probes.decide(self.presence.live)
-        await self.writes.flush()
+        await self.writes.flush_puts()
 
     async def _look(self) -> None:
         self.states.offset = await self.store.time() - self._now()
@@ -123,9 +127,18 @@ class Shared:
 
     async def _take_blocks(self) -> None:
         for pool in list(self._wanted):
-            end = await self.store.increment(keys.tickets(pool), BLOCK)
+            size = self._block(pool)
+            end = await self.store.increment(keys.tickets(pool), size)
             self._wanted.discard(pool)
-            self._tickets[pool].add(end - BLOCK, BLOCK)
+            self._blocks[pool] = size, self._now()
+            self._tickets[pool].add(end - size, size)
+
+    def _block(self, pool: str) -> int:
+        size, taken = self._blocks.get(pool, (BLOCK, float("-inf")))
+        lasted = self._now() - taken
+        return (
+            min(2 * size, LARGEST_BLOCK) if lasted < 1.0 else max(size // 2, BLOCK) if lasted > 5.0 else size
+        )
 
     async def close(self) -> None:
         """Write what is left, if the store takes it in time."""

@@ -31,6 +31,10 @@ ROUNDS: Final = 5
 """Others book the same segment only after its owner died, and then once."""
 EVERY: Final = 1.0
 RECOVER_EVERY: Final = 60.0
+ENOUGH: Final = 100
+"""Groups that are booked in a second, on average: after more of them the next booking waits, and adds up more."""
+LONGEST: Final = 10.0
+"""Seconds that it waits at most."""
 
 
 @asynccontextmanager
@@ -75,12 +79,13 @@ class Booking:
     async def run(self) -> None:
         """Book until it is closing, and look after segments that dead processes left."""
         was_degraded = False
-        left = 0.0
+        left = pause = 0.0
         while not self.is_closing:
             if left <= 0:
                 await self.recover()
                 left = RECOVER_EVERY
-            await self.book()
+            if pause <= 0:
+                pause = min(LONGEST, await self.book() / ENOUGH)
             await asyncio.to_thread(self._ledger.syncing())
             if self._ledger.is_degraded != was_degraded:
                 was_degraded = self._ledger.is_degraded
@@ -92,15 +97,22 @@ class Booking:
             if not self.is_closing:
                 await asyncio.sleep(EVERY)
             left -= EVERY
+            pause -= EVERY
 
-    async def book(self) -> None:
-        """Book what is waiting; what the store does not take stays for the next time."""
+    async def book(self) -> int:
+        """Book what is there by now, and say how many groups; what the store does not take stays for the next time."""
+        groups = 0
         try:
-            while (batch := self._ledger.next_batch()) is not None:
+            for _ in range(self._ledger.unbooked + 1):  # not what comes meanwhile: that would never end
+                batch = self._ledger.next_batch()
+                if batch is None:
+                    break
+                groups += len(batch.totals.groups)
                 await self._book(batch.segment, batch.end, lambda begin, batch=batch: _totals(batch, begin))
                 self._ledger.booked(batch)
         except StoreUnavailable:
-            return
+            pass
+        return groups
 
     async def recover(self) -> None:
         """Settle what dead processes left and book what nobody has booked."""

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from redis.asyncio import Redis
 from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
@@ -22,51 +20,11 @@ from redis.exceptions import RedisError
 
 from aiclient2api.store.address import Address
 from aiclient2api.store.base import StoreUnavailable
+from aiclient2api.store.exchange import Client
 
 CONNECT_SECONDS = 0.25
 Place = tuple[str, int]
 """Host and port."""
-
-
-class Pipe(Protocol):
-    """One connection: commands at once after `watch`, queued after `multi`."""
-
-    async def watch(self, *names: str) -> Any:
-        """Have `execute` refuse when one of these changes."""
-        ...
-
-    def execute_command(self, *command: str | bytes | int | float) -> Any:
-        """Run or queue."""
-        ...
-
-    def multi(self) -> None:
-        """Queue from now on."""
-        ...
-
-    async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Send what is queued as one transaction. Raises redis.WatchError."""
-        ...
-
-
-class Client(Protocol):
-    """What is used of redis-py's client, with types."""
-
-    @property
-    def connection_pool(self) -> ConnectionPool:
-        """Its connections."""
-        ...
-
-    async def execute_command(self, *command: str | bytes | int | float) -> Any:
-        """Run one command; the raw reply."""
-        ...
-
-    def pipeline(self, transaction: bool = True) -> AbstractAsyncContextManager[Pipe]:
-        """A connection for several commands."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close."""
-        ...
 
 
 class Connections(Protocol):
@@ -107,21 +65,21 @@ def connections(address: Address, size: int, timeout: float) -> Connections:
             return _sentinels(address, options)
         case "unix":
             return _One(
-                _client(
+                Client(
                     ConnectionPool(
                         connection_class=UnixDomainSocketConnection,
                         path=address.path,
                         db=address.db,
                         **options,
-                    )
+                    ),
+                    timeout,
                 )
             )
         case _:
             host, port = address.hosts[0]
             kind = SSLConnection if address.is_tls else Connection
-            return _One(
-                _client(ConnectionPool(connection_class=kind, host=host, port=port, db=address.db, **options))
-            )
+            pool = ConnectionPool(connection_class=kind, host=host, port=port, db=address.db, **options)
+            return _One(Client(pool, timeout))
 
 
 def _options(address: Address, size: int, timeout: float) -> dict[str, Any]:
@@ -138,12 +96,6 @@ def _options(address: Address, size: int, timeout: float) -> dict[str, Any]:
     if address.is_tls and address.ca:
         options["ssl_ca_certs"] = address.ca
     return options
-
-
-def _client(pool: ConnectionPool) -> Client:
-    client = Redis(connection_pool=pool)
-    client.response_callbacks.clear()
-    return cast(Client, client)
 
 
 def _sentinels(address: Address, options: dict[str, Any]) -> _One:
@@ -163,14 +115,15 @@ def _sentinels(address: Address, options: dict[str, Any]) -> _One:
     pool = SentinelConnectionPool(
         address.name, sentinel, ssl=address.is_tls, db=address.db, check_connection=False, **options
     )
-    return _One(_client(pool), [cast(Client, client) for client in sentinel.sentinels])
+    beside = [client.connection_pool for client in sentinel.sentinels]
+    return _One(Client(pool, options["socket_timeout"]), beside)
 
 
 class _One:
     """One server for all keys, whoever that is at the moment."""
 
-    def __init__(self, client: Client, beside: Sequence[Client] = ()) -> None:
-        """`beside`: those that are asked where it is."""
+    def __init__(self, client: Client, beside: Sequence[ConnectionPool] = ()) -> None:
+        """`beside`: connections to those that are asked where it is."""
         self._client = client
         self._beside = beside
 
@@ -191,8 +144,8 @@ class _One:
 
     async def drop(self) -> None:
         """See Connections."""
-        for client in (self._client, *self._beside):
-            await client.connection_pool.disconnect()
+        for pool in (self._client.connection_pool, *self._beside):
+            await pool.disconnect()
 
     async def close(self) -> None:
         """See Connections."""
@@ -252,7 +205,7 @@ class _Cluster:
         if client is None:
             host, port = place
             pool = ConnectionPool(connection_class=self._kind, host=host, port=port, **self._options)
-            client = self._clients[place] = _client(pool)
+            client = self._clients[place] = Client(pool, self._options["socket_timeout"])
         return client
 
     def of(self, key: str) -> Client:

@@ -19,7 +19,8 @@ from aiclient2api.store.address import Address
 from aiclient2api.store.base import Guards, Stored, StoreUnavailable, StoreUnusable, Write
 from aiclient2api.store.breaker import Breaker
 from aiclient2api.store.commands import Command, commands, milliseconds, put
-from aiclient2api.store.connection import Client, Pipe, connections
+from aiclient2api.store.connection import connections
+from aiclient2api.store.exchange import Client, Session, raise_first
 from aiclient2api.store.line import Line, is_foreign, refusal
 from aiclient2api.store.server_check import check_schema, check_server
 
@@ -173,20 +174,12 @@ class RedisStore:
         """See Store."""
 
         async def run() -> bytes | None:
-            async with self._connections.of(key).pipeline(transaction=True) as pipe:
-                await pipe.watch(key)
-                old = cast(bytes | None, await pipe.execute_command("GET", key))
+            async with self._connections.of(key).session() as session:
+                old: bytes | None = await session.watch([key], ("GET", key))
                 value = change(old)
                 if value == old and ttl is None:
                     return value
-                pipe.multi()
-                if value is None:
-                    pipe.execute_command("UNLINK", key)
-                elif ttl is None:
-                    pipe.execute_command("SET", key, value, "KEEPTTL")
-                else:
-                    pipe.execute_command(*put(key, value, ttl))
-                await pipe.execute()
+                raise_first(await session.transaction([_replacing(key, value, ttl)]))
                 return value
 
         return await self._optimistic(run, key)
@@ -199,13 +192,11 @@ class RedisStore:
 
         async def run() -> bool:
             guarded = list(when)
-            async with self._connections.of(guarded[0]).pipeline(transaction=True) as pipe:
-                await pipe.watch(*guarded)
-                values = await pipe.execute_command("MGET", *guarded)
+            async with self._connections.of(guarded[0]).session() as session:
+                values = await session.watch(guarded, ("MGET", *guarded))
                 if any(value != when[key] for key, value in zip(guarded, values, strict=True)):
                     return False
-                pipe.multi()
-                await self._execute(pipe, writes)
+                await self._execute(session, writes)
                 return True
 
         return await self._optimistic(run, None)
@@ -229,19 +220,17 @@ class RedisStore:
             group = [writes[place] for place in places]
             if not group:
                 continue
-            async with self._connections.of(group[0].key).pipeline(transaction=True) as pipe:
-                await self._execute(pipe, group)
+            async with self._connections.of(group[0].key).session() as session:
+                await self._execute(session, group)
 
-    async def _execute(self, pipe: Pipe, writes: Sequence[Write]) -> None:
-        """Queue and execute; a write that met a foreign value is done again once that is out of the way."""
+    async def _execute(self, session: Session, writes: Sequence[Write]) -> None:
+        """All at once; a write that met a foreign value is done again once that is out of the way."""
         planned: list[tuple[str, Command]] = []
         for write in writes:
             planned.extend((write.key, command) for command in commands(write))
-        for _, command in planned:
-            pipe.execute_command(*command)
         if not planned:
             return
-        replies = await pipe.execute(raise_on_error=False)
+        replies = await session.transaction([command for _, command in planned])
         refused = [
             (key, command)
             for (key, command), reply in zip(planned, replies, strict=True)
@@ -305,6 +294,13 @@ class RedisStore:
     async def close(self) -> None:
         """See Store."""
         await self._line.close()
+
+
+def _replacing(key: str, value: bytes | None, ttl: float | None) -> Command:
+    """Another value in place of one; None deletes, and without `ttl` the end stays what it was."""
+    if value is None:
+        return ("UNLINK", key)
+    return ("SET", key, value, "KEEPTTL") if ttl is None else put(key, value, ttl)
 
 
 async def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""What requests leave behind: collected without waiting, written ten times a second, each count exactly once.
+"""What requests leave behind: collected without waiting, written soon after, each count exactly once.
 
 A batch of counts is written together with a key of its own that has to be absent, and under an epoch that has to be
 the one we know. So a batch whose answer was lost can be sent again; and when somebody has emptied the store, all that
@@ -15,7 +15,9 @@ from aiclient2api.store import keys
 from aiclient2api.store.base import AddFields, Put, Store, StoreUnavailable, Write
 
 EVERY: Final = 0.1
-"""Seconds between two writes."""
+"""Seconds between two writes of values."""
+COUNTS_EVERY: Final = 0.5
+"""The same of counts: a process that is killed loses those of less than a second (the ledger has them all)."""
 BATCH_KEPT: Final = 86_400.0
 MAX_PUTS: Final = 10_000
 """Values that wait; beyond, the oldest are given up."""
@@ -84,11 +86,23 @@ class WriteBehind:
 
     async def flush(self) -> None:
         """Write what there is. Raises StoreUnavailable; nothing is lost then."""
-        await self._flush_puts()
-        while self._counts or self._batch is not None:
-            await self._flush_counts()
+        await self.flush_puts()
+        await self.flush_counts()
 
-    async def _flush_puts(self) -> None:
+    async def flush_counts(self) -> None:
+        """Write what was counted by now; what is counted meanwhile waits for the next time. See flush."""
+        await self._send_batch()
+        if self._counts:
+            counts, self._counts = self._counts, {}
+            self._batch = (secrets.token_hex(8), counts)
+            await self._send_batch()
+
+    async def _send_batch(self) -> None:
+        while self._batch is not None:  # again under another epoch when the store was emptied
+            await self._send(*self._batch)
+
+    async def flush_puts(self) -> None:
+        """Write the values alone. See flush."""
         puts, self._puts, self._put_bytes = self._puts, {}, 0
         if not puts:
             return
@@ -101,13 +115,9 @@ class WriteBehind:
             self._bound()
             raise
 
-    async def _flush_counts(self) -> None:
+    async def _send(self, name: str, counts: Counts) -> None:
         if self._epoch is None:
             self._epoch = await self._current_epoch()
-        if self._batch is None:
-            counts, self._counts = self._counts, {}
-            self._batch = (secrets.token_hex(8), counts)
-        name, counts = self._batch
         marker = keys.accounts_batch(name)
         writes: list[Write] = [
             AddFields(keys.account_counters(account), fields) for account, fields in counts.items()
