@@ -153,10 +153,11 @@ class Runtime:
         )
         timeouts = {name: _timeouts(account) for name, account in config.accounts.items()}
         routes = route_table(config)
+        bookkeeper = Bookkeeper(self.ledger, time.time)
         observers = (
             self.limiter,
             self.metrics,
-            Bookkeeper(self.ledger, time.time),
+            bookkeeper,
             RequestLog(self.log),
             AttemptCounts(self.shared.writes.count),
         )
@@ -171,7 +172,7 @@ class Runtime:
             ),
             self.surroundings.policy,
         )
-        dispatcher.observers = observers
+        dispatcher.attempting = (bookkeeper.attempting,)
         listing = Listing(self._transport, factory, timeouts)
         return Services(
             dispatcher=dispatcher,
@@ -182,6 +183,7 @@ class Runtime:
             admission=Admission(config.limits.streams_per_worker),
             models=ModelLists(routes.names(), self.pools, listing, time.monotonic),
             observers=observers,
+            starting=(self.metrics.started,),
             log=self.log,
             now=time.monotonic,
             new_id=_request_id,

@@ -196,7 +196,6 @@ def test_a_request_is_one_line_of_facts() -> None:
     out = io.BytesIO()
     observer = RequestLog(JsonLog(wall, out))
 
-    observer.started(exchange())
     observer.ended(exchange())
 
     assert written(out) == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 import msgspec
@@ -43,6 +44,8 @@ FRAMING = 10
 """A stream of small deltas spends up to about this many times the bytes of its content."""
 MIN_PRELUDE_BYTES = 256 * 1024
 USER_AGENT = "aiclient2api"
+KEPT = 1024
+"""Different time-outs, and different paths, that are worked out once."""
 
 
 class Attempts:
@@ -177,7 +180,14 @@ class Attempts:
 
 def patience(timeouts: Timeouts, conversion: Conversion, *, is_last: bool) -> Timeouts:
     """The time-outs of one attempt: models that always think first get longer ones."""
-    if conversion.thinks:
+    if not conversion.thinks and not is_last:
+        return timeouts
+    return _stretched(timeouts, thinks=conversion.thinks, is_last=is_last)
+
+
+@lru_cache(KEPT)
+def _stretched(timeouts: Timeouts, *, thinks: bool, is_last: bool) -> Timeouts:
+    if thinks:
         timeouts = msgspec.structs.replace(
             timeouts,
             headers=max(timeouts.headers, timeouts.reasoning_headers),
@@ -188,6 +198,12 @@ def patience(timeouts: Timeouts, conversion: Conversion, *, is_last: bool) -> Ti
             timeouts, first_content=max(timeouts.first_content, timeouts.total)
         )
     return timeouts
+
+
+@lru_cache(KEPT)
+def _unary(timeouts: Timeouts) -> Timeouts:
+    """A unary answer may take all of its time before the first byte."""
+    return msgspec.structs.replace(timeouts, headers=timeouts.total, idle=timeouts.total)
 
 
 def _renewed(lease: Lease, generation: int, error: UpstreamError) -> UpstreamError:
@@ -219,20 +235,19 @@ def upstream_call(
     headers["accept"] = "text/event-stream, application/json" if streaming else "application/json"
     headers.update(account.settings.headers)
     url = account.provider.url(protocol, _upstream_path(signed.path))
-    if not streaming:  # a unary answer may take all of its time before the first byte
-        timeouts = msgspec.structs.replace(timeouts, headers=timeouts.total, idle=timeouts.total)
     return Call(
         url=f"{url}?{signed.query}" if signed.query else url,
         method=signed.method,
         headers=tuple(headers.items()),
         body=signed.body,
         pool=account.provider_name,
-        timeouts=timeouts,
+        timeouts=timeouts if streaming else _unary(timeouts),
         proxy=account.settings.proxy,
         ca=account.settings.ca,
     )
 
 
+@lru_cache(KEPT)
 def _upstream_path(path: str) -> str:
     """The path as it is sent. A model name is the client's: it must not lead anywhere else on the upstream's host."""
     if "/." in f"/{path}" and any(segment in (".", "..") for segment in path.split("/")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.exchange import Exchange
 
 
 class AttemptCounts:
@@ -12,12 +12,6 @@ class AttemptCounts:
 
     def __init__(self, count: Callable[[str, str, str], None]) -> None:
         self._count = count
-
-    def started(self, exchange: Exchange) -> None:
-        """See Observer."""
-
-    def attempting(self, exchange: Exchange, attempt: Attempt) -> None:
-        """See Observer."""
 
     def ended(self, exchange: Exchange) -> None:
         """See Observer."""

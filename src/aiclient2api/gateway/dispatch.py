@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -30,7 +30,7 @@ from aiclient2api.gateway.attempt import Attempts, as_client_error
 from aiclient2api.gateway.carried import Traces
 from aiclient2api.gateway.deadline import told
 from aiclient2api.gateway.effects import has_effects
-from aiclient2api.gateway.exchange import Attempt, Exchange, Observer
+from aiclient2api.gateway.exchange import Attempt, Exchange
 from aiclient2api.gateway.exhaustion import Facts, after_failures, all_out
 from aiclient2api.gateway.failover import Journey, Request, any_account
 from aiclient2api.gateway.sessions import Sessions
@@ -65,7 +65,8 @@ class Dispatcher:
         self._attempts = attempts
         self._pins, self._carried, self._sessions = traces.pins, traces.carried, Sessions(traces.pins)
         self._policy = policy
-        self.observers: Sequence[Observer] = ()
+        self.attempting: Sequence[Callable[[Exchange, Attempt], None]] = ()
+        """Called when an upstream is about to be."""
         self.wall: Callable[[], float] = time.time
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -106,10 +107,11 @@ class Dispatcher:
         """Whether it matters who answered before: there is a choice, and a relay would not say."""
         if self._policy.affinity != "conversation" or inbound.peek.operation != "generate":
             return False
-        pools = [self._pools[target.pool].accounts for target in targets]
-        return any(
-            len(accounts) > 1 and inbound.converter.name in accounts[0].protocols for accounts in pools
-        )
+        for target in targets:
+            accounts = self._pools[target.pool].accounts
+            if len(accounts) > 1 and inbound.converter.name in accounts[0].protocols:
+                return True
+        return False
 
     async def _along(
         self, targets: tuple[Target, ...], inbound: Inbound, exchange: Exchange, request: Request
@@ -254,24 +256,20 @@ class Dispatcher:
     def _tell(self, exchange: Exchange, attempt: Attempt, conversion: Conversion) -> None:
         attempt.is_sent = True
         attempt.size = len(conversion.request.body)
-        for observer in self.observers:
-            observer.attempting(exchange, attempt)
+        for call in self.attempting:
+            call(exchange, attempt)
 
-    async def _run(
+    def _run(
         self, journey: Journey, lease: Lease, protocol: str, conversion: Conversion, deadline: float
-    ) -> Whole | Live:
+    ) -> Coroutine[object, object, Whole | Live]:
         """The attempt; a client that gives up early is answered before it does."""
         attempt = self._attempts.run(
             lease, self._converters[protocol], conversion, is_last=journey.is_alone(lease.account)
         )
         remaining = deadline - journey.pool.now()
         if remaining >= SHORT_PATIENCE:
-            return await attempt
-        try:
-            async with asyncio.timeout(max(remaining, self._policy.retries.least)):
-                return await attempt
-        except TimeoutError as error:
-            raise TimedOut("no answer came within the client's own time-out") from error
+            return attempt
+        return _within(max(remaining, self._policy.retries.least), attempt)
 
     def _pin(self, opened: Whole | Live, account: Account, tenant: str) -> None:
         """Remember where a stored response lives, so that the next request can continue it there."""
@@ -311,6 +309,14 @@ class Dispatcher:
         if inbound.peek.operation != "generate" and not any(usable(account) for account in accounts):
             return Unrepresentable(f"{inbound.peek.operation} is not available for this model on this route")
         return all_out(facts)
+
+
+async def _within(seconds: float, attempt: Coroutine[object, object, Whole | Live]) -> Whole | Live:
+    try:
+        async with asyncio.timeout(seconds):
+            return await attempt
+    except TimeoutError as error:
+        raise TimedOut("no answer came within the client's own time-out") from error
 
 
 def _note(exchange: Exchange, journey: Journey, protocol: str, conversion: Conversion) -> None:

@@ -111,15 +111,11 @@ class Exchange(Struct, kw_only=True):
 
 
 class Observer(Protocol):
-    """Told what happened. Called on the event loop: must not block and must not fail."""
+    """Told what happened. Called on the event loop: must not block and must not fail.
 
-    def started(self, exchange: Exchange) -> None:
-        """A request was accepted."""
-        ...
-
-    def attempting(self, exchange: Exchange, attempt: Attempt) -> None:
-        """An upstream is about to be called."""
-        ...
+    Who has to know of a beginning is told by a function of its own: of a request's (`Services.starting`), of an
+    attempt's (`Dispatcher.attempting`).
+    """
 
     def ended(self, exchange: Exchange) -> None:
         """It is over, one way or another."""

@@ -251,13 +251,15 @@ class Journey:
         if self.attempts >= self.allowed():
             return True
         now, model = self.pool.now(), self.target.model
-        return not any(
-            other is not account
-            and other.name not in self.tried
-            and self._request.usable(other)
-            and other.why_not(model, now) is None
-            for other in self.pool.accounts
-        )
+        for other in self.pool.accounts:
+            if (
+                other is not account
+                and other.name not in self.tried
+                and self._request.usable(other)
+                and other.why_not(model, now) is None
+            ):
+                return False
+        return True
 
     def is_full(self) -> bool:
         """Whether only the concurrency limits stand in the way of another attempt."""

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from aiclient2api.errors import ErrorInfo, OverLimit
-from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.exchange import Exchange
 from aiclient2api.keys.estimate import estimated
 from aiclient2api.keys.meter import MINUTE, Meter, Slots
 from aiclient2api.keys.ring import ClientKey, KeyLimits
@@ -57,8 +57,9 @@ class Use:
 
     def roll(self, window: int) -> None:
         """Go on in this window."""
-        self.requests.roll(window)
-        self.tokens.roll(window)
+        if window > self.requests.window:
+            self.requests.roll(window)
+            self.tokens.roll(window)
 
     def hear(self, heard: Heard) -> None:
         """This is what others use."""
@@ -188,12 +189,6 @@ class KeyLimiter:
         )
 
     # ---- Observer
-
-    def started(self, exchange: Exchange) -> None:
-        """See Observer."""
-
-    def attempting(self, exchange: Exchange, attempt: Attempt) -> None:
-        """See Observer."""
 
     def ended(self, exchange: Exchange) -> None:
         """See Observer: give the place back, and book what was really used."""

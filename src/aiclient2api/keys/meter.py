@@ -46,7 +46,7 @@ class Meter:
 
     def used(self, elapsed: float) -> float:
         """In the last minute; `elapsed` is the share of the window that is over."""
-        return self.before * (1 - elapsed) + self.mine + self.others
+        return (self.mine_before + self.others_before) * (1 - elapsed) + self.mine + self.others
 
     def refuses(self, amount: int, elapsed: float, nodes: int) -> float | None:
         """None where it fits, else the seconds until it may. An amount over the limit needs the whole limit."""
@@ -54,7 +54,7 @@ class Meter:
         used = self.used(elapsed)
         if used + amount > self.limit:
             return self._wait(amount, elapsed)
-        if exceeds_share(self.mine - self.heard, amount, self.limit - used, nodes):
+        if nodes > 1 and exceeds_share(self.mine - self.heard, amount, self.limit - used, nodes):
             return 1.0
         return None
 
@@ -106,7 +106,7 @@ class Slots:
     def refuses(self, nodes: int) -> bool:
         """Whether there is no place for one more."""
         left = self.limit - self.mine - self.others
-        return left < 1 or exceeds_share(self.mine - self.heard, 1, left, nodes)
+        return left < 1 or (nodes > 1 and exceeds_share(self.mine - self.heard, 1, left, nodes))
 
     def is_half_gone(self, nodes: int) -> bool:
         """See Meter."""

@@ -11,17 +11,14 @@ from aiclient2api.ledger.records import Begun, Mark, Row
 
 
 class Bookkeeper:
-    """See Observer. `wall` is Unix time in seconds."""
+    """An observer that also hears of attempts before they are sent. `wall` is Unix time in seconds."""
 
     def __init__(self, ledger: Ledger, wall: Callable[[], float]) -> None:
         self._ledger = ledger
         self._wall = wall
 
-    def started(self, exchange: Exchange) -> None:
-        """See Observer."""
-
     def attempting(self, exchange: Exchange, attempt: Attempt) -> None:
-        """See Observer."""
+        """An upstream is about to be called."""
         self._ledger.begun(
             Begun(
                 exchange.request_id,

@@ -23,5 +23,20 @@ def sane_counts(read: Callable[[], Usage | None]) -> Usage | None:
         return None
     if usage is None:
         return None
+    counts = tuple(
+        filter(
+            None,
+            (
+                usage.input,
+                usage.cache_read,
+                usage.cache_write,
+                usage.tool_input,
+                usage.output,
+                usage.reasoning,
+            ),
+        )
+    )
+    if not counts or (min(counts) > 0 and max(counts) <= MOST):
+        return usage
     odd = [name for name in _NAMES if not 0 <= (getattr(usage, name) or 0) <= MOST]
-    return msgspec.structs.replace(usage, **dict.fromkeys(odd)) if odd else usage
+    return msgspec.structs.replace(usage, **dict.fromkeys(odd))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Raw
+
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.wire import json
 from aiclient2api.wire.json import Members
@@ -17,12 +19,14 @@ def bound_of(read: Callable[[], Members | None], names: tuple[str, ...], times: 
         return None
     if members is None:
         return None
-    found = next((bound for name in names if (bound := _positive(members, name)) is not None), None)
-    return None if found is None else found * (_positive(members, times) or 1)
+    for name in names:
+        bound = _positive(members.raw(name))
+        if bound is not None:
+            return bound * ((_positive(members.raw(times)) if times else None) or 1)
+    return None
 
 
-def _positive(members: Members, name: str) -> int | None:
-    raw = members.value(name)
+def _positive(raw: Raw | None) -> int | None:
     if raw is None:
         return None
     try:

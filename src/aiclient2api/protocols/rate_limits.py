@@ -23,15 +23,14 @@ class RateLimit(Struct, frozen=True, kw_only=True):
 def openai_limit_headers(limits: Sequence[RateLimit], wall: float) -> Headers:
     """`x-ratelimit-…`, the reset as a duration such as `6m0s` (OpenAI, "Rate limits in headers")."""
     del wall
-    return tuple(
-        (f"x-ratelimit-{name}-{limit.kind}", value)
-        for limit in limits
-        for name, value in (
-            ("limit", str(limit.limit)),
-            ("remaining", str(limit.remaining)),
-            ("reset", _duration(limit.reset)),
+    headers: list[tuple[str, str]] = []
+    for limit in limits:
+        headers += (
+            (f"x-ratelimit-limit-{limit.kind}", str(limit.limit)),
+            (f"x-ratelimit-remaining-{limit.kind}", str(limit.remaining)),
+            (f"x-ratelimit-reset-{limit.kind}", _duration(limit.reset)),
         )
-    )
+    return tuple(headers)
 
 
 def _duration(seconds: float) -> str:
@@ -43,15 +42,15 @@ def _duration(seconds: float) -> str:
 
 def anthropic_limit_headers(limits: Sequence[RateLimit], wall: float) -> Headers:
     """`anthropic-ratelimit-…`, the reset as an instant in RFC 3339 (Anthropic, "Rate limits: response headers")."""
-    return tuple(
-        (f"anthropic-ratelimit-{limit.kind}-{name}", value)
-        for limit in limits
-        for name, value in (
-            ("limit", str(limit.limit)),
-            ("remaining", str(limit.remaining)),
-            ("reset", datetime.fromtimestamp(wall + limit.reset, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
+    headers: list[tuple[str, str]] = []
+    for limit in limits:
+        reset = datetime.fromtimestamp(wall + limit.reset, UTC)
+        headers += (
+            (f"anthropic-ratelimit-{limit.kind}-limit", str(limit.limit)),
+            (f"anthropic-ratelimit-{limit.kind}-remaining", str(limit.remaining)),
+            (f"anthropic-ratelimit-{limit.kind}-reset", reset.strftime("%Y-%m-%dT%H:%M:%SZ")),
         )
-    )
+    return tuple(headers)
 
 
 def no_limit_headers(limits: Sequence[RateLimit], wall: float) -> Headers:

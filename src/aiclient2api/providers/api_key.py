@@ -47,7 +47,7 @@ class ApiKeyProvider(Struct, frozen=True, kw_only=True):
 
     def sign(self, request: WireRequest, protocol: str, credentials: Credentials) -> WireRequest:
         """See Provider. Whatever key the client came with never leaves the gateway."""
-        own = {name for name, _ in self.headers} | _CREDENTIAL_HEADERS
+        own = _CREDENTIAL_HEADERS.union(dict(self.headers)) if self.headers else _CREDENTIAL_HEADERS
         headers = [header for header in request.headers if header[0] not in own]
         # the Messages API answers 400 without a version; a client's own or the profile's choice stays
         if protocol == "anthropic" and request.header("anthropic-version") is None:

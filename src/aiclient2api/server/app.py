@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -44,6 +44,7 @@ from aiclient2api.server.asgi import (
     read_body,
     request_head,
     send_whole,
+    whole_headers,
 )
 from aiclient2api.server.auth import extract_key
 from aiclient2api.server.bodies import BodyBudget, check_body
@@ -53,7 +54,7 @@ from aiclient2api.server.pressure import Pressure
 from aiclient2api.server.routes import Access, Match, Routes, error_protocol, models_protocol
 from aiclient2api.server.services import Services
 from aiclient2api.server.siblings import Health, Siblings
-from aiclient2api.wire.http import WireRequest, WireResponse
+from aiclient2api.wire.http import Headers, WireRequest, WireResponse
 
 BODY_SECONDS = 120.0
 LONGEST_WAIT = 30.0
@@ -128,6 +129,8 @@ class _Request:
         self._is_reserved = RESERVED in extensions
         self._receive = receive
         self._raw_send = send
+        self._shortcut = self._client
+        """Takes a whole answer without ASGI's messages."""
         self._has_begun = False
         self._is_complete = False
         self._held = 0
@@ -138,24 +141,30 @@ class _Request:
         self._is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._raw_send(message)
 
-    async def run(self) -> None:
+    async def _whole(self, response: WireResponse, extra: Headers = ()) -> None:
+        if self._shortcut is None:
+            await send_whole(self._send, response, extra)
+        else:
+            self._has_begun = self._is_complete = True
+            self._shortcut.answer(response.status, whole_headers(response, extra), response.body)
+
+    def run(self) -> Coroutine[None, None, None]:
+        """The answer, whatever is asked for."""
         match = self._match
         origin = allowed_origin(self._head, self._services.cors)
         if origin is not None:
-            self._raw_send = with_cors(self._raw_send, origin)
+            self._raw_send, self._shortcut = with_cors(self._raw_send, origin), None
             if is_preflight(self._head):
-                await send_whole(self._send, WireResponse(status=204), preflight_headers(self._head))
-                return
+                return self._whole(WireResponse(status=204), preflight_headers(self._head))
         if match is not None and match.route.access is Access.PUBLIC:
-            await self._health(match)
-        elif match is not None and match.route.access is Access.OPERATOR:
-            await self._metrics()
-        else:
-            await self._exchange(match)
+            return self._health(match)
+        if match is not None and match.route.access is Access.OPERATOR:
+            return self._metrics()
+        return self._exchange(match)
 
     async def _health(self, match: Match) -> None:
         if match.route.name == "healthz":
-            await send_whole(self._send, _json(200, b'{"status":"ok"}'))
+            await self._whole(_json(200, b'{"status":"ok"}'))
             return
         health = Health(self._services.status(is_draining=self._app.is_draining))
         if self._app.siblings is not None and not self._app.is_draining:
@@ -166,7 +175,7 @@ class _Request:
         if self._stranger() is None:
             told["pools"] = self._services.states()
         is_ready = health.status != "unavailable"
-        await send_whole(self._send, _json(200 if is_ready else 503, msgspec.json.encode(told)))
+        await self._whole(_json(200 if is_ready else 503, msgspec.json.encode(told)))
 
     def _stranger(self) -> ClientError | None:
         """Why this client may not see what is for operators; None for one on this machine or with a key."""
@@ -182,11 +191,11 @@ class _Request:
         stranger = self._stranger()
         if stranger is not None:
             told = self._services.converters["openai_chat"].encode_error(stranger.info)
-            await send_whole(self._send, told)
+            await self._whole(told)
             return
         page = None if self._app.siblings is None else await self._app.siblings.metrics()
         body = self._services.metrics() if page is None else page
-        await send_whole(self._send, WireResponse(status=200, body=body, headers=TEXT))
+        await self._whole(WireResponse(status=200, body=body, headers=TEXT))
 
     async def _exchange(self, match: Match | None) -> None:
         services = self._services
@@ -233,16 +242,15 @@ class _Request:
         if match.route.name in ("list_models", "get_model"):
             exchange.protocol = models_protocol(self._head)
             with services.admission:
-                await self._while_client_stays(exchange, lambda: self._models(match, key, exchange))
+                await self._while_client_stays(exchange, self._models(match, key, exchange))
             return
         if services.must_refuse():
             raise Busy("use cannot be booked at the moment", retry_after=LONGEST_WAIT)
         with services.admission:
             wire = await self._whole_request(match)
-            await self._while_client_stays(
-                exchange,
-                lambda: answer(wire, key, match.pool, exchange, services, Outlet(self._send, self._client)),
-            )
+            outlet = Outlet(self._whole, self._send, self._client)
+            work = answer(wire, key, match.pool, exchange, services, outlet)
+            await self._while_client_stays(exchange, work)
 
     async def _whole_request(self, match: Match) -> WireRequest:
         head = self._head
@@ -269,7 +277,7 @@ class _Request:
         self._app.bodies.take(size)
         self._held += size
 
-    async def _while_client_stays(self, exchange: Exchange, work: Callable[[], Awaitable[None]]) -> None:
+    async def _while_client_stays(self, exchange: Exchange, work: Awaitable[None]) -> None:
         """Run `work`, and cancel it when the client disconnects."""
         mine = asyncio.current_task()
         assert mine is not None
@@ -285,7 +293,7 @@ class _Request:
         else:
             watcher = asyncio.ensure_future(self._watch(left))
         try:
-            await work()
+            await work
         except asyncio.CancelledError:
             if exchange.outcome == "client_gone":
                 mine.uncancel()
@@ -316,7 +324,7 @@ class _Request:
                 )
             response = converter.encode_model(wanted)
         exchange.status = response.status
-        await send_whole(self._send, response, report_headers(exchange))
+        await self._whole(response, report_headers(exchange))
 
     async def _tell(self, info: ErrorInfo, exchange: Exchange) -> None:
         exchange.error = info.label
@@ -325,7 +333,7 @@ class _Request:
         response = _told(info, exchange, self._services)
         explain = is_wished(self._head, "x-a2-explain") and bool(exchange.key)
         try:
-            await send_whole(self._send, response, report_headers(exchange, explain=explain))
+            await self._whole(response, report_headers(exchange, explain=explain))
         except OSError:
             exchange.outcome = "client_gone"
 

@@ -28,6 +28,10 @@ class Client(Protocol):
         """Call this when the client leaves before its answer is complete (at once if it has); None: no longer."""
         ...
 
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer, written at once; its length is among the headers."""
+        ...
+
     def push(self, body: bytes, is_last: bool) -> bool:
         """`http.response.body` without a task: written at once. False when the client is slower than we are."""
         ...
@@ -38,8 +42,10 @@ class Client(Protocol):
 
 
 class Outlet(NamedTuple):
-    """Where an answer goes."""
+    """Where an answer goes: a whole one, or the parts of a stream."""
 
+    whole: Callable[[WireResponse, Headers], Awaitable[None]]
+    """Takes headers that come behind the response's own."""
     send: Send
     client: Client | None = None
     """With our own server, the short way for what follows a head."""
@@ -116,10 +122,13 @@ async def read_body(
 
 async def send_whole(send: Send, response: WireResponse, extra: Headers = ()) -> None:
     """A complete response."""
-    await send_head(
-        send, response.status, (*response.headers, ("content-length", str(len(response.body))), *extra)
-    )
+    await send_head(send, response.status, whole_headers(response, extra))
     await send({"type": "http.response.body", "body": response.body})
+
+
+def whole_headers(response: WireResponse, extra: Headers) -> Headers:
+    """The headers of a complete response, with its length."""
+    return (*response.headers, ("content-length", str(len(response.body))), *extra)
 
 
 async def send_head(send: Send, status: int, headers: Headers) -> None:

@@ -8,6 +8,7 @@ from aiclient2api.errors import BadRequest, Unauthenticated
 from aiclient2api.wire.http import WireRequest
 
 MAX_KEY = 512
+_PLACES = frozenset(("authorization", "x-api-key", "x-goog-api-key", "api-key"))
 
 
 def extract_key(request: WireRequest) -> str:
@@ -17,12 +18,14 @@ def extract_key(request: WireRequest) -> str:
     """
     found: set[str] = set()
     for name, value in request.headers:
+        if name not in _PLACES:
+            continue
         if name == "authorization":
             scheme, _, token = value.partition(" ")
             if scheme.lower() != "bearer":
                 raise Unauthenticated("the authorization scheme must be Bearer")
             found.add(token.strip())
-        elif name in ("x-api-key", "x-goog-api-key", "api-key"):
+        else:
             found.add(value.strip())
     if "key=" in request.query:
         found.update(value for name, value in parse_qsl(request.query) if name == "key")

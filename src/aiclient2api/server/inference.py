@@ -10,7 +10,7 @@ from aiclient2api.gateway.exchange import Attempt, Exchange, Phase
 from aiclient2api.gateway.upstream import Live, Whole
 from aiclient2api.keys.ring import ClientKey
 from aiclient2api.protocols.conversion import Inbound
-from aiclient2api.server.asgi import Outlet, Send, send_whole
+from aiclient2api.server.asgi import Outlet
 from aiclient2api.server.services import Services
 from aiclient2api.server.streaming import StreamedAnswer, Voice
 from aiclient2api.wire.http import Headers, WireRequest
@@ -35,13 +35,15 @@ async def answer(
     services.limiter.reserve(key, inbound, exchange)
     exchange.phase = Phase.PRE_HEADERS
     if inbound.peek.stream == "no":
-        whole = await services.same.once(
-            key.name,
-            wire,
-            lambda: _opened(services.dispatcher.open(inbound, exchange, pool), exchange),
-            lambda: _join(exchange),
-        )
-        await _send_whole(whole, exchange, outlet.send, explain=explain)
+
+        def begin() -> Awaitable[Whole]:
+            return _opened(services.dispatcher.open(inbound, exchange, pool), exchange)
+
+        if wire.header("idempotency-key"):
+            whole = await services.same.once(key.name, wire, begin, lambda: _join(exchange))
+        else:
+            whole = await begin()
+        await _send_whole(whole, exchange, outlet, explain=explain)
         return
     opening = services.dispatcher.open(inbound, exchange, pool)
 
@@ -56,12 +58,12 @@ async def answer(
     await stream.run(_live(opening), services.now)
 
 
-async def _send_whole(whole: Whole, exchange: Exchange, send: Send, *, explain: bool) -> None:
+async def _send_whole(whole: Whole, exchange: Exchange, outlet: Outlet, *, explain: bool) -> None:
     answer = whole.answer
     exchange.phase = Phase.TERMINAL_SEEN
     exchange.losses = [*exchange.losses, *answer.losses]
     exchange.status = answer.response.status
-    await send_whole(send, answer.response, report_headers(exchange, explain=explain))
+    await outlet.whole(answer.response, report_headers(exchange, explain=explain))
 
 
 async def _opened(opening: Awaitable[Whole | Live], exchange: Exchange) -> Whole:
@@ -97,7 +99,8 @@ def _inbound(wire: WireRequest, key: ClientKey, exchange: Exchange, services: Se
 
 def is_wished(wire: WireRequest, name: str) -> bool:
     """Whether a header of ours is switched on: anything but a no, for a wish must not be overlooked."""
-    return (wire.header(name) or "").strip().lower() not in ("", "0", "false", "no", "off")
+    value = wire.header(name)
+    return value is not None and value.strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def report_headers(exchange: Exchange, *, explain: bool = False) -> Headers:
@@ -105,11 +108,12 @@ def report_headers(exchange: Exchange, *, explain: bool = False) -> Headers:
     headers: list[tuple[str, str]] = [("x-request-id", exchange.request_id)]
     if exchange.protocol == "anthropic":
         headers.append(("request-id", exchange.request_id))  # the only name its SDKs look at
-    calls = sum(attempt.outcome != "refused" for attempt in exchange.attempts)
     if exchange.attempts:
+        calls = sum([attempt.outcome != "refused" for attempt in exchange.attempts])
         headers.append(("x-a2-attempts", str(calls)))
-    if exchange.target:
-        headers.append(("x-a2-target", _printable(exchange.target)))
+    target = exchange.target
+    if target:
+        headers.append(("x-a2-target", _printable(target)))
         headers.append(("x-a2-conversion", _printable(_conversion(exchange))))
     if exchange.joined:
         headers.append(("x-a2-joined", "1"))

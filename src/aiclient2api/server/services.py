@@ -34,6 +34,8 @@ class Services(Struct, kw_only=True):
     same: SameRequests[Whole] = field(default_factory=SameRequests[Whole])
     models: ModelLists
     observers: Sequence[Observer]
+    starting: Sequence[Callable[[Exchange], None]] = ()
+    """Called when a request was accepted."""
     log: JsonLog
     now: Callable[[], float]
     new_id: Callable[[], str]
@@ -48,9 +50,9 @@ class Services(Struct, kw_only=True):
     """Whether that trouble forbids to serve."""
 
     def started(self, exchange: Exchange) -> None:
-        """Tell every observer."""
-        for observer in self.observers:
-            observer.started(exchange)
+        """Tell who has to know."""
+        for call in self.starting:
+            call(exchange)
 
     def ended(self, exchange: Exchange) -> None:
         """Tell every observer."""

@@ -19,7 +19,7 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.exchange import Exchange
 
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
@@ -129,12 +129,6 @@ class RequestLog:
 
     def __init__(self, log: JsonLog) -> None:
         self._log = log
-
-    def started(self, exchange: Exchange) -> None:
-        """See Observer."""
-
-    def attempting(self, exchange: Exchange, attempt: Attempt) -> None:
-        """See Observer."""
 
     def ended(self, exchange: Exchange) -> None:
         """See Observer."""

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from aiclient2api.accounts import report
 from aiclient2api.accounts.health import Status
 from aiclient2api.accounts.pool import AccountPool
-from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.exchange import Exchange
 from aiclient2api.gateway.state_refusals import misses_state
 from aiclient2api.telemetry.counting import Counter, Histogram, Kind, families
 from aiclient2api.telemetry.report import page
@@ -65,11 +65,8 @@ class Metrics:
         self.duration = Histogram(DURATION, self.tally)
 
     def started(self, exchange: Exchange) -> None:
-        """See Observer."""
+        """A request was accepted."""
         self.inflight += 1
-
-    def attempting(self, exchange: Exchange, attempt: Attempt) -> None:
-        """See Observer."""
 
     def ended(self, exchange: Exchange) -> None:
         """See Observer."""

@@ -8,7 +8,7 @@ Headers = tuple[tuple[str, str], ...]
 """Lower-case names in wire order."""
 
 
-class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
+class WireRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A request as it arrived from a client, or as it leaves for an upstream.
 
     `path` is percent-decoded and starts with `/`. For an upstream it is relative to the account's `base_url`.
@@ -22,10 +22,10 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def header(self, name: str) -> str | None:
         """The first value of a header, by its lower-case name."""
-        for key, value in self.headers:  # asked several times per request: as `find_header`, without its call
-            if key == name:
-                return value
-        return None
+        found = vars(self)
+        if not found:  # asked several times per request: one dictionary instead of as many searches
+            found["first"] = dict(reversed(self.headers))
+        return found["first"].get(name)
 
 
 class WireResponse(msgspec.Struct, frozen=True, kw_only=True):

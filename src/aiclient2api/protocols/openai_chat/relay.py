@@ -15,7 +15,7 @@ from aiclient2api.protocols.openai_chat.decode_request import operation_of
 from aiclient2api.protocols.openai_chat.schema import FINISH_TO_IR, Chunk, ChunkChoice, Delta, has_value
 from aiclient2api.protocols.openai_chat.stream_decoder import DONE, parse_chunk
 from aiclient2api.protocols.openai_chat.stream_encoder import DONE_EVENT, PING, in_band_error
-from aiclient2api.protocols.openai_chat.usage import decode_usage
+from aiclient2api.protocols.openai_chat.usage import Counts, decode_usage, usage_of
 from aiclient2api.protocols.openai_errors import decode_error_object
 from aiclient2api.protocols.output_bound import bound_of
 from aiclient2api.wire import json
@@ -44,6 +44,10 @@ class _Peeked(Struct, frozen=True):
 
 class _Role(Struct, frozen=True):
     role: str | None = None
+
+
+class _Whole(Struct, frozen=True):
+    usage: Counts | None = None
 
 
 class _SeenChoice(Struct, frozen=True, gc=False):
@@ -94,17 +98,17 @@ def splice(request: WireRequest, splice: Splice) -> WireRequest:
     return WireRequest(
         path=_PATHS[operation],
         body=json.encode(members | changes) if changes else request.body,
-        headers=tuple(header for header in request.headers if header[0] in _KEPT_HEADERS),
+        headers=tuple([header for header in request.headers if header[0] in _KEPT_HEADERS]),
     )
 
 
 def whole_usage(response: WireResponse) -> Usage | None:
     """Token counts of a complete relayed answer."""
     try:
-        usage = json.decode(response.body, dict[str, Raw]).get("usage", NULL)
-        return decode_usage(usage) if has_value(usage) else None
+        counts = json.decode(response.body, _Whole).usage
     except MalformedMessage:
         return None
+    return None if counts is None else usage_of(counts)
 
 
 class ChatStreamTap:

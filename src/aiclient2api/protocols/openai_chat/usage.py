@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.response import Usage
@@ -14,6 +14,54 @@ from aiclient2api.wire.json import NULL, Members
 
 _MODALITIES = ("text", "audio", "image", "video")
 _count = msgspec.json.Decoder(int)
+
+
+class _Details(Struct, frozen=True):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Counts(Struct, frozen=True):
+    """What is booked of `usage`; the rest of it is of use only to another protocol."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    cached_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+
+
+_NO_DETAILS = _Details()
+
+
+def usage_of(counts: Counts) -> Usage:
+    """As `decode_usage`, without modalities and members that have no field."""
+    inputs = counts.prompt_tokens_details or _NO_DETAILS
+    outputs = counts.completion_tokens_details or _NO_DETAILS
+    prompt, completion, reasoning = counts.prompt_tokens, counts.completion_tokens, outputs.reasoning_tokens
+    cached = inputs.cached_tokens
+    if cached is None:
+        cached = counts.prompt_cache_hit_tokens if counts.cached_tokens is None else counts.cached_tokens
+    if reasoning:
+        completion = _with_thinking(prompt, completion, counts.total_tokens, reasoning)
+    return Usage(
+        input=prompt,
+        cache_read=cached,
+        cache_write=inputs.cache_write_tokens,
+        output=completion,
+        reasoning=reasoning,
+    )
+
+
+def _with_thinking(
+    prompt: int | None, completion: int | None, total: int | None, reasoning: int
+) -> int | None:
+    """XAI does not count thinking as completion."""
+    apart = total is not None and total == (prompt or 0) + (completion or 0) + reasoning
+    return (completion or 0) + reasoning if apart else completion
 
 
 def decode_usage(data: Raw, path: str = "usage") -> Usage:
@@ -27,9 +75,8 @@ def decode_usage(data: Raw, path: str = "usage") -> Usage:
     if cached is None:
         # Moonshot and DeepSeek have their own places for it; the member itself stays in ext
         cached = _peeked(members, "cached_tokens", "prompt_cache_hit_tokens")
-    if reasoning and total is not None and total == (prompt or 0) + (completion or 0) + reasoning:
-        # xAI does not count thinking as completion
-        completion = (completion or 0) + reasoning
+    if reasoning:
+        completion = _with_thinking(prompt, completion, total, reasoning)
     return Usage(
         input=prompt,
         cache_read=cached,

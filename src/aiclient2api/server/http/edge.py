@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from aiclient2api.errors import GatewayError
-from aiclient2api.server.asgi import Receive, Scope, Send, raw_headers, text_headers
-from aiclient2api.server.http.head import CLOSE, Clock, encode_head
+from aiclient2api.server.asgi import Receive, Scope, Send, text_headers
+from aiclient2api.server.http.head import CLOSE, Clock, encode_text_head
 from aiclient2api.server.http.settings import HttpSettings
 from aiclient2api.server.pressure import Pressure
 from aiclient2api.wire.http import WireRequest, WireResponse
@@ -65,5 +65,5 @@ class Edge:
         head = WireRequest(path=path, query=query, headers=text_headers(headers))
         response = self.app.refusal(head, error)
         length = b"content-length: %d\r\n" % len(response.body)
-        lines = raw_headers(response.headers)
-        return encode_head(response.status, lines, (self.date(), length, CLOSE)) + response.body
+        more = (self.date(), length, CLOSE)
+        return encode_text_head(response.status, response.headers, more) + response.body

@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 from aiclient2api.errors import GatewayError
 from aiclient2api.server.asgi import Message, Scope
-from aiclient2api.server.http.head import BODILESS, CHUNKED, CLOSE, CONTINUE, encode_head
+from aiclient2api.server.http.head import BODILESS, CHUNKED, CLOSE, CONTINUE, encode_head, encode_text_head
+from aiclient2api.wire.http import Headers
 
 _LARGE: Final = 16 * 1024
 """Bytes from which a body is handed over beside its head instead of copied behind it."""
@@ -191,6 +192,17 @@ class HttpExchange:
             self._write(body)
         return not self._line.is_full
 
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """See server.asgi.Client."""
+        if self.is_gone:
+            return
+        self.is_complete = self.has_begun = True
+        more = [self._line.date()]
+        if not self._stays_open():
+            more.append(CLOSE)
+        head = encode_text_head(status, headers, more)
+        self._write_whole(head, b"" if self._is_bodiless or status in BODILESS else body)
+
     async def room(self) -> None:
         """Wait until the client has caught up, or has gone."""
         await self._line.room()
@@ -210,15 +222,23 @@ class HttpExchange:
                 more.append(CHUNKED)
             else:
                 self.keep_alive = False  # the end of the connection is the end of the body
-        if self.keep_alive and (not self.is_received or self._line.wants_close()):
-            self.keep_alive = False
-        if not self.keep_alive:
+        if not self._stays_open():
             more.append(CLOSE)
         head = encode_head(status, headers, (self._line.date(), *more))
-        if self._is_bodiless or not body:
-            self._write(head)
-        elif self._is_chunked:
+        if self._is_chunked and body:
             self._write(b"%b%x\r\n%b\r\n" % (head, len(body), body))
+        else:
+            self._write_whole(head, b"" if self._is_bodiless else body)
+
+    def _stays_open(self) -> bool:
+        """Whether another request may follow this answer."""
+        if self.keep_alive and (not self.is_received or self._line.wants_close()):
+            self.keep_alive = False
+        return self.keep_alive
+
+    def _write_whole(self, head: bytes, body: bytes) -> None:
+        if not body:
+            self._write(head)
         elif len(body) > _LARGE:
             self._line.write_both(head, body)
         else:

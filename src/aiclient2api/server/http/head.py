@@ -8,6 +8,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
+from aiclient2api.wire.http import Headers
+
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
 _LINES: Final = {
     status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode("ascii") for status in range(200, 600)
@@ -37,8 +39,18 @@ class Clock:
 
 def encode_head(status: int, headers: Iterable[tuple[bytes, bytes]], more: Iterable[bytes]) -> bytes:
     """Status line, headers, whole further lines, and the empty line."""
-    encoded = [name + b": " + value for name, value in headers]
-    lines = b"\r\n".join(encoded)
-    if lines.count(b"\r") + lines.count(b"\n") > 2 * max(0, len(encoded) - 1):
+    lines = [name + b": " + value + b"\r\n" for name, value in headers]
+    return _head(status, b"".join(lines), len(lines), more)
+
+
+def encode_text_head(status: int, headers: Headers, more: Iterable[bytes]) -> bytes:
+    """The same of text; in values, what is not Latin-1 is told as `?`."""
+    lines = [f"{name}: {value}\r\n" for name, value in headers]
+    text = "".join(lines).encode("latin-1", "replace")
+    return _head(status, text, len(lines), more)
+
+
+def _head(status: int, lines: bytes, count: int, more: Iterable[bytes]) -> bytes:
+    if lines.count(b"\r") + lines.count(b"\n") > 2 * count:
         raise ValueError("a response header with a line end in it")
-    return b"".join((_LINES[status], lines, b"\r\n" if encoded else b"", *more, b"\r\n"))
+    return b"".join((_LINES[status], lines, *more, b"\r\n"))
