@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from aiclient2api.cli.accounts import read
 from aiclient2api.cli.main import run
 from aiclient2api.simulator.scenario import Fault, Match, Rule
 from tests.harness import KEY, Sections, simulated
@@ -45,6 +46,21 @@ def test_the_accounts_of_a_running_gateway_are_listed(
     assert ["x: cooling for" in part for part in explained[1:]] == [True, False]
     assert ["all models: disabled for" in part for part in explained[1:]] == [True, True]
     assert "secret-of" not in table
+
+
+def test_what_an_admin_took_out_has_no_end_to_wait_for() -> None:
+    labels = 'pool="chat",account="a"'
+    page = (
+        "# TYPE aiclient2api_account_out_seconds gauge\n"
+        f'aiclient2api_account_out_seconds{{{labels},model="",state="disabled",reason=""}} +Inf\n'
+        f'aiclient2api_account_out_seconds{{{labels},model="x",state="cooling",reason="overloaded"}} 4.6\n'
+    )
+    [line], _ = read(page)
+
+    assert [out.text for out in line.out] == [
+        "all models: disabled until it is enabled",
+        "x: cooling for 5s (overloaded)",
+    ]
 
 
 def test_a_gateway_that_does_not_answer_is_told(capfd: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from aiclient2api.cli import main
+from aiclient2api.store import keys, migrations
 from tests.program import serving_program, write_config
 from tests.store.servers import running
 
@@ -72,7 +73,7 @@ def test_state_is_saved_and_loaded_and_nothing_is_overwritten_unasked(tmp_path: 
     back = run("accounts", "list", "--shared", "--json", "--config", config)
     migrated = run("state", "migrate", "--dry-run", "--config", config)
 
-    assert first.stdout == "removed 0 keys; schema version 1\n", first.stderr
+    assert first.stdout == "schema version 1\n", first.stderr
     assert disabled.stdout == "a: disabled\n", disabled.stderr
     assert exported.returncode == 0 and saved.stat().st_mode & 0o777 == 0o600
     assert (refused.returncode, refused.stderr) == (1, f"error: {saved} exists; --force replaces it\n")
@@ -97,7 +98,13 @@ def test_the_predecessors_files_are_taken_over(tmp_path: Path, run: Run) -> None
     made = tmp_path / "accounts.yaml"
     sources = [str(tmp_path / "provider_pools.json"), str(tmp_path / "config.json")]
 
-    done = run("state", "import", *sources, "--accounts-file", str(made), "--config", config)
+    made.write_text("somebody's")
+    refused = run("state", "import", *sources, "--accounts-file", str(made), "--config", config)
+    untouched = run("accounts", "list", "--shared", "--json", "--config", config)
+    assert (refused.returncode, refused.stderr) == (1, f"error: {made} exists; --force replaces it\n")
+    assert (json.loads(untouched.stdout)[0]["admin"], made.read_text()) == ("enabled", "somebody's")
+
+    done = run("state", "import", *sources, "--accounts-file", str(made), "--force", "--config", config)
     listed = run("accounts", "list", "--shared", "--json", "--config", config)
 
     assert done.returncode == 0, done.stderr
@@ -159,3 +166,114 @@ def test_a_file_that_is_nothing_is_refused_in_one_sentence(tmp_path: Path, run: 
 
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path / 'x.json'}: is neither a dump nor a file of the predecessor\n"
+
+
+def test_a_command_never_speaks_to_a_memory_of_its_own(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiclient2api.store.embedded.program", lambda: None)
+    config = str(write_config(tmp_path, SECTIONS))
+
+    made = run("keys", "create", "ci", "--config", config)
+    used = run("usage", "--json", "--config", config)
+    both = run("usage", "--json", "--csv", "--config", config)
+
+    assert (made.returncode, made.stdout) == (1, "")
+    assert made.stderr == (
+        "error: no valkey-server or redis-server was found for the embedded store: "
+        "there is no state beside that of a running gateway\n"
+    )
+    assert (used.returncode, used.stdout) == (0, "[]\n")
+    assert (both.returncode, both.stderr) == (2, "error: --csv and --json: choose one\n")
+
+
+@pytest.mark.parametrize("arguments", [("state", "export", "x"), ("usage",), ("accounts", "disable", "a")])
+def test_a_store_that_does_not_answer_is_told_in_one_sentence(
+    tmp_path: Path, run: Run, arguments: tuple[str, ...]
+) -> None:
+    store = {"url": "redis://127.0.0.1:1", "data_dir": str(tmp_path / "data")}
+    secrets = {"key": "a secret that all nodes have"}
+    config = str(write_config(tmp_path, {**SECTIONS, "store": store, "secrets": secrets}))
+
+    done = run(*arguments, "--config", config)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: the store does not answer (ConnectionError: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_files_and_addresses_that_lead_nowhere_are_told_in_one_sentence(tmp_path: Path, run: Run) -> None:
+    config = str(write_config(tmp_path, SECTIONS))
+    nowhere = tmp_path / "no" / "state.json"
+
+    saved = run("state", "export", str(nowhere), "--config", config)
+    taken = run("state", "import", "redis://127.0.0.1:1/0", "--config", config)
+    wrong = run("state", "import", "redis://127.0.0.1:port", "--config", config)
+
+    assert (saved.returncode, saved.stderr) == (
+        1,
+        f"error: {nowhere}: cannot be written: No such file or directory\n",
+    )
+    assert taken.returncode == 1 and taken.stderr.startswith("error: redis://127.0.0.1:1: the store does not")
+    assert wrong.returncode == 1 and wrong.stderr.startswith("error: the predecessor's Redis: the port must")
+    assert (taken.stderr + wrong.stderr).count("\n") == 2
+
+
+def test_nothing_is_changed_in_the_predecessors_redis(tmp_path: Path, run: Run) -> None:
+    config = str(write_config(tmp_path, SECTIONS))
+    with running() as old, old.admin() as client:
+        client.hset("aiclient:config", "PORT", "3001")
+        client.set("aiclient:pools:openai-custom", "not a hash")
+        before = sorted(client.keys("*"))
+
+        done = run("state", "import", old.url, "--config", config)
+
+        assert done.returncode == 0, done.stderr
+        assert sorted(client.keys("*")) == before
+
+
+def test_a_migration_waits_for_the_last_gateway(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running() as server, server.admin() as client:
+        store = {"url": server.url, "data_dir": str(tmp_path / "data")}
+        secrets = {"key": "a secret that all nodes have"}
+        config = str(write_config(tmp_path, {**SECTIONS, "store": store, "secrets": secrets}))
+        assert run("state", "init", "--config", config).returncode == 0
+        monkeypatch.setattr(keys, "SCHEMA_VERSION", 2)
+        monkeypatch.setitem(migrations.STEPS, 1, list)
+        client.zadd(keys.nodes(), {"node-7": client.time()[0]})
+
+        refused = run("state", "migrate", "--config", config)
+        forced = run("state", "migrate", "--force", "--config", config)
+
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "error: gateways still use this store (node-7): stop them, or say --force\n",
+    )
+    assert (forced.returncode, forced.stdout) == (
+        0,
+        "schema version 1 to 2: 0 keys written, 0 removed\n",
+    )
+
+
+def test_an_account_that_is_disabled_is_not_retried_and_counts_that_are_none_are_passed_over(
+    tmp_path: Path, run: Run
+) -> None:
+    with running() as server, server.admin() as client:
+        store = {"url": server.url, "data_dir": str(tmp_path / "data")}
+        secrets = {"key": "a secret that all nodes have"}
+        config = str(write_config(tmp_path, {**SECTIONS, "store": store, "secrets": secrets}))
+        client.hset(keys.account_counters("a"), mapping={"x ok": "3", "y ok": "many"})
+
+        disabled = run("accounts", "disable", "a", "--config", config)
+        retried = run("accounts", "retry", "a", "--config", config)
+        listed = run("accounts", "list", "--shared", "--json", "--config", config)
+
+    assert disabled.returncode == 0
+    assert (retried.returncode, retried.stderr) == (
+        1,
+        "error: a is disabled: `accounts enable a` lets it serve again\n",
+    )
+    row = json.loads(listed.stdout)[0]
+    assert (row["admin"], row["attempts"]) == ("disabled", 3)

@@ -55,7 +55,7 @@ async def _rows(store: Store, written: Config) -> list[dict[str, object]]:
                 "source": "configuration" if name in written.accounts else "store",
                 "admin": "disabled" if word.disabled else "enabled",
                 **_health(record, word, now),
-                "attempts": sum(int(count) for count in counts.values()),
+                "attempts": sum(int(count) for count in counts.values() if count.isdigit()),
             }
         )
     return rows
@@ -87,6 +87,8 @@ def _speaks(name: str, help_: str, change: Callable[[AdminWord, float], AdminWor
             unknown = [given for given in names if given not in known]
             if unknown:
                 raise click.BadParameter(f"there is no account {unknown[0]!r} (known: {', '.join(known)})")
+            if name == "retry":
+                await _refuse_disabled(store, names)
             await _say(store, names, change)
 
         asyncio.run(with_store(config, work))
@@ -95,6 +97,15 @@ def _speaks(name: str, help_: str, change: Callable[[AdminWord, float], AdminWor
         return 0
 
     return command
+
+
+async def _refuse_disabled(store: Store, names: tuple[str, ...]) -> None:
+    """Another try is not what an account waits for that somebody has taken out."""
+    words = await store.fields(keys.accounts_admin())
+    for name in names:
+        word = decode_word(words.get(name, b"{}"))
+        if word is not None and word.disabled:
+            raise click.ClickException(f"{name} is disabled: `accounts enable {name}` lets it serve again")
 
 
 async def _say(store: Store, names: tuple[str, ...], change: Callable[[AdminWord, float], AdminWord]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -128,11 +128,16 @@ def read(text: str) -> tuple[list[Line], list[str]]:
                 line.limit = value
             case "out_seconds":
                 model = labels["model"]
-                text = f"{model or 'all models'}: {labels['state']} for {value:.0f}s ({labels['reason']})"
-                line.out.append(Out(model, text))
+                line.out.append(Out(model, f"{model or 'all models'}: {_outage(labels, value)}"))
             case _:
                 pass
     return list(lines.values()), shared
+
+
+def _outage(labels: Mapping[str, str], seconds: float) -> str:
+    if seconds == float("inf"):  # only an admin's word lasts for ever
+        return f"{labels['state']} until it is enabled"
+    return f"{labels['state']} for {seconds:.0f}s ({labels['reason']})"
 
 
 def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:

@@ -12,12 +12,13 @@ import msgspec
 import yaml
 
 from aiclient2api import __version__
+from aiclient2api.accounts.presence import KEPT
 from aiclient2api.accounts.shared_state import AdminWord
 from aiclient2api.cli.options import config_option, load_config
 from aiclient2api.cli.output import print_table
 from aiclient2api.cli.shared_store import with_store
 from aiclient2api.store import dump, keys, migrations, predecessor
-from aiclient2api.store.base import Add, Store
+from aiclient2api.store.base import Add, Store, StoreUnavailable
 from aiclient2api.store.dump import DumpUnreadable, Entry, Plan
 from aiclient2api.store.predecessor import Taken
 from aiclient2api.store.server_check import Meta, schema_problem, version_of
@@ -49,7 +50,8 @@ def init(path: Path | None, dry_run: bool, force: bool) -> int:
                 await store.delete(key)
         if not dry_run:
             await store.update(keys.META, lambda old: old or _meta())
-        return f"{'would remove' if dry_run else 'removed'} {len(lasting)} keys; schema version {keys.SCHEMA_VERSION}"
+        done = f"{'would remove' if dry_run else 'removed'} {len(lasting)} keys; " if lasting else ""
+        return f"{done}schema version {keys.SCHEMA_VERSION}{' (dry run: nothing written)' if dry_run else ''}"
 
     click.echo(asyncio.run(with_store(config, work)))
     return 0
@@ -60,7 +62,7 @@ def init(path: Path | None, dry_run: bool, force: bool) -> int:
 @dry_run_option
 @force_option
 def migrate(path: Path | None, dry_run: bool, force: bool) -> int:
-    """Bring the keys to this program's schema version. Stop the gateways first; nothing is asked with --force."""
+    """Bring the keys to this program's schema version. Gateways that still run stop it, but with --force."""
     config = load_config(path)
 
     async def work(store: Store) -> str:
@@ -72,6 +74,8 @@ def migrate(path: Path | None, dry_run: bool, force: bool) -> int:
             if found is None and not dry_run:
                 await store.update(keys.META, lambda old: old or _meta())
             return f"schema version {version}: nothing to migrate"
+        if not (dry_run or force):
+            await _refuse_running(store)
         moved = await migrations.migrate(store, version, keys.SCHEMA_VERSION, _meta(), dry_run=dry_run)
         would = "would be " if dry_run else ""
         return (
@@ -79,9 +83,16 @@ def migrate(path: Path | None, dry_run: bool, force: bool) -> int:
             f"{len(moved.written)} keys {would}written, {len(moved.removed)} {would}removed"
         )
 
-    del force  # what a migration overwrites is its own earlier form
     click.echo(asyncio.run(with_store(config, work, migrates=True)))
     return 0
+
+
+async def _refuse_running(store: Store) -> None:
+    """Gateways of the earlier version would write its keys again."""
+    alive = await store.ranked(keys.nodes(), await store.time() - KEPT)
+    if alive:
+        names = ", ".join(name for name, _ in alive)
+        raise click.ClickException(f"gateways still use this store ({names}): stop them, or say --force")
 
 
 def _meta() -> bytes:
@@ -102,12 +113,21 @@ def export(path: Path | None, file: Path, dry_run: bool, force: bool) -> int:
         raise click.ClickException(f"{file} exists; --force replaces it")
     entries = asyncio.run(with_store(config, dump.export))
     if not dry_run:
-        part = file.with_name(file.name + ".part")
-        part.touch(mode=0o600)
-        part.write_bytes(dump.encode(entries))
-        part.replace(file)
+        _replace(file, dump.encode(entries))
     click.echo(f"{len(entries)} keys{' (dry run: nothing written)' if dry_run else f' in {file}'}")
     return 0
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, readable to its owner only."""
+    part = file.with_name(file.name + ".part")
+    try:
+        part.unlink(missing_ok=True)
+        part.touch(mode=0o600)
+        part.write_bytes(content)
+        part.replace(file)
+    except OSError as error:
+        raise click.ClickException(f"{file}: cannot be written: {error.strerror}") from None
 
 
 @state.command("import")
@@ -128,6 +148,8 @@ def import_(
     SOURCE is a file, or redis://HOST:PORT/DB of the predecessor (its keys begin with aiclient:).
     """
     config = load_config(path)
+    if accounts_file is not None and accounts_file.exists() and not force:
+        raise click.ClickException(f"{accounts_file} exists; --force replaces it")
     taken, entries = Taken(), list[Entry]()
     for source in sources:
         _read(source, taken, entries)
@@ -135,10 +157,8 @@ def import_(
     plan = asyncio.run(with_store(config, lambda store: _load(store, entries, force=force, dry_run=dry_run)))
     _report(taken, plan, dry_run=dry_run)
     if taken.accounts and accounts_file is not None:
-        if accounts_file.exists() and not force:
-            raise click.ClickException(f"{accounts_file} exists; --force replaces it")
         if not dry_run:
-            accounts_file.write_text(accounts_yaml(taken), "utf-8")
+            _replace(accounts_file, accounts_yaml(taken).encode())
     elif taken.accounts:
         click.echo("\nadd this to the configuration:\n\n" + accounts_yaml(taken))
     return 0
@@ -183,7 +203,10 @@ async def _predecessors_redis(url: str) -> tuple[dict[str, object], dict[str, An
     from aiclient2api.store.address import parse
     from aiclient2api.store.redis import RedisStore
 
-    store = RedisStore(parse(url), timeout=5.0)
+    try:
+        store = RedisStore(parse(url), timeout=5.0)
+    except ValueError as error:
+        raise click.ClickException(f"the predecessor's Redis: {error}") from None
     try:
         pools: dict[str, object] = {}
         async for found in store.entries("aiclient:pools:"):
@@ -191,8 +214,15 @@ async def _predecessors_redis(url: str) -> tuple[dict[str, object], dict[str, An
                 pools[found.key.removeprefix("aiclient:pools:")] = [
                     _json(item) for item in found.value.values()
                 ]
-        config = _json(await store.get("aiclient:config") or b"{}")
+        # by `entries`, which looks at a value's type: nothing is moved aside in a database that is not ours
+        config = {
+            found.key: _json(found.value)
+            async for found in store.entries("aiclient:config")
+            if isinstance(found.value, bytes)
+        }.get("aiclient:config")
         return pools, cast(dict[str, Any], config) if isinstance(config, dict) else {}
+    except StoreUnavailable as error:
+        raise click.ClickException(f"{store.address.shown}: {error}") from None
     finally:
         await store.close()
 

@@ -14,13 +14,13 @@ import click
 
 from aiclient2api.cli.options import config_option, json_option, load_config
 from aiclient2api.cli.output import print_json, print_table
+from aiclient2api.cli.shared_store import NoStore, with_store
 from aiclient2api.config.model import Config
 from aiclient2api.config.units import Duration
 from aiclient2api.ledger.recovery import local_totals
 from aiclient2api.ledger.totals import COUNTS, HOUR, LABELS, Line, report
 from aiclient2api.store import keys
-from aiclient2api.store.base import Store, StoreUnavailable
-from aiclient2api.store.opening import open_store
+from aiclient2api.store.base import Store
 
 DAY: Final = 86_400
 MAX_HOURS: Final = 35 * 24
@@ -47,6 +47,8 @@ MAX_HOURS: Final = 35 * 24
 @json_option
 def usage(path: Path | None, since: str, by: str, as_csv: bool, as_json: bool) -> int:
     """Show attempts and tokens, added up in whole hours (whole days for more than 35 days)."""
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json: choose one")
     labels = tuple(part.strip() for part in by.split(","))
     if unknown := [label for label in labels if label not in LABELS]:
         raise click.UsageError(f"--by: unknown label {unknown[0]!r} (known: {', '.join(LABELS)})")
@@ -70,22 +72,12 @@ def _seconds(text: str) -> float:
 
 
 async def _lines(config: Config, seconds: float, labels: Sequence[str]) -> list[Line]:
-    from aiclient2api.runtime import store_settings
-
-    if str(config.store.url) == "memory":  # another process's memory cannot be asked, its files can
-        begin = int(time.time() - seconds) // HOUR
-        return report(await asyncio.to_thread(local_totals, config.store.data_dir / "ledger", begin), labels)
-    opened = await open_store(store_settings(config), _untold, joins=True)
+    now = time.time()
     try:
-        return report(await stored(opened.store, time.time(), seconds), labels)
-    except StoreUnavailable as error:
-        raise click.ClickException(str(error)) from None
-    finally:
-        await opened.close()
-
-
-def _untold(level: str, event: str, fields: dict[str, object]) -> None:
-    """A command that ends at once has no log."""
+        return report(await with_store(config, lambda store: stored(store, now, seconds)), labels)
+    except NoStore:  # another process's memory cannot be asked, its files can
+        begin = int(now - seconds) // HOUR
+        return report(await asyncio.to_thread(local_totals, config.store.data_dir / "ledger", begin), labels)
 
 
 async def stored(store: Store, now: float, seconds: float) -> list[dict[str, int]]:
