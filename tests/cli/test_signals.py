@@ -46,5 +46,6 @@ def test_the_first_signal_drains_and_the_second_stops_at_once(
                 assert "shutting down" in str(error)
             status = program.process.wait(DEADLINE)
 
-    assert status == 0
+    # the third signal may find a process that has stopped and has given its handlers back
+    assert status == 0 or (times > 1 and status in (130, -stop))
     assert (texts == EVENTS) is (times == 1)

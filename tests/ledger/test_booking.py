@@ -192,3 +192,25 @@ async def test_a_truncated_segment_is_told_and_its_sound_rows_are_booked(tmp_pat
 
     assert events == [("error", "ledger_damaged")]
     assert await booked(store, "input") == 7
+
+    await books.recover()
+    assert len(events) == 1
+    (kept,) = tmp_path.glob("*.damaged")
+    assert kept.stem == segment.stem
+
+
+async def test_a_file_that_is_no_segment_is_told_and_kept(tmp_path: Path) -> None:
+    events: list[tuple[str, str]] = []
+    (tmp_path / "x.segment").write_bytes(b"A2LEDG01 cut")
+    books = Booking(
+        Ledger(tmp_path, Clock()),
+        Unreliable(),
+        lambda: 7300.0,
+        lambda level, name, **_: events.append((level, name)),
+    )
+
+    await books.recover()
+    await books.recover()
+
+    assert events == [("error", "ledger_damaged")]
+    assert (tmp_path / "x.damaged").read_bytes() == b"A2LEDG01 cut"

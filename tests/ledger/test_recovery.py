@@ -181,3 +181,55 @@ def test_records_of_a_later_version_are_passed_over(tmp_path: Path) -> None:
     assert isinstance(decode(longer), Begun)
     (kept,) = (content for content in map(read, tmp_path.iterdir()) if content and len(content.payloads) == 3)
     assert kept.payloads[1] == b'["x","unknown"]'
+
+
+def test_a_damaged_open_segment_is_kept_whole(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, Clock())
+    for name in ("r1", "r2", "r3"):
+        ledger.ended(row(name))
+    ledger.begun(begun("r4"))
+    ledger.close()
+    (path,) = tmp_path.glob("*.open")
+    content = bytearray(path.read_bytes())
+    content[content.index(b'"r2"')] ^= 1
+    path.write_bytes(content)
+
+    settle(tmp_path, now=7300.0)
+
+    (damaged,) = (found for found in finished(tmp_path) if found.is_damaged)
+    assert damaged.path.read_bytes() == content
+    mark_booked(damaged)
+    forget(tmp_path, before=float("inf"))
+    (kept,) = tmp_path.glob("*.damaged")
+    assert kept.read_bytes() == content
+
+
+def test_a_process_that_died_before_the_header_holds_up_nothing(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, Clock())
+    ledger.begun(begun("r1"))
+    ledger.close()
+    (lock,) = tmp_path.glob("*.lock")
+    (tmp_path / f"{lock.stem}-{'0' * 32}.open").write_bytes(bytes(4096))
+
+    assert len(settle(tmp_path, now=7300.0)) == 1
+
+    assert {path.suffix for path in tmp_path.iterdir()} == {".segment"}
+    assert [found.request_id for found in rows(tmp_path)] == ["r1"]
+
+
+def test_what_a_full_disk_kept_open_is_settled_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path, Clock())
+    ledger.begun(begun("r1"))
+    ledger.close()
+
+    def full(*_: object) -> FileSegment:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as away:
+        away.setattr(FileSegment, "create", full)
+        with pytest.raises(OSError, match="No space left"):
+            settle(tmp_path, now=7300.0)
+
+    assert len(settle(tmp_path, now=7400.0)) == 1

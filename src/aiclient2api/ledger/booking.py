@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from aiclient2api.ledger import recovery
@@ -73,6 +74,8 @@ class Booking:
         self._wall = wall
         self._told = told
         self._settled = settled
+        self._damaged: set[Path] = set()
+        """What was told."""
         self.is_closing = False
         """Whether `run` is to end; its cancellation alone may be kept by a library in between."""
 
@@ -135,9 +138,10 @@ class Booking:
             return
 
     async def _recover(self, found: recovery.Found) -> None:
-        if found.is_damaged:
+        if found.is_damaged and found.path not in self._damaged:
+            self._damaged.add(found.path)
             self._told("error", "ledger_damaged", segment=found.path.name, sound_bytes=found.position)
-        if not await self._book(
+        if not found.position or not await self._book(
             found.identity, found.position, lambda begin: recovery.totals_of(found.path, begin)
         ):
             recovery.mark_booked(found)

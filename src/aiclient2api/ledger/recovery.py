@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from aiclient2api.ledger.ownership import orphans
+from aiclient2api.ledger.ownership import Ownership, orphans
 from aiclient2api.ledger.records import Begun, Row, aborted, decode, encode
 from aiclient2api.ledger.segment import CLOSED, OPEN, RECORD_BYTES, FileSegment, read
 from aiclient2api.ledger.totals import Totals
 
-BOOKED: Final = ".booked"
+BOOKED, DAMAGED = ".booked", ".damaged"
+"""What is done with: the one is removed in time, the other is kept for people."""
 SLACK: Final = 64
 """Bytes; more than a segment's header."""
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """A finished segment that may hold rows which nobody has booked. `position` is where its records end."""
+    """A finished segment that may hold rows which nobody has booked. `position` is where its sound records end,
+    0 where there is not even a header."""
 
     path: Path
     identity: str
@@ -35,20 +39,39 @@ def settle(folder: Path, now: float) -> list[Row]:
     """
     written: list[Row] = []
     for ownership in orphans(folder):
-        paths = sorted(folder.glob(f"{ownership.name}-*{OPEN}"))
-        missing = _without_row([payload for path in paths for payload in _payloads(path)])
-        rows = [aborted(begun, now) for begun in missing]
-        records = [encode(row) for row in rows]
-        size = sum(len(record) + RECORD_BYTES for record in records) + SLACK
-        last = FileSegment.create(folder, ownership.name, size)
-        for record in records:
-            last.append(record)
-        for path in paths:
-            FileSegment.reopen(path).close()
-        last.close()
-        ownership.release(is_finished=True)
-        written.extend(rows)
+        is_finished = False
+        try:
+            written.extend(_settle(folder, ownership, now))
+            is_finished = True
+        finally:  # on a full disk it is somebody's turn later
+            ownership.release(is_finished=is_finished)
     return written
+
+
+def _settle(folder: Path, ownership: Ownership, now: float) -> list[Row]:
+    paths = sorted(folder.glob(f"{ownership.name}-*{OPEN}"))
+    missing = _without_row([payload for path in paths for payload in _payloads(path)])
+    rows = [aborted(begun, now) for begun in missing]
+    records = [encode(row) for row in rows]
+    size = sum(len(record) + RECORD_BYTES for record in records) + SLACK
+    last = FileSegment.create(folder, ownership.name, size)
+    for record in records:
+        last.append(record)
+    for path in paths:
+        _close(path)
+    last.close()
+    return rows
+
+
+def _close(path: Path) -> None:
+    """Cut off the room that was not used; a damaged segment is left as it is, whatever lies behind the damage."""
+    content = read(path)
+    if content is not None and not content.is_damaged:
+        FileSegment.reopen(path).close()
+    elif content is None and not path.read_bytes().strip(b"\0"):
+        path.unlink()  # its process died before the header was written
+    else:
+        path.rename(path.with_suffix(CLOSED))
 
 
 def _payloads(path: Path) -> list[bytes]:
@@ -58,21 +81,23 @@ def _payloads(path: Path) -> list[bytes]:
 
 def finished(folder: Path) -> list[Found]:
     """Closed segments, oldest first, that are not marked as booked."""
-    found: list[Found] = []
-    for path in sorted(folder.glob(f"*{CLOSED}"), key=lambda path: path.stat().st_mtime):
-        content = read(path)
-        if content is not None:
-            found.append(
-                Found(
-                    path=path, identity=content.identity, position=content.end, is_damaged=content.is_damaged
-                )
-            )
-    return found
+    found: list[tuple[float, Found]] = []
+    for path in folder.glob(f"*{CLOSED}"):
+        with contextlib.suppress(FileNotFoundError):  # another process is done with it
+            found.append((path.stat().st_mtime, _found(path)))
+    return [each for _, each in sorted(found, key=itemgetter(0))]
+
+
+def _found(path: Path) -> Found:
+    content = read(path)
+    if content is None:
+        return Found(path=path, identity="", position=0, is_damaged=True)
+    return Found(path=path, identity=content.identity, position=content.end, is_damaged=content.is_damaged)
 
 
 def totals_of(path: Path, begin: int, end: int | None = None) -> Totals:
     """What the rows of a segment between two positions add up to, whether it is open or closed. Raises OSError."""
-    for suffix in (path.suffix, CLOSED, BOOKED):
+    for suffix in (path.suffix, CLOSED, BOOKED, DAMAGED):
         if path.with_suffix(suffix).exists():
             path = path.with_suffix(suffix)
             break
@@ -88,7 +113,7 @@ def local_totals(folder: Path, begin: int) -> list[dict[str, int]]:
     """Counts by hour, from the segments of this folder alone; hours before `begin` are left out."""
     hours: dict[int, dict[str, int]] = {}
     for path in folder.glob("*"):
-        if path.suffix not in (OPEN, CLOSED, BOOKED):
+        if path.suffix not in (OPEN, CLOSED, BOOKED, DAMAGED):
             continue
         for hour, field, amount in totals_of(path, 0).increments():
             if hour >= begin:
@@ -98,8 +123,9 @@ def local_totals(folder: Path, begin: int) -> list[dict[str, int]]:
 
 
 def mark_booked(found: Found) -> None:
-    """Nobody has to look at this segment again."""
-    found.path.rename(found.path.with_suffix(BOOKED))
+    """Nothing is left to do with this segment."""
+    with contextlib.suppress(FileNotFoundError):  # another process was faster
+        found.path.rename(found.path.with_suffix(DAMAGED if found.is_damaged else BOOKED))
 
 
 def forget(folder: Path, before: float) -> None:
