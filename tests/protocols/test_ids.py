@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 
 import pytest
@@ -12,6 +14,12 @@ ALLOWED = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 def test_a_digest_depends_on_nothing_but_its_material() -> None:
     assert ids.digest("a", "b") == "7wv7xwx2fzc6vv7pnbnzrnndzi"
     assert ids.digest("a", "b", length=8) == "7wv7xwx2"
+
+
+def test_a_digest_is_written_as_base32() -> None:
+    for number in range(500):
+        state = hashlib.blake2b(len(b"%d" % number).to_bytes(4, "big") + b"%d" % number, digest_size=20)
+        assert ids.digest(str(number), length=32) == base64.b32encode(state.digest()).decode().lower()
 
 
 def test_material_is_not_joined() -> None:

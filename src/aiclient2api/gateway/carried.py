@@ -87,7 +87,7 @@ class Carried:
         if inbound.records is not None:
             return
         inbound.records = {}
-        if not self._is_on or not any(mark in inbound.wire.body for mark in _MARKS):
+        if not self._is_on or not any(map(inbound.wire.body.__contains__, _MARKS)):
             return
         try:
             ids = wanted(inbound.request())

@@ -166,9 +166,11 @@ class Folder:
         """The whole answer. Raises MalformedMessage when the stream did not reach its end."""
         if self._end is None or self._open:
             raise MalformedMessage("the stream ended without its terminal event")
-        parts: dict[int, list[Part]] = {index: [] for index in sorted(self._finish)}
-        for (index, _), part in sorted(self._done.items(), key=lambda item: item[0]):
-            parts.setdefault(index, []).append(part)
+        parts: dict[int, list[Part]] = {}
+        for index in sorted(self._finish):
+            parts[index] = []
+        for place in sorted(self._done):
+            parts.setdefault(place[0], []).append(self._done[place])
         return ModelResponse(
             protocol=self._protocol,
             id=self._start.id,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 from msgspec import Raw
 
 from aiclient2api.ir.embedding import EmbedRequest
-from aiclient2api.ir.parts import CacheMark, Node, Origin, Part, Protocol, Text
+from aiclient2api.ir.parts import CacheMark, Node, Origin, Part, Protocol, Shape, Text
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -28,6 +29,20 @@ class Turn(Node, frozen=True, kw_only=True):
 def is_empty(turn: Turn) -> bool:
     """Whether a turn has no content at all: not even state that a part without text carries."""
     return all(isinstance(part, Text) and not part.text and part.opaque is None for part in turn.parts)
+
+
+def is_plain(turns: Sequence[Turn]) -> bool:
+    """Whether a conversation is nothing but words: no other parts, no state, none that go on where others stopped."""
+    for turn in turns:
+        for part in turn.parts:
+            if type(part) is not Text or part.opaque is not None or part.shape & Shape.CONTINUES:
+                return False
+    return True
+
+
+def kinds_of(turns: Sequence[Turn]) -> set[type[Part]]:
+    """The kinds of parts that a conversation holds."""
+    return {type(part) for turn in turns for part in turn.parts}
 
 
 class Schema(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from aiclient2api.ir.events import (
 )
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.parts import Ext, Media, Part, Reasoning, Refusal, Text, ToolCall
-from aiclient2api.ir.response import Finish, FinishReason, ModelResponse, Usage
+from aiclient2api.ir.response import Finish, FinishReason, ModelResponse
 from aiclient2api.protocols.ids import is_synthetic
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
@@ -58,19 +58,18 @@ class AnswerReport:
     def note(self, event: StreamEvent) -> None:
         """Take the next event."""
         match event:
-            case ResponseStart():
+            case ResponseStart() if event.ext:
                 self._members(event.ext, "response")
-            case ResponseEnd():
+            case ResponseEnd() if event.ext or event.blocked is not None:
                 self._members(event.ext, "response")
-                if event.blocked is not None:
-                    self._members(event.blocked.ext, "response")
-            case UsageReport():
-                self._counts(event.usage)
-            case PartStart(part=part):
+                self._members(event.blocked.ext if event.blocked is not None else None, "response")
+            case UsageReport() if event.usage.ext:
+                self._counts(event.usage.ext)
+            case PartStart(part=part) if part.ext or isinstance(part, ToolCall):
                 if isinstance(part, ToolCall) and is_synthetic(part.call_id):
                     self._report.defaulted("tool_call.id", "response", "the upstream gave none")
                 self._part(part, event.number, event.candidate)
-            case PartEnd(part=part) if part is not None:
+            case PartEnd(part=part) if part is not None and part.ext:
                 self._part(part, event.number, event.candidate)
             case CandidateEnd():
                 self._finish(event.finish, f"candidates[{event.candidate}]")
@@ -89,7 +88,8 @@ class AnswerReport:
             self._members(candidate.turn.ext, path)
 
     def _finish(self, finish: Finish, path: str) -> None:
-        self._members(finish.ext, path)
+        if finish.ext:
+            self._members(finish.ext, path)
         if finish.raw == _MISSING_SIGNATURE:
             self._report.dropped("reasoning.signature", path, "the upstream says that it misses one")
         if finish.reason in _NEAREST and (self._report.target, finish.reason) not in _OWN_WORDS:
@@ -99,11 +99,11 @@ class AnswerReport:
         if finish.reason in _UNFINISHED:
             self._report.approximated("finish.pause", path, f"{finish.raw or finish.reason} is not resumed")
 
-    def _counts(self, usage: Usage) -> None:
+    def _counts(self, ext: Ext) -> None:
         """What a zero counts is lost with nobody."""
         counted = {
             protocol: {name: value for name, value in members.items() if not _is_zero(value)}
-            for protocol, members in (usage.ext or {}).items()
+            for protocol, members in ext.items()
         }
         self._members(counted, "usage")
 

@@ -151,12 +151,12 @@ class RelayConversion:
 
 def is_empty(response: ModelResponse) -> bool:
     """A success without anything in it, which nobody withheld."""
-    candidates = response.candidates
-    is_withheld = response.blocked is not None or any(
-        candidate.finish is not None and candidate.finish.reason in REFUSALS for candidate in candidates
-    )
-    has_output = response.usage is not None and bool(response.usage.output)
-    return not (is_withheld or has_output or any(candidate.turn.parts for candidate in candidates))
+    if response.blocked is not None or (response.usage is not None and response.usage.output):
+        return False
+    for candidate in response.candidates:
+        if candidate.turn.parts or (candidate.finish is not None and candidate.finish.reason in REFUSALS):
+            return False
+    return True
 
 
 def require_ends(response: ModelResponse) -> None:

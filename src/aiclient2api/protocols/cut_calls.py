@@ -72,12 +72,12 @@ class CutCalls:
                 self._last[event.candidate] = max(event.number, self._last.get(event.candidate, 0))
                 if isinstance(event.part, ToolCall):
                     self.open[event.candidate, event.number] = PartBuilder(event.part)
-                return [*self._go_on(event.candidate), event]
+                return [*self._go_on(event.candidate), event] if self._held else [event]
             case PartEnd():
                 builder = self.open.pop((event.candidate, event.number), None)
                 return [event] if builder is None else self._end(event, builder)
             case CandidateEnd():
-                return [*self._settle(event), event]
+                return [*self._settle(event), event] if self._held else [event]
             case _:
                 return [event]
 

@@ -18,10 +18,11 @@ from aiclient2api.wire.json import Members
 
 def unheard(data: bytes | Raw, known: frozenset[str]) -> dict[str, Raw]:
     """Members of an object that its typed decoder passes over. For the rare events of a stream: it parses again."""
-    if not json.is_object(bytes(data)):
-        return {}
-    members = json.decode(data, dict[str, Raw])
-    return {name: value for name, value in members.items() if name not in known and value != json.NULL}
+    beside: dict[str, Raw] = {}
+    for name, value in (json.as_object(data) or {}).items():
+        if name not in known and value != json.NULL:
+            beside[name] = value
+    return beside
 
 
 class HasExt(Protocol):
@@ -59,6 +60,8 @@ class OwnExt:
 
     def restore(self, node: HasExt, wire: dict[str, object]) -> dict[str, object]:
         """`wire` with the node's kept members put back; what was built wins, nested objects are joined."""
+        if not node.ext:
+            return wire
         for name, raw in self.kept(node).items():
             built = wire.get(name)
             if isinstance(built, dict) and json.is_object(bytes(raw)):

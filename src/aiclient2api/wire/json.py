@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from aiclient2api.errors import MalformedMessage
 
@@ -24,6 +24,8 @@ _array = msgspec.json.Decoder(list[Raw])
 _any = msgspec.json.Decoder(Raw)
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _encoder = msgspec.json.Encoder()
+_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What is wrong with data that cannot be decoded."""
 _SENTINEL = re.compile(rb"\s*(?:\[[A-Z]+\]\s*)?")
 
 encode = _encoder.encode
@@ -58,12 +60,6 @@ def _not_json(error: Exception, data: bytes | Raw, path: str) -> MalformedMessag
     if where is not None:
         return MalformedMessage("half of a surrogate pair", where)
     return MalformedMessage(f"not valid JSON: {error}", path)
-
-
-def _readable(data: bytes | Raw) -> None:
-    """Raises UnicodeDecodeError. Raw members are never looked into: what is no UTF-8 has to be found in the whole."""
-    if type(data) is bytes and not data.isascii():
-        data.decode()
 
 
 def text(data: Raw, path: str = "") -> str:
@@ -120,20 +116,18 @@ def _surrogate_path(data: bytes | Raw, path: str) -> str | None:
     return None
 
 
-class Members:
+class Members(Struct, eq=False):
     """A JSON object being taken apart. What is never taken is `rest()`."""
 
-    __slots__ = ("_members", "path")
-
-    def __init__(self, members: dict[str, Raw], path: str = "") -> None:
-        self._members = members
-        self.path = path
+    _members: dict[str, Raw]
+    path: str = ""
 
     @classmethod
     def parse(cls, data: bytes | Raw, path: str = "") -> Members:
         """`data` must be a JSON object."""
         try:
-            _readable(data)
+            if type(data) is bytes and not data.isascii():
+                data.decode()  # as in `decode`
             return cls(_object.decode(data), path)
         except msgspec.ValidationError:
             raise MalformedMessage("must be an object", path) from None
@@ -167,6 +161,13 @@ class Members:
         raw = self._members.pop(key, None)
         if raw is None or raw == NULL:
             return None
+        decoder = _decoders.get(type_)
+        if decoder is not None:
+            try:
+                found: T = decoder.decode(raw)
+                return found
+            except _FAULTS:
+                pass  # `decode` says what is wrong, and where
         return decode(raw, type_, self.at(key))
 
     def require(self, key: str, type_: type[T]) -> T:
@@ -209,13 +210,18 @@ class Members:
 
 def compact(members: Mapping[str, object | None]) -> dict[str, object]:
     """The members that have a value."""
-    return {name: value for name, value in members.items() if value is not None}
+    told: dict[str, object] = {}
+    for name, value in members.items():
+        if value is not None:
+            told[name] = value
+    return told
 
 
 def parse_array(data: bytes | Raw, path: str = "") -> list[Raw]:
     """`data` must be a JSON array; its elements stay raw."""
     try:
-        _readable(data)
+        if type(data) is bytes and not data.isascii():
+            data.decode()  # as in `decode`
         return _array.decode(data)
     except msgspec.ValidationError:
         raise MalformedMessage("must be an array", path) from None
@@ -240,10 +246,14 @@ def is_array(data: Raw) -> bool:
     return memoryview(data)[0] == 0x5B
 
 
+def as_object(data: bytes | Raw) -> dict[str, Raw] | None:
+    """The members of a JSON object; None where `data` is something else, or no JSON."""
+    try:
+        return _object.decode(data)
+    except _FAULTS:
+        return None
+
+
 def is_object(data: bytes) -> bool:
     """Whether `data` is the text of a JSON object (checked by parsing it)."""
-    try:
-        _object.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
+    return as_object(data) is not None

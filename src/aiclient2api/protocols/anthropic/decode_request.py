@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import msgspec
 from msgspec import Raw
 
 from aiclient2api.errors import MalformedMessage
@@ -16,7 +19,7 @@ from aiclient2api.protocols.anthropic.decode_settings import (
     decode_tier,
     decode_user,
 )
-from aiclient2api.protocols.anthropic.decode_tools import decode_tool, decode_tool_choice
+from aiclient2api.protocols.anthropic.decode_tools import decode_tool_choice, decode_tools
 from aiclient2api.protocols.anthropic.decode_turns import decode_messages, decode_system
 from aiclient2api.protocols.anthropic.ext import keep
 from aiclient2api.protocols.anthropic.schema import (
@@ -30,6 +33,10 @@ from aiclient2api.protocols.report import HEADERS_SUFFIX
 from aiclient2api.wire import json
 from aiclient2api.wire.http import WireRequest
 from aiclient2api.wire.json import Members
+
+_SELDOM: Final = frozenset(
+    ("tool_choice", "output_config", "thinking", "service_tier", "speed", "metadata", "cache_control")
+)
 
 
 def is_count(path: str) -> bool:
@@ -46,13 +53,10 @@ def decode_request(request: WireRequest) -> ModelRequest:
     model = members.require("model", str)
     if not model:
         raise MalformedMessage("must not be empty", "model")
-    left: dict[str, Raw] = {}
     system = decode_system(members)
-    choice, parallel = decode_tool_choice(members)
-    effort, output = decode_output(members, left)
     streams = members.take("stream", bool)
     tools = members.array("tools")
-    return ModelRequest(
+    decoded = ModelRequest(
         protocol=NAME,
         model=model,
         dialect=dialect,
@@ -60,18 +64,30 @@ def decode_request(request: WireRequest) -> ModelRequest:
         stream="sse" if streams else "no",
         turns=[*system, *decode_messages(members)],
         hoisted=len(system),
-        tools=[decode_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools or ())],
-        tool_choice=choice,
-        parallel_tools=parallel,
+        tools=decode_tools(tools) if tools else [],
         max_output=_max_tokens(members, required=not counts),
         sampling=decode_sampling(members),
+        shape=(Shape.EMPTY_LIST if tools == [] else 0) | (EXPLICIT_STREAM if streams is False else 0),
+    )
+    left: dict[str, Raw] = {}
+    if not _SELDOM.isdisjoint(members.rest()):
+        decoded = _with_settings(decoded, members, left)
+    return msgspec.structs.replace(decoded, ext=_with_betas(keep(members, **left), request))
+
+
+def _with_settings(request: ModelRequest, members: Members, left: dict[str, Raw]) -> ModelRequest:
+    """The request with what few ask for; members that are not understood are put into `left`."""
+    choice, parallel = decode_tool_choice(members)
+    effort, output = decode_output(members, left)
+    return msgspec.structs.replace(
+        request,
+        tool_choice=choice,
+        parallel_tools=parallel,
         thinking=decode_thinking(members, effort),
         output=output,
         tier=decode_tier(members),
         user=decode_user(members, left),
         cache_policy=members.value("cache_control"),
-        shape=(Shape.EMPTY_LIST if tools == [] else 0) | (EXPLICIT_STREAM if streams is False else 0),
-        ext=_with_betas(keep(members, **left), request),
     )
 
 

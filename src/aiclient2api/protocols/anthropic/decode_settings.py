@@ -27,10 +27,14 @@ _EFFORTS = frozenset({"low", "medium", "high", "xhigh", "max"})
 _DISPLAYS = frozenset({"summarized", "omitted", "updates"})
 _JSON_SCHEMA = Raw(b'"json_schema"')
 _FAST = Raw(b'"fast"')
+_SAMPLING = frozenset({"temperature", "top_p", "top_k", "stop_sequences"})
+_UNSAID = Sampling()
 
 
 def decode_sampling(members: Members) -> Sampling:
     """How tokens are drawn."""
+    if _SAMPLING.isdisjoint(members.rest()):
+        return _UNSAID
     return Sampling(
         temperature=members.take("temperature", float),
         top_p=members.take("top_p", float),

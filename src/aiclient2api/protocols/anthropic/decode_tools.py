@@ -32,7 +32,12 @@ _CHOICES: dict[str, Literal["auto", "required", "none", "tool"]] = {
 }
 
 
-def decode_tool(tool: Raw, path: str) -> Tool:
+def decode_tools(tools: list[Raw]) -> list[Tool]:
+    """All tools of a request."""
+    return [_decode_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
+
+
+def _decode_tool(tool: Raw, path: str) -> Tool:
     """One tool."""
     members = Members.parse(tool, path)
     kind = members.peek("type")

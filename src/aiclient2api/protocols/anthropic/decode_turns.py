@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 import msgspec
 
 from aiclient2api.errors import MalformedMessage
@@ -13,7 +11,7 @@ from aiclient2api.ir.request import (
 )
 from aiclient2api.protocols.anthropic.decode_parts import decode_content
 from aiclient2api.protocols.anthropic.ext import keep
-from aiclient2api.wire.json import NULL, Members
+from aiclient2api.wire.json import Members
 
 
 def decode_system(members: Members) -> list[Turn]:
@@ -27,18 +25,22 @@ def decode_system(members: Members) -> list[Turn]:
 
 def decode_messages(members: Members) -> list[Turn]:
     """The conversation."""
-    if members.peek("messages") in (None, NULL):
+    messages = members.array("messages")
+    if messages is None:
         raise MalformedMessage("is required", "messages")
-    return [turn for message in members.objects("messages") for turn in decode_message(message)]
+    turns: list[Turn] = []
+    for index, message in enumerate(messages):
+        turns += decode_message(Members.parse(message, f"messages[{index}]"))
+    return turns
 
 
 def decode_message(message: Members) -> list[Turn]:
     """One turn, or several where a user message mixes tool results with other content."""
     role = message.require("role", str)
-    content = message.value("content")
+    content, path = message.value("content"), f"{message.path}.content"
     if content is None:
-        raise MalformedMessage("is required", message.at("content"))
-    parts, shape = decode_content(content, message.at("content"))
+        raise MalformedMessage("is required", path)
+    parts, shape = decode_content(content, path)
     ext = keep(message)
     match role:
         case "assistant" | "system":
@@ -51,14 +53,12 @@ def decode_message(message: Members) -> list[Turn]:
             raise MalformedMessage("must be user, assistant or system", message.at("role"))
 
 
-def _is_result(part: Part) -> bool:
-    return isinstance(part, ToolResult)
-
-
 def _split(parts: list[Part]) -> list[Turn]:
     """Runs of tool results and of other parts; all but the first continue the same message."""
     turns: list[Turn] = []
-    for results, run in groupby(parts, _is_result):
-        role = "tool" if results else "user"
-        turns.append(Turn(role=role, parts=list(run), shape=Shape.CONTINUES if turns else 0))
+    for part in parts:
+        role = "tool" if isinstance(part, ToolResult) else "user"
+        if not turns or turns[-1].role != role:
+            turns.append(Turn(role=role, parts=[], shape=Shape.CONTINUES if turns else 0))
+        turns[-1].parts.append(part)
     return turns or [Turn(role="user", parts=[])]

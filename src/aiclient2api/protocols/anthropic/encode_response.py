@@ -51,14 +51,18 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         report.dropped("candidates", f"candidates[{other.index}]")
     note_finish(finish, report)
     parts = candidate.turn.parts if candidate else []
-    content = [_block(part, f"candidates[0].parts[{index}]", report) for index, part in enumerate(parts)]
+    content: list[Block] = []
+    for index, part in enumerate(parts):
+        block = _block(part, f"candidates[0].parts[{index}]", report)
+        if block is not None:
+            content.append(block)
     report.tier(response.tier, ANSWER_TIERS_BACK.get(response.tier or ""))
     wire: dict[str, object] = {
         "id": message_id(response.id),
         "type": "message",
         "role": "assistant",
         "model": response.model,
-        "content": [block for block in content if block is not None],
+        "content": content,
         **encode_finish(finish),
         "usage": encode_usage(response.usage, response.tier),
         **kept(response),
@@ -105,13 +109,14 @@ def _text(part: Text, path: str, report: LossReport) -> Block | None:
     if not part.text:
         return None
     block: dict[str, object] = {"type": "text", "text": part.text}
-    citations = [answer_citation(citation) for citation in part.citations]
-    if None in citations:
-        report.dropped("citation", path)
-    shown = [citation for citation in citations if citation is not None]
-    if shown:
-        block["citations"] = shown
-    return {**block, **kept(part)}
+    if part.citations:
+        citations = [answer_citation(citation) for citation in part.citations]
+        if None in citations:
+            report.dropped("citation", path)
+        shown = [citation for citation in citations if citation is not None]
+        if shown:
+            block["citations"] = shown
+    return {**block, **kept(part)} if part.ext else block
 
 
 def _reasoning(part: Reasoning, path: str, report: LossReport) -> Block | None:

@@ -64,4 +64,4 @@ def encode_finish(finish: Finish | None) -> dict[str, object]:
             "category": finish.category if known else None,
             "explanation": finish.explanation or (None if native else finish.raw),
         }
-    return {**wire, **kept(finish)}
+    return {**wire, **kept(finish)} if finish.ext else wire

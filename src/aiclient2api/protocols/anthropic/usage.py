@@ -67,7 +67,7 @@ def encode_usage(usage: Usage | None, tier: str | None = None) -> dict[str, obje
         wire["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
     if tier in ANSWER_TIERS_BACK:
         wire["service_tier"] = ANSWER_TIERS_BACK[tier]
-    return {**wire, **kept(usage)}
+    return {**wire, **kept(usage)} if usage.ext else wire
 
 
 def encode_final_usage(usage: Usage | None) -> dict[str, object]:

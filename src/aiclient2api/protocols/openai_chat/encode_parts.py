@@ -90,6 +90,8 @@ class ContentEncoder:
     def _finished(self, part: Part, known: Wire, path: str) -> Wire:
         if part.cache is not None:
             known |= self._cache(part.cache, path)
+        if not part.ext:
+            return known
         self._target.report.foreign_ext(part, path)
         return restore(part, known)
 

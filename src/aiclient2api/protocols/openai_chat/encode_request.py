@@ -43,7 +43,8 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     shared, others = (
         across(request, NAME) if request.ext and not target.compatible else ({}, request.ext or {})
     )
-    report.foreign_members(others, "request")
+    if others:
+        report.foreign_members(others, "request")
     body: Wire = {"model": request.model, "messages": encode_messages(request.turns, target)}
     body |= _stream(request) | encode_tools(request, target) | encode_limits(request, target)
     body |= (

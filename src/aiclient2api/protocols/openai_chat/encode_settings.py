@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import Shape
-from aiclient2api.ir.request import Effort, ModelRequest, OutputFormat, Thinking
+from aiclient2api.ir.request import Effort, ModelRequest, OutputFormat, Sampling, Thinking
 from aiclient2api.protocols.cache_policies import openai_policy
 from aiclient2api.protocols.openai_chat.encode_parts import Target, Wire
 from aiclient2api.protocols.openai_chat.encode_tools import json_schema
@@ -18,6 +18,7 @@ from aiclient2api.wire import json
 _TIER = {"standard": "default", "standard_only": "default", "unspecified": "auto", "ultrafast": "fast"}
 _STOP_LIMIT = 4
 _FAMILY = ("openai_chat", "openai_responses")
+_UNSAID = Sampling()
 
 
 def encode_limits(request: ModelRequest, target: Target) -> Wire:
@@ -35,6 +36,8 @@ def encode_limits(request: ModelRequest, target: Target) -> Wire:
 def encode_sampling(request: ModelRequest, target: Target) -> Wire:
     """How tokens are drawn."""
     sampling, report, profile = request.sampling, target.report, target.profile
+    if sampling == _UNSAID:
+        return {}
     report.foreign_ext(sampling, "sampling")
     drawn: dict[str, object | None] = {
         "temperature": sampling.temperature,
@@ -174,7 +177,7 @@ def encode_settings(request: ModelRequest, target: Target) -> Wire:
             target.report.dropped("tier", "tier", request.tier)
     if request.cache_policy is not None:
         body |= _cache_policy(request.cache_policy, request, target)
-    return body | _safety(request, target)
+    return body | _safety(request.safety, request.protocol, target) if request.safety is not None else body
 
 
 def _cache_policy(policy: Raw, request: ModelRequest, target: Target) -> Wire:
@@ -197,12 +200,10 @@ def _modalities(modalities: list[str], target: Target) -> Wire:
     return {}
 
 
-def _safety(request: ModelRequest, target: Target) -> Wire:
+def _safety(safety: Raw, source: str, target: Target) -> Wire:
     """A setting that only the two OpenAI protocols understand."""
-    if request.safety is None:
-        return {}
-    if request.protocol in _FAMILY and (target.own or not target.compatible):
-        return {"moderation": request.safety}
+    if source in _FAMILY and (target.own or not target.compatible):
+        return {"moderation": safety}
     target.report.dropped("safety", "safety")
     return {}
 
@@ -226,7 +227,9 @@ def encode_identity(request: ModelRequest, target: Target) -> Wire:
 
 def encode_state(request: ModelRequest, target: Target) -> Wire:
     """Server-side state."""
+    if request.state is None:
+        return {}
     if target.own:
-        return {} if request.state is None else json.compact({"store": request.state.store})
+        return json.compact({"store": request.state.store})
     target.report.state(request.state)
     return {}

@@ -5,7 +5,15 @@ from __future__ import annotations
 from msgspec import Raw
 
 from aiclient2api.ir.parts import Shape
-from aiclient2api.ir.request import CustomTool, FunctionTool, HostedTool, ModelRequest, Schema, ToolChoice
+from aiclient2api.ir.request import (
+    CustomTool,
+    FunctionTool,
+    HostedTool,
+    ModelRequest,
+    Schema,
+    Tool,
+    ToolChoice,
+)
 from aiclient2api.protocols import openapi_schema
 from aiclient2api.protocols.openai_chat.decode_tools import WEB_SEARCH
 from aiclient2api.protocols.openai_chat.encode_parts import Target, Wire
@@ -25,10 +33,22 @@ _CUSTOM_PARAMETERS = {
 
 def encode_tools(request: ModelRequest, target: Target) -> Wire:
     """`tools`, `functions`, `web_search_options`, the choice and whether calls may be parallel."""
+    body = _definitions(request.tools, target) if request.tools else {}
+    if not ("tools" in body or "functions" in body or target.own):
+        target.report.idle_choice(request.tool_choice)
+        return body
+    if request.tool_choice is not None:
+        body |= _choice(request.tool_choice, request, target)
+    if request.parallel_tools is not None:
+        body["parallel_tool_calls"] = request.parallel_tools
+    return body
+
+
+def _definitions(definitions: list[Tool], target: Target) -> Wire:
     body: Wire = {}
     tools: list[object] = []
     functions: list[object] = []
-    for index, tool in enumerate(request.tools):
+    for index, tool in enumerate(definitions):
         path = f"tools[{index}]"
         target.report.foreign_ext(tool, path)
         match tool:
@@ -45,15 +65,7 @@ def encode_tools(request: ModelRequest, target: Target) -> Wire:
                     tools.append(raw)
             case HostedTool():
                 target.report.dropped("tool.hosted", path, tool.wire_type)
-    body |= json.compact({"tools": tools or None, "functions": functions or None})
-    if not (tools or functions or target.own):
-        target.report.idle_choice(request.tool_choice)
-    else:
-        if request.tool_choice is not None:
-            body |= _choice(request.tool_choice, request, target)
-        if request.parallel_tools is not None:
-            body["parallel_tool_calls"] = request.parallel_tools
-    return body
+    return body | json.compact({"tools": tools or None, "functions": functions or None})
 
 
 def json_schema(schema: Schema) -> object:

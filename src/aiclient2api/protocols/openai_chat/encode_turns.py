@@ -31,12 +31,15 @@ from aiclient2api.protocols.openai_chat.encode_parts import (
 from aiclient2api.protocols.openai_chat.ext import kept, restore
 from aiclient2api.protocols.openai_chat.reasoning import encode_details, shown_text
 from aiclient2api.protocols.openai_chat.schema import CALL_ID, CONTENT_LIST, NAME, REFUSAL_PART
-from aiclient2api.wire import json
 
 
 def encode_messages(turns: list[Turn], target: Target) -> list[Wire]:
     """The messages of a request for an upstream."""
-    marks = sum(part.cache is not None for turn in turns for part in turn.parts)
+    marks = 0
+    for turn in turns:
+        for part in turn.parts:
+            if part.cache is not None:
+                marks += 1
     encoder = _MessagesEncoder(target, ContentEncoder(target, marks))
     for index, turn in enumerate(turns):
         encoder.add(turn, f"turns[{index}]")
@@ -53,19 +56,24 @@ class _MessagesEncoder:
         self._waiting: list[Wire] = []
 
     def add(self, turn: Turn, path: str) -> None:
-        self._target.report.foreign_ext(turn, path)
+        if turn.ext:
+            self._target.report.foreign_ext(turn, path)
         if _steers(turn) and not self._encoded(turn.parts, path):
             return  # nothing of it can be said here: only the report hears of it
         if turn.ext and not turn.parts and turn.role == "system" and not self._target.own:
             return  # it only steers: an empty message would be invented
-        results = [part for part in turn.parts if isinstance(part, ToolResult)]
         if turn.role == "assistant":
             self._flush()
             self._messages.append(self._assistant(turn, path))
             return
-        for index, result in enumerate(results):
-            self._result(result, f"{path}.parts[{index}]")
-        others: list[Part] = [part for part in turn.parts if not isinstance(part, ToolResult)]
+        results = 0
+        others: list[Part] = []
+        for part in turn.parts:
+            if isinstance(part, ToolResult):
+                self._result(part, f"{path}.parts[{results}]")
+                results += 1
+            else:
+                others.append(part)
         if others or not results:
             self._flush()
             self._messages.append(self._plain(turn, others, path))
@@ -80,11 +88,10 @@ class _MessagesEncoder:
             self._waiting = []
 
     def _encoded(self, parts: list[Part], path: str) -> list[Wire]:
-        return [
-            wire
-            for index, part in enumerate(parts)
-            for wire in self._content.parts(part, f"{path}.parts[{index}]")
-        ]
+        encoded: list[Wire] = []
+        for index, part in enumerate(parts):
+            encoded += self._content.parts(part, f"{path}.parts[{index}]")
+        return encoded
 
     def _plain(self, turn: Turn, parts: list[Part], path: str) -> Wire:
         role = "user" if turn.role == "tool" else turn.role
@@ -94,7 +101,9 @@ class _MessagesEncoder:
         if role != "user" and any(isinstance(part, Media) for part in parts):
             raise Unrepresentable(f"a Chat {role} message can only carry text", path)
         content = self._shaped(self._encoded(parts, path), turn.shape)
-        return restore(turn, json.compact({"role": role, "name": turn.name}) | {"content": content})
+        known: Wire = {"role": role} if turn.name is None else {"role": role, "name": turn.name}
+        known["content"] = content
+        return restore(turn, known)
 
     def _shaped(self, content: list[Wire], shape: int) -> object:
         if content and shape & CONTENT_LIST:
@@ -248,6 +257,7 @@ class _MessagesEncoder:
 
 def _steers(turn: Turn) -> bool:
     """Whether a turn holds nothing but what steers another protocol's conversation."""
-    return bool(turn.parts) and all(
-        isinstance(part, Control) and part.protocol != NAME for part in turn.parts
-    )
+    for part in turn.parts:
+        if not isinstance(part, Control) or part.protocol == NAME:
+            return False
+    return bool(turn.parts)

@@ -55,7 +55,8 @@ class CandidateDecoder:
             and not isinstance(delta.content, list)
             and delta == Delta(content=delta.content)
         ):
-            self._piece(_TEXT, "text", delta.content)
+            if delta.content:
+                self._piece(_TEXT, "text", delta.content)
             delta = None
         if delta is not None:
             self._text_like(delta)

@@ -40,12 +40,19 @@ from aiclient2api.wire.frames import Frame
 DONE = b"[DONE]"
 
 
+_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
 def parse_chunk(data: bytes) -> Chunk:
     """One chunk. Raises MalformedMessage."""
     try:
         return chunk_decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedMessage(f"not a chat completion chunk: {error}") from None
+    except _FAULTS as error:
+        raise _no_chunk(error) from None
+
+
+def _no_chunk(error: Exception) -> MalformedMessage:
+    return MalformedMessage(f"not a chat completion chunk: {error}")
 
 
 class ChatStreamDecoder:
@@ -70,7 +77,10 @@ class ChatStreamDecoder:
             return [Ping()]
         if data == DONE:
             return self.close()
-        chunk = parse_chunk(data)
+        try:
+            chunk = chunk_decoder.decode(data)
+        except _FAULTS as error:
+            raise _no_chunk(error) from None
         said = chunk.only_text
         if said is not None:
             index, text = said

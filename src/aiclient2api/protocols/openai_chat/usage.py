@@ -83,8 +83,8 @@ def decode_usage(data: Raw, path: str = "usage") -> Usage:
         cache_write=inputs.take("cache_write_tokens", int) if inputs is not None else None,
         output=completion,
         reasoning=reasoning,
-        input_modalities=_modalities(inputs),
-        output_modalities=_modalities(outputs),
+        input_modalities=_modalities(inputs) if inputs is not None else None,
+        output_modalities=_modalities(outputs) if outputs is not None else None,
         ext=keep(members, prompt_tokens_details=inputs, completion_tokens_details=outputs),
     )
 
@@ -120,16 +120,15 @@ def _details(known: dict[str, int | None], modalities: dict[str, int] | None) ->
     return details | {f"{name}_tokens": count for name, count in (modalities or {}).items()}
 
 
-def _modalities(details: Members | None) -> dict[str, int] | None:
-    if details is None:
-        return None
+def _modalities(details: Members) -> dict[str, int] | None:
     counts = {name: details.take(f"{name}_tokens", int) for name in _MODALITIES}
     return {name: count for name, count in counts.items() if count is not None} or None
 
 
 def _peeked(members: Members, *keys: str) -> int | None:
+    rest = members.rest()
     for key in keys:
-        raw = members.peek(key)
+        raw = rest.get(key)
         if raw is not None and raw != NULL:
             try:
                 return _count.decode(raw)
