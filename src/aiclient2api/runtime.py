@@ -110,6 +110,7 @@ class Runtime:
         self.shared = (
             before.shared if before else Shared(self.store, _node_name(), random.random, self.log.bug)
         )
+        self.shared.states.told = self.log.event
         self.limiter = before.limiter if before else KeyLimiter(self.shared.clock, random.random)
         self.limiter.nodes = lambda: self.shared.presence.live
         self.surroundings = Surroundings(policy(config), self.shared.states)

@@ -49,10 +49,15 @@ NOTHING: Final = Told(at=0.0)
 
 def decode(value: bytes | None) -> Record:
     """A stored record; what cannot be read counts as nothing told."""
+    return read(value) or Record(account=NOTHING, models={})
+
+
+def read(value: bytes | None) -> Record | None:
+    """A stored record, None when it cannot be read; no value is nothing told."""
     try:
         data: object = {} if value is None else msgspec.json.decode(value)
         if not isinstance(data, dict):
-            return Record(account=NOTHING, models={})
+            return None
         members = cast(dict[str, Any], data)
         given: object = members.pop("models", {})
         models = cast(dict[str, object], given) if isinstance(given, dict) else {}
@@ -63,8 +68,8 @@ def decode(value: bytes | None) -> Record:
             node=node,
             rest={key: member for key, member in members.items() if key not in Told.__struct_fields__},
         )
-    except msgspec.MsgspecError:
-        return Record(account=NOTHING, models={})
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def _told(data: object) -> Told:
@@ -148,7 +153,7 @@ def decode_word(value: bytes) -> AdminWord | None:
     """An admin's word, None when it cannot be read."""
     try:
         return msgspec.json.decode(value, type=AdminWord)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

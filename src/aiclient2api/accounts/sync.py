@@ -6,6 +6,7 @@ No request waits for any of it. While the store is gone every node goes on by it
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -26,6 +27,7 @@ from aiclient2api.accounts.shared_state import (
     heard,
     is_same,
     merged,
+    read,
     tellable,
 )
 from aiclient2api.store import keys
@@ -43,6 +45,8 @@ class StateSync:
     """Tells and hears states. `offset` is the store's clock minus the pools'."""
 
     def __init__(self, store: Store, node: str, now: Callable[[], float], wall: Callable[[], float]) -> None:
+        self.told: Callable[..., None] = lambda *_, **__: None
+        """Gets level, event and fields of a log line."""
         self._store = store
         self._node = node
         self._now = now
@@ -53,6 +57,8 @@ class StateSync:
         self._told: dict[str, dict[str | None, Told]] = {}
         """By account and model: what counts as far as we know, told by us or heard."""
         self.words: dict[str, AdminWord] = {}
+        self._unreadable: dict[tuple[str, str], bytes] = {}
+        """By event and account: the value that was told last."""
         self._version: bytes | None = None
         self._read_at = float("-inf")
         self._is_hearing = False
@@ -125,11 +131,18 @@ class StateSync:
 
     async def _tell_one(self, name: str, record: Record) -> None:
         now = self._now() + self.offset
+        key, lost = keys.account_state(name), dict[str, bytes]()
 
         def change(old: bytes | None) -> bytes:
+            lost.clear()
+            if old is not None and read(old) is None:
+                lost[keys.aside(key, f"{zlib.crc32(old):08x}")] = old
             return encode(merged(decode(old), record, now))
 
-        result = await self._store.update(keys.account_state(name), change, STATE_KEPT)
+        result = await self._store.update(key, change, STATE_KEPT)
+        for aside, value in lost.items():
+            await self._store.put(aside, value, STATE_KEPT)
+            self.told("error", "store_value_foreign", key=key, moved_to=aside)
         self._hear(name, decode(result))
 
     # ---- hearing
@@ -148,6 +161,8 @@ class StateSync:
             word = decode_word(value)
             if word is not None:
                 self._listen(name, word)
+            else:
+                self._tell_unreadable("account_word_unreadable", name, value)
         for start in range(0, len(names), READ_AT_ONCE):
             await self._hear_some(names[start : start + READ_AT_ONCE])
         self._version, self._read_at = version, now
@@ -155,10 +170,19 @@ class StateSync:
     async def _hear_some(self, names: list[str]) -> None:
         values = await self._store.get_many([keys.account_state(name) for name in names])
         for name, value in zip(names, values, strict=True):
+            record = read(value)
             if value is None:
                 self._remind(name)
+            elif record is None:
+                self._tell_unreadable("account_state_unreadable", name, value)
             else:
-                self._hear(name, decode(value))
+                self._hear(name, record)
+
+    def _tell_unreadable(self, event: str, name: str, value: bytes) -> None:
+        """Once for each value: what is known goes on, and what is there is left as it is."""
+        if self._unreadable.get((event, name)) != value:
+            self._unreadable[(event, name)] = value
+            self.told("error", event, account=name)
 
     def _hear(self, name: str, record: Record) -> None:
         word = self.words.get(name)
