@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import quote
 
 import msgspec
@@ -136,7 +136,7 @@ class Attempts:
     async def _whole(self, lease: Lease, conversion: Conversion, stream: HttpStream, eof: float) -> Whole:
         body = await stream.read(self._answer_limit)
         await stream.release(eof)
-        if "json" not in content_type(stream) and not is_json(body):
+        if not is_json(body) and "json" not in content_type(stream):
             raise unexpected(stream, body)
         if has_error(body):
             answer = conversion.stream()
@@ -144,7 +144,7 @@ class Attempts:
             if answer.failure is not None:
                 raise _told_with_status(lease, answer.failure, stream.status)
         response = WireResponse(status=stream.status, headers=stream.headers, body=body)
-        whole = _checked(lambda: conversion.whole(response))
+        whole = _checked(partial(conversion.whole, response))
         lease.succeeded()
         return whole
 
@@ -162,7 +162,7 @@ class Attempts:
             raise unexpected(stream, body)
         await stream.release(eof)
         response = WireResponse(status=stream.status, headers=stream.headers, body=body)
-        whole = _checked(lambda: conversion.whole(response))
+        whole = _checked(partial(conversion.whole, response))
         lease.succeeded()
         return whole
 

@@ -87,8 +87,10 @@ class Dispatcher:
         first = self._pools[targets[0].pool].accounts[:1]
         if first and self._converts(inbound, self._protocol(inbound, first[0])):
             await self._carried.fetch(inbound)  # before the choice of an account, which may depend on it
+        peek = inbound.peek
+        is_anybodys = peek.operation == "generate" and peek.previous_id is None
         return Request(
-            usable=await self._usable(inbound, targets),
+            usable=any_account if is_anybodys else await self._usable(inbound, targets),
             wish=await self._wish(inbound, targets),
             is_retry=is_retry,
             deadline=now() + patience,

@@ -6,6 +6,7 @@ No I/O and no waiting: the dispatcher drives it with real attempts, the availabi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from msgspec import Struct
 from aiclient2api import tracebacks
 from aiclient2api.accounts.account import Account, Cause
 from aiclient2api.accounts.lease import Lease
-from aiclient2api.accounts.policy import Policy
+from aiclient2api.accounts.policy import Policy, RetryPolicy
 from aiclient2api.accounts.pool import ANYTHING, AccountPool, Usable, Wish
 from aiclient2api.errors import (
     ContextTooLong,
@@ -71,18 +72,16 @@ class Journey:
         self._pools = pools
         self._request = request
         self._policy = policy
+        self._is_retry = False
         self._turn_to(0)
         self._overloads = 0
         self._unsafe = 0
         self._is_over = False
         self._is_hop_over = False
         self._in_panic = False
-        self._is_retry = request.is_retry and self.pool.is_unhealthy(self.target.model)
-
-    @property
-    def is_last(self) -> bool:
-        """Whether no target comes after this one."""
-        return self._hop == len(self.targets) - 1
+        if request.is_retry and self.pool.is_unhealthy(self.target.model):
+            self._is_retry = True
+            self.allowed = 1
 
     def _turn_to(self, hop: int) -> None:
         self._hop = hop
@@ -90,16 +89,11 @@ class Journey:
         """Whose turn it is."""
         self.pool = self._pools[self.target.pool]
         """Its pool."""
-
-    def allowed(self) -> int:
-        """Attempts up to and with this target; one is kept for each target to come."""
-        retries = self._policy.retries
-        if self._is_retry:
-            return 1
-        kept = len(self.targets) - 1 - self._hop
-        return max(
-            min(retries.first_hop + self._hop, retries.attempts - kept), min(self._hop + 1, retries.attempts)
-        )
+        kept = len(self.targets) - 1 - hop
+        self.is_last = not kept
+        """Whether no target comes after this one."""
+        self.allowed = 1 if self._is_retry else _allowed(self._policy.retries, hop, kept)
+        """Attempts up to and with this target."""
 
     def onward(self) -> bool:
         """Go to the next target; False when there is none."""
@@ -156,7 +150,7 @@ class Journey:
 
     def _may_try(self) -> bool:
         """Whether anything is left of attempts and time."""
-        if self._is_over or self._is_hop_over or self.attempts >= self.allowed():
+        if self._is_over or self._is_hop_over or self.attempts >= self.allowed:
             return False
         if self.attempts and self.pool.now() + self._policy.retries.least > self._request.deadline:
             self._is_over = True
@@ -248,7 +242,7 @@ class Journey:
             return True
         if not self.is_last:
             return False
-        if self.attempts >= self.allowed():
+        if self.attempts >= self.allowed:
             return True
         now, model = self.pool.now(), self.target.model
         for other in self.pool.accounts:
@@ -263,9 +257,15 @@ class Journey:
 
     def is_full(self) -> bool:
         """Whether only the concurrency limits stand in the way of another attempt."""
-        if self._is_over or self._is_hop_over or self.attempts >= self.allowed():
+        if self._is_over or self._is_hop_over or self.attempts >= self.allowed:
             return False
         return self.pool.is_full(self._request.usable, self.target.model, self.tried)
+
+
+@lru_cache(64)
+def _allowed(retries: RetryPolicy, hop: int, kept: int) -> int:
+    """One attempt is kept for each target to come."""
+    return max(min(retries.first_hop + hop, retries.attempts - kept), min(hop + 1, retries.attempts))
 
 
 def any_account(_account: Account) -> bool:

@@ -38,13 +38,23 @@ class LeanTransport:
         head = self._heads.head(where, call)
         pool = self._pools.get(call.pool) or self._pool(call.pool)
         connection = pool.take(where.route) or await pool.connect(where.route, call.timeouts)
-        if stream := await _exchange(connection, head, call):
-            return stream
-        connection = await pool.connect(where.route, call.timeouts, fresh=True)
-        if stream := await _exchange(connection, head, call):
-            return stream
-        # closed between opening and writing
-        raise UpstreamFailed("the upstream closed the connection without an answer", sent=False)
+        is_replaced = False
+        while True:
+            if connection.phase is not Phase.CLOSED:
+                try:
+                    await connection.request(head, call.body, call.timeouts, head_only=call.method == "HEAD")
+                except BaseException:
+                    connection.close()
+                    raise
+                if connection.reader.has_head:
+                    return LeanStream(connection, call.timeouts.idle)
+                if connection.failure is not None:
+                    raise connection.taken_failure()
+            # it had been closed before a byte of the response
+            if is_replaced:
+                raise UpstreamFailed("the upstream closed the connection without an answer", sent=False)
+            connection = await pool.connect(where.route, call.timeouts, fresh=True)
+            is_replaced = True
 
     def _target(self, call: Call) -> Target:
         key = (call.url, call.method, call.proxy, call.ca)
@@ -74,22 +84,6 @@ class LeanTransport:
         self._pools.clear()
         for _ in range(2):  # the loop closes aborted sockets in its next rounds
             await asyncio.sleep(0)
-
-
-async def _exchange(connection: Connection, head: bytes, call: Call) -> HttpStream | None:
-    """The response's head; None when the connection had been closed before a byte of it."""
-    if connection.phase is Phase.CLOSED:
-        return None
-    try:
-        await connection.request(head, call.body, call.timeouts, head_only=call.method == "HEAD")
-    except BaseException:
-        connection.close()
-        raise
-    if connection.reader.has_head:
-        return LeanStream(connection, call.timeouts.idle)
-    if connection.failure is not None:
-        raise connection.taken_failure()
-    return None
 
 
 class LeanStream:

@@ -8,6 +8,7 @@ The gateway only sees `Conversion` and `AnswerStream`; it does not know which on
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -70,14 +71,11 @@ class Inbound:
         self.wire = wire
         self.tenant = tenant
         self.peek: Peek = converter.peek(wire)
+        self.has_envelopes = _MAGIC in wire.body
+        """Whether the client sends back state that we sealed."""
         self.records: dict[str, bytes] | None = None
         """What the side table has of turns that came back bare, by call id, newest first; None until it was asked."""
         self._request: ModelRequest | None = None
-
-    @property
-    def has_envelopes(self) -> bool:
-        """Whether the client sends back state that we sealed."""
-        return _MAGIC in self.wire.body
 
     def request(self) -> ModelRequest:
         """The decoded request, envelopes still closed. Raises MalformedMessage."""
@@ -131,7 +129,7 @@ class RelayConversion:
     def whole(self, response: WireResponse) -> Answer:
         """The answer as it is."""
         identified = json.decode(response.body, _Identified)
-        usage = sane_counts(lambda: self._converter.usage(response))
+        usage = sane_counts(partial(self._converter.usage, response))
         return Answer(
             response=WireResponse(status=response.status, body=response.body, headers=JSON_HEADERS),
             usage=usage,

@@ -19,16 +19,15 @@ def bound_of(read: Callable[[], Members | None], names: tuple[str, ...], times: 
         return None
     if members is None:
         return None
+    fields = members.rest()
     for name in names:
-        bound = _positive(members.raw(name))
+        bound = _positive(fields[name]) if name in fields else None
         if bound is not None:
-            return bound * ((_positive(members.raw(times)) if times else None) or 1)
+            return bound * ((_positive(fields[times]) if times in fields else None) or 1)
     return None
 
 
-def _positive(raw: Raw | None) -> int | None:
-    if raw is None:
-        return None
+def _positive(raw: Raw) -> int | None:
     try:
         number = json.decode(raw, int)
     except MalformedMessage:

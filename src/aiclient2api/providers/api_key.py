@@ -57,7 +57,9 @@ class ApiKeyProvider(Struct, frozen=True, kw_only=True):
         if key != NO_KEY:
             is_bearer = credentials.generation or self.auth == "authorization"  # tokens are RFC 6750's
             headers.append(("authorization", f"Bearer {key}") if is_bearer else (self.auth, key))
-        return msgspec.structs.replace(request, headers=tuple(headers), query=_without_key(request.query))
+        return msgspec.structs.replace(
+            request, headers=tuple(headers), query=_without_key(request.query) if request.query else ""
+        )
 
     def profile(self, model: str, protocol: str) -> ModelProfile:
         """See Provider."""

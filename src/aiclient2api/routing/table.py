@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +16,9 @@ from msgspec import Struct
 from aiclient2api.errors import UnknownModel
 from aiclient2api.routing.patterns import compiled, is_pattern, length
 from aiclient2api.routing.targets import KEEP, Chain, Target
+
+MAX_KEPT: Final = 1000
+"""Names whose route is remembered."""
 
 
 class Route(Struct, frozen=True):
@@ -60,6 +63,7 @@ class RouteTable:
     def __init__(
         self, chains: Mapping[str, Chain], members: Iterable[Member], families: Mapping[str, str]
     ) -> None:
+        self._found: dict[tuple[str, str | None], Route] = {}
         self._chains = dict(chains)
         self._entries = _Matcher(self._chains)
         self._serving: dict[str, set[str]] = {}
@@ -101,8 +105,15 @@ class RouteTable:
 
     def resolve(self, model: str, pool: str | None = None) -> Route:
         """The route of a model name, limited to one pool if given. Raises UnknownModel."""
-        if pool is not None:
-            return self._forced(model, pool)
+        route = self._found.get((model, pool))
+        if route is None:
+            route = self._search(model) if pool is None else self._forced(model, pool)
+            if len(self._found) >= MAX_KEPT:
+                self._found.clear()
+            self._found[model, pool] = route
+        return route
+
+    def _search(self, model: str) -> Route:
         for rule in (self._by_entry, self._by_pool, self._by_list, self._by_family):
             route = rule(model)
             if route is not None:

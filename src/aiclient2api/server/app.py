@@ -254,12 +254,13 @@ class _Request:
 
     async def _whole_request(self, match: Match) -> WireRequest:
         head = self._head
+        reading = read_body(head, self._receive, self._services.body_limit, self._hold)
         if self._client is not None:
-            body = await self._read_body()
+            body = await reading
         else:
             try:
                 async with asyncio.timeout(BODY_SECONDS):
-                    body = await self._read_body()
+                    body = await reading
             except TimeoutError:
                 raise ClientTimeout("the request body took too long") from None
         try:
@@ -269,9 +270,6 @@ class _Request:
         return WireRequest(
             method=head.method, path=match.path, query=head.query, headers=head.headers, body=body
         )
-
-    async def _read_body(self) -> bytes:
-        return await read_body(self._head, self._receive, self._services.body_limit, self._hold)
 
     def _hold(self, size: int) -> None:
         self._app.bodies.take(size)

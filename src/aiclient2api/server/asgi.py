@@ -63,19 +63,19 @@ def cut_reason(cancelled: asyncio.CancelledError) -> GatewayError:
 
 def request_head(scope: Scope) -> WireRequest:
     """The request without its body; the path is percent-decoded, the query is not."""
+    path: str = scope["path"]
     raw: bytes | None = scope.get("raw_path")
+    if raw:
+        path = raw.partition(b"?")[0].decode("latin-1")
+        if "%" in path:
+            path = unquote(path)
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     return WireRequest(
         method=scope["method"],
-        path=_decoded(raw) if raw else scope["path"],
+        path=path,
         query=scope["query_string"].decode("latin-1"),
         headers=text_headers(headers),
     )
-
-
-def _decoded(raw: bytes) -> str:
-    path = raw.split(b"?", 1)[0].decode("latin-1")
-    return unquote(path) if "%" in path else path
 
 
 def text_headers(headers: Sequence[tuple[bytes, bytes]]) -> Headers:

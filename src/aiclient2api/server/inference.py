@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 
 from aiclient2api.errors import BadRequest, Forbidden, MalformedMessage
 from aiclient2api.gateway.attempt import as_client_error
+from aiclient2api.gateway.dispatch import Dispatcher
 from aiclient2api.gateway.exchange import Attempt, Exchange, Phase
 from aiclient2api.gateway.upstream import Live, Whole
 from aiclient2api.keys.ring import ClientKey
@@ -35,10 +37,7 @@ async def answer(
     services.limiter.reserve(key, inbound, exchange)
     exchange.phase = Phase.PRE_HEADERS
     if inbound.peek.stream == "no":
-
-        def begin() -> Awaitable[Whole]:
-            return _opened(services.dispatcher.open(inbound, exchange, pool), exchange)
-
+        begin = partial(_opened, services.dispatcher, inbound, exchange, pool)
         if wire.header("idempotency-key"):
             whole = await services.same.once(key.name, wire, begin, lambda: _join(exchange))
         else:
@@ -66,8 +65,8 @@ async def _send_whole(whole: Whole, exchange: Exchange, outlet: Outlet, *, expla
     await outlet.whole(answer.response, report_headers(exchange, explain=explain))
 
 
-async def _opened(opening: Awaitable[Whole | Live], exchange: Exchange) -> Whole:
-    opened = await opening
+async def _opened(dispatcher: Dispatcher, inbound: Inbound, exchange: Exchange, pool: str | None) -> Whole:
+    opened = await dispatcher.open(inbound, exchange, pool)
     assert isinstance(opened, Whole), "a unary client gets a whole answer"
     exchange.usage = opened.answer.usage
     return opened
@@ -124,6 +123,8 @@ def report_headers(exchange: Exchange, *, explain: bool = False) -> Headers:
 
 def _conversion(exchange: Exchange) -> str:
     """`openai_chat>anthropic; carried=1; approximated=reasoning.effort; dropped=seed`."""
+    if not exchange.losses:
+        return exchange.conversion
     features: dict[str, dict[str, None]] = {}
     carried = 0
     for loss in exchange.losses:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Final
 
 from msgspec import Raw
@@ -43,7 +44,7 @@ def peek(request: WireRequest) -> Peek:
 
 def output_bound(request: WireRequest) -> int | None:
     """See Converter.output_bound."""
-    return bound_of(lambda: Members.parse(request.body), ("max_tokens",))
+    return bound_of(partial(Members.parse, request.body), ("max_tokens",))
 
 
 def splice(request: WireRequest, change: Splice) -> WireRequest:

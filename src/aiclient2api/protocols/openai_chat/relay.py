@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Raw, Struct
@@ -80,7 +81,7 @@ def peek(request: WireRequest) -> Peek:
 
 def output_bound(request: WireRequest) -> int | None:
     """See Converter.output_bound."""
-    return bound_of(lambda: Members.parse(request.body), ("max_completion_tokens", "max_tokens"), times="n")
+    return bound_of(partial(Members.parse, request.body), ("max_completion_tokens", "max_tokens"), times="n")
 
 
 def splice(request: WireRequest, splice: Splice) -> WireRequest:

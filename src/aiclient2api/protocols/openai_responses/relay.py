@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Final
 
 from msgspec import Raw, Struct
@@ -76,7 +77,7 @@ def _conversation_id(raw: Raw) -> str | None:
 
 def output_bound(request: WireRequest) -> int | None:
     """See Converter.output_bound."""
-    return bound_of(lambda: Members.parse(request.body), ("max_output_tokens",))
+    return bound_of(partial(Members.parse, request.body), ("max_output_tokens",))
 
 
 def splice(request: WireRequest, change: Splice) -> WireRequest:

@@ -266,7 +266,8 @@ class Connection(asyncio.Protocol):
 
     def wants_close(self) -> bool:
         """See Line."""
-        return self._is_reserved or self._edge.wants_close()
+        edge = self._edge
+        return self._is_reserved or edge.is_draining or edge.pressure.is_high
 
     def take(self) -> None:
         """See Line."""

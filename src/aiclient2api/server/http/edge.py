@@ -55,10 +55,6 @@ class Edge:
         if self.on_left is not None:
             self.on_left()
 
-    def wants_close(self) -> bool:
-        """Whether connections end behind their answer."""
-        return self.is_draining or self.pressure.is_high
-
     def refusal(self, target: bytes, headers: list[tuple[bytes, bytes]], error: GatewayError) -> bytes:
         """The whole answer to a request that is not passed on; the connection closes behind it."""
         path, _, query = target.decode("latin-1").partition("?")

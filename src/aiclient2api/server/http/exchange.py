@@ -111,12 +111,14 @@ class HttpExchange:
             return
         self._parts.append(data)
         self.held += len(data)
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def end(self) -> None:
         """The body is whole."""
         self.is_received = True
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, error: GatewayError) -> None:
         """The rest of the body will not come; whoever waits for it gets this error."""
