@@ -19,7 +19,7 @@ from aiclient2api.protocols.builtin import BUILTIN
 from aiclient2api.protocols.carrier import Carrier
 from aiclient2api.protocols.conversion import Inbound, Target
 from aiclient2api.protocols.factory import ConverterFactory
-from aiclient2api.protocols.pivot import FoldingStream
+from aiclient2api.protocols.pivot_streams import FoldingStream
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.wire.http import WireRequest
 from aiclient2api.wire.sse import SseDecoder

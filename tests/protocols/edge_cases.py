@@ -29,7 +29,7 @@ from aiclient2api.ir.loss import Loss
 from aiclient2api.protocols.builtin import BUILTIN
 from aiclient2api.protocols.conversion import Conversion, Inbound, Target
 from aiclient2api.protocols.factory import ConverterFactory
-from aiclient2api.protocols.pivot import FoldingStream
+from aiclient2api.protocols.pivot_streams import FoldingStream
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.protocols.side_table import wanted
 from aiclient2api.providers.classify import classify

@@ -67,7 +67,7 @@ def test_known_members_are_taken_and_the_rest_stays_as_it_was() -> None:
     members = Members.parse(b'{"model":"m","n": 1.50 ,"deep":{"b":1, "a":[ 1e3 ]},"zero":null}')
 
     assert members.take("model", str) == "m"
-    assert {name: bytes(raw) for name, raw in members.rest().items()} == {
+    assert {name: bytes(raw) for name, raw in members.rest.items()} == {
         "n": b"1.50",
         "deep": b'{"b":1, "a":[ 1e3 ]}',
         "zero": b"null",
@@ -77,7 +77,7 @@ def test_known_members_are_taken_and_the_rest_stays_as_it_was() -> None:
 def test_a_number_survives_with_all_its_digits() -> None:
     members = Members.parse(b'{"big":123456789012345678901234567890,"exact":0.10000000000000000001}')
 
-    assert json.encode(members.rest()) == (
+    assert json.encode(members.rest) == (
         b'{"big":123456789012345678901234567890,"exact":0.10000000000000000001}'
     )
 
@@ -91,7 +91,7 @@ def test_absent_and_null_members_are_nothing_to_take() -> None:
     assert members.take("d", str) is None
     assert members.object("d") is None
     assert list(members.objects("d")) == []
-    assert members.rest() == {}
+    assert members.rest == {}
 
 
 def test_a_raw_null_is_told_from_an_absent_member() -> None:

@@ -37,7 +37,7 @@ from aiclient2api.gateway.upstream import Empty, Live, Whole
 from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
 from aiclient2api.protocols.base import AnswerStream, Converter
 from aiclient2api.protocols.conversion import Answer, Conversion
-from aiclient2api.protocols.pivot import FoldingStream
+from aiclient2api.protocols.pivot_streams import FoldingStream
 from aiclient2api.wire.http import WireRequest, WireResponse
 
 FRAMING = 10

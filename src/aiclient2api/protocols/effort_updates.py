@@ -36,7 +36,7 @@ def of_item(part: Control) -> Update | None:
         return None
     if reasoning is None or effort is None:
         return None
-    others = [unheard(part.raw, _ITEM), reasoning.rest()]
+    others = [unheard(part.raw, _ITEM), reasoning.rest]
     return Update(effort, any(value != json.NULL for found in others for value in found.values()))
 
 

@@ -43,11 +43,11 @@ class OwnExt:
 
     def keep(self, members: Members, **nested: Members | Raw | None) -> Ext | None:
         """What nobody took of `members`, and of the nested objects taken from it; a Raw one is kept whole."""
-        rest = members.rest()
+        rest = members.rest
         for name, inner in nested.items():
             if isinstance(inner, Members):
-                if inner.rest():
-                    rest[name] = json.raw(inner.rest())
+                if inner.rest:
+                    rest[name] = json.raw(inner.rest)
             elif inner is not None:
                 rest[name] = inner
         return {self._protocol: rest} if rest else None

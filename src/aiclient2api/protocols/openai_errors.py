@@ -208,7 +208,7 @@ def _decode(members: Members, response: WireResponse | None, protocol: str) -> E
     if response is not None:
         told = _retry_after(response)
         wait = wait if told is None else told
-    rest = {key: raw for key, raw in members.rest().items() if key not in ("object", "sequence_number")}
+    rest = {key: raw for key, raw in members.rest.items() if key not in ("object", "sequence_number")}
     return ErrorInfo(
         kind=_kind(status, code, type_, message or ""),
         message=message or _default_message(status),

@@ -47,7 +47,7 @@ def told_result(part: Part, report: LossReport, path: str) -> str | None:
         report.dropped("citation", path, "the model is not asked to cite this result")
     if block.value("cache_control") is not None:
         report.dropped("cache_mark", path)
-    own = block.rest() | (citations.rest() if citations is not None else {})
+    own = block.rest | (citations.rest if citations is not None else {})
     report.foreign_members({"anthropic": own}, path)
     for index, piece in enumerate(pieces):
         where = f"{path}.content[{index}]"

@@ -117,9 +117,10 @@ def _surrogate_path(data: bytes | Raw, path: str) -> str | None:
 
 
 class Members(Struct, eq=False):
-    """A JSON object being taken apart. What is never taken is `rest()`."""
+    """A JSON object being taken apart."""
 
-    _members: dict[str, Raw]
+    rest: dict[str, Raw]
+    """Everything that was not taken yet, as it was."""
     path: str = ""
 
     @classmethod
@@ -137,7 +138,7 @@ class Members(Struct, eq=False):
             raise MalformedMessage("nested too deeply", path) from None
 
     def __contains__(self, key: str) -> bool:
-        return key in self._members
+        return key in self.rest
 
     def at(self, key: str) -> str:
         """The path of a member, for error messages."""
@@ -145,20 +146,20 @@ class Members(Struct, eq=False):
 
     def raw(self, key: str) -> Raw | None:
         """Take a member as it is; None when absent. An explicit null is returned as such."""
-        return self._members.pop(key, None)
+        return self.rest.pop(key, None)
 
     def value(self, key: str) -> Raw | None:
         """Take a member as it is; None when absent or null."""
-        raw = self._members.pop(key, None)
+        raw = self.rest.pop(key, None)
         return None if raw is None or raw == NULL else raw
 
     def peek(self, key: str) -> Raw | None:
         """Look at a member without taking it."""
-        return self._members.get(key)
+        return self.rest.get(key)
 
     def take(self, key: str, type_: type[T]) -> T | None:
         """Take a member with its type; None when absent or null."""
-        raw = self._members.pop(key, None)
+        raw = self.rest.pop(key, None)
         if raw is None or raw == NULL:
             return None
         decoder = _decoders.get(type_)
@@ -186,14 +187,14 @@ class Members(Struct, eq=False):
 
     def object(self, key: str) -> Members | None:
         """Take a member that is an object."""
-        raw = self._members.pop(key, None)
+        raw = self.rest.pop(key, None)
         if raw is None or raw == NULL:
             return None
         return Members.parse(raw, self.at(key))
 
     def array(self, key: str) -> list[Raw] | None:
         """Take a member that is an array; its elements stay raw."""
-        raw = self._members.pop(key, None)
+        raw = self.rest.pop(key, None)
         if raw is None or raw == NULL:
             return None
         return parse_array(raw, self.at(key))
@@ -202,10 +203,6 @@ class Members(Struct, eq=False):
         """Take a member that is an array of objects; nothing when absent."""
         for index, raw in enumerate(self.array(key) or ()):
             yield Members.parse(raw, f"{self.at(key)}[{index}]")
-
-    def rest(self) -> dict[str, Raw]:
-        """Everything that was not taken, as it was."""
-        return self._members
 
 
 def compact(members: Mapping[str, object | None]) -> dict[str, object]:

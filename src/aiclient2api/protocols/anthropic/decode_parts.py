@@ -161,7 +161,7 @@ def decode_arguments(value: Raw | None, path: str) -> str:
     if '"_raw"' in arguments:
         members = Members.parse(value, path)
         whole = members.raw("_raw")
-        if whole is not None and is_string(whole) and not members.rest():
+        if whole is not None and is_string(whole) and not members.rest:
             return decode(whole, str, path)
     return arguments
 
@@ -192,13 +192,13 @@ def _media(members: Members, kind: Literal["image", "document"]) -> Media | None
     if found is None:
         return None
     source, shape = found
-    odd: dict[str, Raw] = {"source": whole} if holder.rest() else {}
+    odd: dict[str, Raw] = {"source": whole} if holder.rest else {}
     cite: bool | None = None
     asked = members.peek("citations")
     citations = members.object("citations") if kind == "document" else None
     if asked is not None and citations is not None:
         cite = citations.take("enabled", bool)
-        if citations.rest() or cite is None:
+        if citations.rest or cite is None:
             odd["citations"] = asked
     return Media(
         kind=kind,

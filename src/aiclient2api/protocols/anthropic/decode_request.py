@@ -70,7 +70,7 @@ def decode_request(request: WireRequest) -> ModelRequest:
         shape=(Shape.EMPTY_LIST if tools == [] else 0) | (EXPLICIT_STREAM if streams is False else 0),
     )
     left: dict[str, Raw] = {}
-    if not _SELDOM.isdisjoint(members.rest()):
+    if not _SELDOM.isdisjoint(members.rest):
         decoded = _with_settings(decoded, members, left)
     return msgspec.structs.replace(decoded, ext=_with_betas(keep(members, **left), request))
 

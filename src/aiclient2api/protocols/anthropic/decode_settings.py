@@ -33,7 +33,7 @@ _UNSAID = Sampling()
 
 def decode_sampling(members: Members) -> Sampling:
     """How tokens are drawn."""
-    if _SAMPLING.isdisjoint(members.rest()):
+    if _SAMPLING.isdisjoint(members.rest):
         return _UNSAID
     return Sampling(
         temperature=members.take("temperature", float),
@@ -84,8 +84,8 @@ def decode_output(members: Members, left: dict[str, Raw]) -> tuple[Effort | None
             form.raw("type")
             config.raw("format")
             output = OutputFormat(kind="schema", schema=Schema(decode_schema(form, "schema")), ext=keep(form))
-    if config.rest() or (effort is None and output is None):
-        left["output_config"] = json.raw(config.rest())
+    if config.rest or (effort is None and output is None):
+        left["output_config"] = json.raw(config.rest)
     return effort, output
 
 
@@ -95,8 +95,8 @@ def decode_user(members: Members, left: dict[str, Raw]) -> str | None:
     if metadata is None:
         return None
     user = metadata.take("user_id", str)
-    if metadata.rest() or user is None:
-        left["metadata"] = json.raw(metadata.rest())
+    if metadata.rest or user is None:
+        left["metadata"] = json.raw(metadata.rest)
     return user
 
 

@@ -148,7 +148,7 @@ def _merged(left: dict[str, Raw], name: str, **known: object) -> Wire | None:
     wire: Wire = {key: value for key, value in known.items() if value is not None}
     if rest is None:
         return wire or None
-    return {**wire, **Members.parse(rest, name).rest()}
+    return {**wire, **Members.parse(rest, name).rest}
 
 
 def _add_settings(

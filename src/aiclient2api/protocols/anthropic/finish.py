@@ -26,7 +26,7 @@ def decode_finish(members: Members) -> Finish | None:
         explanation = details.take("explanation", str)
         details.raw("type")
         # only its own protocol needs members that we do not know, and it needs them in place
-        ext = {NAME: {"stop_details": whole}} if details.rest() else None
+        ext = {NAME: {"stop_details": whole}} if details.rest else None
     return Finish(
         reason=FINISH_REASONS.get(reason, "unknown"),
         raw=reason,

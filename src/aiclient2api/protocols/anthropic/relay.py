@@ -49,7 +49,7 @@ def output_bound(request: WireRequest) -> int | None:
 
 def splice(request: WireRequest, change: Splice) -> WireRequest:
     """The request with another model or more system text; the bytes stay as they are when neither differs."""
-    members = Members.parse(request.body).rest()
+    members = Members.parse(request.body).rest
     model = json.raw(change.model)
     changed = members.get("model") != model
     members["model"] = model

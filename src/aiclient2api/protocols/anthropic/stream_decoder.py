@@ -123,7 +123,7 @@ class MessageStreamDecoder:
         content = message.array("content") or []
         self._early = decode_finish(message)
         start_id, model = message.take("id", str) or "", message.take("model", str) or ""
-        self._ext.update(message.rest())
+        self._ext.update(message.rest)
         start = ResponseStart(id=start_id, model=model, usage=usage, tier=tier, ext=keep(message))
         return [start, *(event for block in content for event in self._whole_block(block))]
 
@@ -203,8 +203,8 @@ class MessageStreamDecoder:
         if delta is not None:
             self._finish = decode_finish(delta) or self._finish
             self.finished = self._finish is not None
-            self._ext.update(delta.rest())
-        self._ext.update(members.rest())
+            self._ext.update(delta.rest)
+        self._ext.update(members.rest)
         return []
 
     def _end(self) -> list[StreamEvent]:
@@ -243,7 +243,7 @@ def _complete(block: Raw) -> Raw:
     """A tool_use that begins without its `input` gets the empty one that its deltas replace."""
     members = Members.parse(block, "content_block")
     if members.peek("type") == Raw(b'"tool_use"') and "input" not in members:
-        return json.raw({**members.rest(), "input": {}})
+        return json.raw({**members.rest, "input": {}})
     return block
 
 
@@ -255,13 +255,13 @@ def _collect(opened: _Open, delta: BlockDelta, frame: Frame) -> None:
     members = Members.parse(frame.data).object("delta")
     if members is not None:
         members.raw("type")
-        opened.deltas.update(members.rest())
+        opened.deltas.update(members.rest)
 
 
 def _whole(opened: _Open) -> Raw:
     if not opened.pieces and not opened.deltas:
         return opened.block
-    members = {**Members.parse(opened.block, "content_block").rest(), **opened.deltas}
+    members = {**Members.parse(opened.block, "content_block").rest, **opened.deltas}
     text = "".join(opened.pieces)
     if text:
         if not json.is_object(text.encode()):

@@ -23,7 +23,7 @@ def decode_usage(members: Members) -> tuple[Usage, str | None]:
     details, whole = members.peek("output_tokens_details"), {}
     inner = members.object("output_tokens_details")
     reasoning = inner.take("thinking_tokens", int) if inner else None
-    if inner is not None and details is not None and inner.rest():
+    if inner is not None and details is not None and inner.rest:
         whole = {"output_tokens_details": details}
     usage = Usage(
         input=None if fresh is None else fresh + (read or 0) + (written or 0),
@@ -40,7 +40,7 @@ def decode_usage(members: Members) -> tuple[Usage, str | None]:
 def _ttls(creation: Members) -> dict[str, int]:
     """`ephemeral_5m_input_tokens` counts writes that live for `5m`."""
     ttls: dict[str, int] = {}
-    for name in tuple(creation.rest()):
+    for name in tuple(creation.rest):
         ttl = name.removeprefix("ephemeral_").removesuffix("_input_tokens")
         count = creation.take(name, int)
         if count is not None:
@@ -91,7 +91,7 @@ class UsageTally:
         """Take the next `usage` object; a member that is not null replaces the earlier one."""
         if usage is None or not json.is_object(bytes(usage)):
             return
-        for name, value in Members.parse(usage, "usage").rest().items():
+        for name, value in Members.parse(usage, "usage").rest.items():
             if value != NULL or name not in self._members:
                 self._members[name] = value
 

@@ -59,7 +59,7 @@ def decode_part(raw: Raw, path: str) -> Part:
             )
     decode = next((found for name, found in _BY_DATA.items() if part.peek(name) not in (None, NULL)), None)
     if decode is None and not _is_bare_signature(part):
-        return Native(protocol=NAME, wire_type=next(iter(part.rest()), None), raw=raw)
+        return Native(protocol=NAME, wire_type=next(iter(part.rest), None), raw=raw)
     signature = part.take("thoughtSignature", str)
     modifiers = _Modifiers(
         carrier.opaque(SIGNATURE, signature) if signature else None, part.take("thought", bool) or False
@@ -69,7 +69,7 @@ def decode_part(raw: Raw, path: str) -> Part:
 
 def _is_bare_signature(part: Members) -> bool:
     """Clients keep a part that is nothing but a signature (the empty text is lost in their JSON)."""
-    return "thoughtSignature" in part and not part.rest().keys() - {"thoughtSignature", "thought"}
+    return "thoughtSignature" in part and not part.rest.keys() - {"thoughtSignature", "thought"}
 
 
 def _text(part: Members, modifiers: _Modifiers) -> Part:
@@ -131,7 +131,7 @@ def _detail(part: Members) -> str | None:
     if raw is None or raw == NULL:
         return None
     resolution = fields(raw, part.at("mediaResolution"))
-    if resolution.rest().keys() != {"level"}:
+    if resolution.rest.keys() != {"level"}:
         return None
     detail = RESOLUTIONS.get(resolution.take("level", str) or "")
     if detail is not None:
@@ -165,7 +165,7 @@ def arguments_text(args: Raw) -> str:
     if b'"_raw"' in data:
         members = Members.parse(args)
         raw = members.raw("_raw")
-        if raw is not None and json.is_string(raw) and not members.rest():
+        if raw is not None and json.is_string(raw) and not members.rest:
             return json.decode(raw, str)
     return data.decode()
 
@@ -198,7 +198,7 @@ class _Outcome(Struct, frozen=True):
 def _outcome(response: Raw, path: str) -> _Outcome:
     """Google's convention is `output` or `error`; any other object is a value of its own."""
     members = Members.parse(response, path)
-    names = members.rest().keys()
+    names = members.rest.keys()
     for name in ("output", "error"):
         raw = members.peek(name)
         if raw is not None and len(names) == 1 and json.is_string(raw):

@@ -30,7 +30,7 @@ def decode_tools(body: Members) -> list[Tool]:
 def _tools_of(tools: Members) -> Iterator[Tool]:
     for raw, path in elements(tools, "functionDeclarations"):
         yield _function(fields(raw, path))
-    for name, value in tools.rest().items():
+    for name, value in tools.rest.items():
         if value != NULL:
             family = HOSTED_TOOLS.get(name, "other")
             yield HostedTool(protocol=NAME, wire_type=name, raw=value, family=family)

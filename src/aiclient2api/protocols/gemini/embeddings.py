@@ -34,7 +34,7 @@ _Settings = tuple[str | None, str | None, int | None]
 
 def decode_embedding(method: str, model: str, body: Members) -> ModelRequest:
     """A client's request. Settings that differ within a batch cannot leave this protocol: they stay in `ext`."""
-    whole = dict(body.rest())
+    whole = dict(body.rest)
     requests = [fields(raw, path) for raw, path in elements(body, "requests")] if method == BATCH else [body]
     if not requests:
         raise MalformedMessage("is required", "requests")
@@ -47,7 +47,7 @@ def decode_embedding(method: str, model: str, body: Members) -> ModelRequest:
             (one.take("taskType", str), one.take("title", str), one.take("outputDimensionality", int))
         )
     task, title, dimensions = settings.pop() if len(settings) == 1 else (None, None, None)
-    unknown = {name: raw for one in requests for name, raw in one.rest().items()}
+    unknown = {name: raw for one in requests for name, raw in one.rest.items()}
     if settings:
         unknown["requests"] = json.raw("settings differ")
     embedding = EmbedRequest(

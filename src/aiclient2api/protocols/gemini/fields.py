@@ -21,7 +21,7 @@ _UNDERSCORE = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
 def fields(data: bytes | Raw, path: str = "") -> Members:
     """An object with camelCase names, whichever casing it came in."""
     members = Members.parse(data, path)
-    names = members.rest()
+    names = members.rest
     if not any("_" in name for name in names):
         return members
     return Members({_camel(name): value for name, value in names.items()}, path)
@@ -29,7 +29,7 @@ def fields(data: bytes | Raw, path: str = "") -> Members:
 
 def has_snake_case(data: bytes | Raw) -> bool:
     """Whether an object's own names are written in snake_case."""
-    return any("_" in name for name in Members.parse(data).rest())
+    return any("_" in name for name in Members.parse(data).rest)
 
 
 def _camel(name: str) -> str:

@@ -64,7 +64,7 @@ def _with_system(body: bytes, system: SystemPrompt) -> bytes:
     else:
         content = fields(before, name)
         parts = [raw for raw, _ in elements(content, "parts")]
-        members[name] = json.raw({**content.rest(), "parts": [*parts, own]})
+        members[name] = json.raw({**content.rest, "parts": [*parts, own]})
     return json.encode(members)
 
 

@@ -55,7 +55,7 @@ def decode_cache(members: Members) -> CacheMark | None:
         if raw is not None and raw != NULL:
             mark = Members.parse(raw, members.at(key))
             ttl, said = mark.take("ttl", str), mark.take(kind, str)
-            is_plain = not mark.rest() and said in (None, known)
+            is_plain = not mark.rest and said in (None, known)
             return CacheMark(ttl=ttl, ext={f"{NAME}{ECHO_SUFFIX}" if is_plain else NAME: {key: raw}})
     return None
 
@@ -169,5 +169,5 @@ def _source(inner: Members, key: str) -> Inline | Url:
     if isinstance(source, Inline):
         data_url.checked(source.data, inner.at(key))
     if isinstance(source, Inline) and exact is not None and not url.startswith(f"data:{source.mime};base64,"):
-        inner.rest()[key] = exact
+        inner.rest[key] = exact
     return source

@@ -76,16 +76,16 @@ def decode_thinking(body: Members) -> Thinking | None:
     """`reasoning_effort`, and the `thinking` object of DeepSeek, GLM and Kimi where we know what it means."""
     exact, effort = body.peek("reasoning_effort"), body.take("reasoning_effort", str)
     if exact is not None and effort is not None and effort not in _EFFORTS:
-        body.rest()["reasoning_effort"], effort = exact, None
+        body.rest["reasoning_effort"], effort = exact, None
     known = cast(Effort | None, effort)
     raw = body.peek("thinking")
     if raw is not None and raw != NULL:
         thinking = Members.parse(raw, "thinking")
         type_, budget = thinking.take("type", str), thinking.take("budget_tokens", int)
-        if not thinking.rest() and type_ == "disabled" and budget is None:
+        if not thinking.rest and type_ == "disabled" and budget is None:
             body.raw("thinking")
             return Thinking(effort=known, mode="off")
-        if not thinking.rest() and type_ == "enabled" and budget is not None:
+        if not thinking.rest and type_ == "enabled" and budget is not None:
             body.raw("thinking")
             return Thinking(effort=known, mode="fixed", budget=budget)
     return Thinking(effort=known) if known is not None else None
@@ -115,7 +115,7 @@ def decode_output(body: Members) -> OutputFormat | None:
                 ext=keep(format_, json_schema=inner),
             )
         case _:
-            body.rest()["response_format"] = exact
+            body.rest["response_format"] = exact
             return None
 
 

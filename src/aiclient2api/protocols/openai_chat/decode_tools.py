@@ -151,10 +151,10 @@ def _decode_subset(choice: Members, raw: Raw) -> ToolChoice:
         inner = tool.object("function") or tool.object("custom")
         if inner is not None:
             names.append(inner.require("name", str))
-            is_known = is_known and not inner.rest() and not tool.rest()
+            is_known = is_known and not inner.rest and not tool.rest
     mode = "required" if allowed.take("mode", str) == "required" else "auto"
     if tools is not None and not is_known:
-        allowed.rest()["tools"] = tools
+        allowed.rest["tools"] = tools
     return ToolChoice(mode=mode, names=names, raw=raw, ext=keep(choice, allowed_tools=allowed))
 
 

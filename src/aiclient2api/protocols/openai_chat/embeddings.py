@@ -29,7 +29,7 @@ Wire = dict[str, object]
 
 def decode_embedding(body: Members, model: str) -> ModelRequest:
     """A client's request."""
-    whole = dict(body.rest())
+    whole = dict(body.rest)
     raw = body.raw("input")
     if raw is None or raw == NULL:
         raise MalformedMessage("is required", "input")

@@ -31,8 +31,8 @@ class Extra:
         if google is not None:
             signature = google.take("thought_signature", str)
             self.opaque = carrier.opaque("gemini.signature", signature) if signature else None
-            if google.rest():
-                self.members.rest()["google"] = json.raw(google.rest())
+            if google.rest:
+                self.members.rest["google"] = json.raw(google.rest)
         if gateway is not None:
             self.order = gateway.take("order", str)
 

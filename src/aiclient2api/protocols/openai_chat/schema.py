@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from aiclient2api.ir.response import FinishReason
 from aiclient2api.wire.json import NULL
@@ -136,32 +136,49 @@ class Chunk(Struct, frozen=True):
     system_fingerprint: str | None = None
     moderation: Raw = ABSENT
 
-    @property
-    def only_text(self) -> tuple[int, str] | None:
-        """The one candidate that this adds to, and the text; None where it says something else or more."""
-        choices = self.choices
-        if (
-            choices is None
-            or len(choices) != 1
-            or self.usage not in NOTHING
-            or self.error not in NOTHING
-            or self.moderation not in NOTHING
-        ):
-            return None
-        choice = choices[0]
-        delta = choice.delta
-        if (
-            delta is None
-            or choice.finish_reason is not None
-            or choice.logprobs not in NOTHING
-            or choice.usage not in NOTHING
-        ):
-            return None
-        text = delta.content
-        return (choice.index, text) if type(text) is str and delta == Delta(content=text) else None
+
+class TextDelta(Struct, frozen=True, gc=False):
+    """A delta that is nothing but a piece of text."""
+
+    content: Annotated[str, Meta(min_length=1)]
+    reasoning_content: None = None
+    reasoning: None = None
+    reasoning_details: None = None
+    refusal: None = None
+    tool_calls: None = None
+    function_call: None = None
+    audio: None = None
+    images: None = None
+    annotations: None = None
+    extra_content: None = None
+
+
+class TextChoice(Struct, frozen=True, gc=False):
+    """A candidate's part of a chunk that is nothing but a piece of text."""
+
+    delta: TextDelta
+    index: int = 0
+    finish_reason: None = None
+    logprobs: None = None
+    usage: None = None
+
+
+class TextChunk(Struct, frozen=True, gc=False):
+    """A `Chunk` that only adds text to one candidate, as most of a stream do; anything else is refused as invalid."""
+
+    choices: tuple[TextChoice]
+    id: str | None = None
+    created: float | None = None
+    model: str | None = None
+    usage: None = None
+    error: None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    moderation: None = None
 
 
 chunk_decoder: Final = msgspec.json.Decoder(Chunk)
+text_decoder: Final = msgspec.json.Decoder(TextChunk)
 CHUNK_MEMBERS: Final = frozenset((*Chunk.__struct_fields__, "object", "obfuscation"))
 fragment_decoder: Final = msgspec.json.Decoder(ToolFragment)
 CALL_MEMBERS: Final = frozenset(ToolFragment.__struct_fields__)

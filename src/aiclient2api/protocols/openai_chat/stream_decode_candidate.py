@@ -32,7 +32,7 @@ class CandidateDecoder:
     def __init__(self, index: int, response_id: str) -> None:
         self.finished = False
         self.text: int | None = None
-        """The number of the text that is open."""
+        """The number of the text that is open, None while there is none."""
         self._refused_logprobs: Raw | None = None
         self._sink = PartSink(index)
         self._calls = CallsDecoder(self._sink, response_id)

@@ -30,6 +30,7 @@ from aiclient2api.protocols.openai_chat.schema import (
     Chunk,
     ChunkChoice,
     chunk_decoder,
+    text_decoder,
 )
 from aiclient2api.protocols.openai_chat.stream_decode_candidate import CandidateDecoder
 from aiclient2api.protocols.openai_chat.usage import decode_usage
@@ -48,11 +49,7 @@ def parse_chunk(data: bytes) -> Chunk:
     try:
         return chunk_decoder.decode(data)
     except _FAULTS as error:
-        raise _no_chunk(error) from None
-
-
-def _no_chunk(error: Exception) -> MalformedMessage:
-    return MalformedMessage(f"not a chat completion chunk: {error}")
+        raise MalformedMessage(f"not a chat completion chunk: {error}") from None
 
 
 class ChatStreamDecoder:
@@ -64,6 +61,8 @@ class ChatStreamDecoder:
         self._id = ""
         self._started = False
         self._over = False
+        self._is_talking = False
+        """The last chunk only added text, and so may the next: that is tried first."""
         self._candidates: dict[int, CandidateDecoder] = {}
         self._usage: Usage | None = None
         self._beside: Ext | None = None
@@ -71,26 +70,27 @@ class ChatStreamDecoder:
     def feed(self, frame: Frame) -> list[StreamEvent]:
         """The events of one chunk."""
         data = frame.data
+        if self._is_talking:
+            try:
+                choice = text_decoder.decode(data).choices[0]
+            except _FAULTS:
+                self._is_talking = False
+            else:
+                candidate = self._candidates.get(choice.index)
+                if candidate is not None and candidate.text is not None:
+                    return [PartDelta(candidate.text, choice.delta.content, "text", 0, None, choice.index)]
         if self._over:
             return []
         if not data:
             return [Ping()]
         if data == DONE:
             return self.close()
-        try:
-            chunk = chunk_decoder.decode(data)
-        except _FAULTS as error:
-            raise _no_chunk(error) from None
-        said = chunk.only_text
-        if said is not None:
-            index, text = said
-            candidate = self._candidates.get(index)
-            if candidate is not None and candidate.text is not None and text:
-                return [PartDelta(candidate.text, text, "text", 0, None, index)]
-        return self._events(chunk, data)
+        events = self._events(parse_chunk(data), data)
+        last = events[-1] if events else None
+        self._is_talking = type(last) is PartDelta and last.channel == "text"
+        return events
 
     def _events(self, chunk: Chunk, data: bytes) -> list[StreamEvent]:
-        """Of a chunk that is not just the next piece of an open text."""
         has_counts = chunk.usage not in NOTHING
         if chunk.error not in NOTHING:
             return self._failed(decode_error_object(chunk.error))
@@ -112,7 +112,7 @@ class ChatStreamDecoder:
             return []
         if not self.finished:
             return self._failed(TRUNCATED)
-        self._over = True
+        self._over, self._is_talking = True, False
         return [*self._usage_report(), ResponseEnd(ext=self._beside)]
 
     def _start(self, chunk: Chunk, data: bytes) -> ResponseStart:
@@ -144,7 +144,7 @@ class ChatStreamDecoder:
         self._usage = sane_counts(lambda: decode_usage(usage)) or self._usage
 
     def _failed(self, error: ErrorInfo) -> list[StreamEvent]:
-        self._over = True
+        self._over, self._is_talking = True, False
         return [*self._usage_report(), Failure(error)]
 
     def _usage_report(self) -> list[StreamEvent]:

@@ -126,7 +126,7 @@ def _modalities(details: Members) -> dict[str, int] | None:
 
 
 def _peeked(members: Members, *keys: str) -> int | None:
-    rest = members.rest()
+    rest = members.rest
     for key in keys:
         raw = rest.get(key)
         if raw is not None and raw != NULL:

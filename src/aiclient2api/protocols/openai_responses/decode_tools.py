@@ -108,8 +108,8 @@ def decode_tool_choice(members: Members) -> ToolChoice | None:
             mode = _mode(choice.require("mode", str), choice.at("mode"))
             entries, tools = choice.peek("tools"), [*choice.objects("tools")]
             names = [name for tool in tools if (name := tool.take("name", str)) is not None]
-            if entries is not None and any(tool.rest().keys() - {"type"} for tool in tools):
-                choice.rest()["tools"] = entries
+            if entries is not None and any(tool.rest.keys() - {"type"} for tool in tools):
+                choice.rest["tools"] = entries
             return ToolChoice(mode=mode, names=names, raw=raw, ext=keep(choice))
         case _:
             return ToolChoice(mode="hosted", raw=raw)

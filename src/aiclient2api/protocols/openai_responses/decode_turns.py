@@ -189,7 +189,7 @@ def _texts(members: Members, key: str) -> list[str] | None:
     if entries is None or raw is None:
         return None
     if any(one.keys() - {"type", "text"} for one in json.decode(raw, list[dict[str, Raw]])):
-        members.rest()[key] = raw  # somebody knows more of a text than we do
+        members.rest[key] = raw  # somebody knows more of a text than we do
     return [entry.text for entry in entries]
 
 

@@ -17,7 +17,7 @@ _OWN: Final = OwnExt(NAME)
 
 def keep(members: Members, **nested: Members | None) -> Ext | None:
     """See OwnExt.keep; a null member is an absent one (normal form)."""
-    for name in [name for name, raw in members.rest().items() if raw == NULL]:
+    for name in [name for name, raw in members.rest.items() if raw == NULL]:
         members.raw(name)
     return _OWN.keep(members, **nested)
 

@@ -168,7 +168,7 @@ class ResponsesStreamTap:
                 return b""
             response = _response_of(frame)
             self.response_id = response.take("id", str) or ""
-            self._response = response.rest()
+            self._response = response.rest
         return frame.raw
 
     def _end(self, frame: Frame) -> None:
@@ -219,7 +219,7 @@ def _failure(frame: Frame) -> ErrorInfo:
         return decode_failure(error)
     for name in ("type", "sequence_number"):
         members.raw(name)
-    return decode_failure(json.encode(members.rest()))
+    return decode_failure(json.encode(members.rest))
 
 
 def _sequence_of(data: bytes) -> int:

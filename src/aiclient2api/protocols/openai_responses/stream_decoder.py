@@ -346,7 +346,7 @@ def _flat(data: bytes) -> bytes:
     members = Members.parse(data)
     for name in ("type", "sequence_number", "error"):
         members.raw(name)
-    return json.encode(members.rest())
+    return json.encode(members.rest)
 
 
 def _header(part: Part) -> Part:
