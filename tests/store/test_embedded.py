@@ -122,6 +122,46 @@ async def test_a_command_without_a_running_store_starts_it_for_itself(tmp_path: 
     assert not is_alive(pid)
 
 
+async def test_commands_at_once_share_a_server_until_the_last_one_is_done(tmp_path: Path) -> None:
+    async def command(number: int) -> None:
+        async with opened(tmp_path, joins=True) as guest:
+            await guest.store.put(f"a2:v1:x{number}", b"1")
+
+    await asyncio.gather(*(command(number) for number in range(8)))
+
+    async with opened(tmp_path, joins=True) as guest:
+        assert await guest.store.get_many([f"a2:v1:x{number}" for number in range(8)]) == [b"1"] * 8
+        pid = pid_of(tmp_path)
+    assert not is_alive(pid)
+
+
+async def test_who_runs_the_server_waits_for_other_commands(tmp_path: Path) -> None:
+    first = await open_store(settings(tmp_path), Said(), joins=True)
+    second = await open_store(settings(tmp_path), Said(), joins=True)
+    pid = pid_of(tmp_path)
+    ending = asyncio.ensure_future(first.close())
+    for number in range(20):
+        await second.store.put(f"a2:v1:x{number}", b"1")
+    assert is_alive(pid) and not ending.done()
+
+    await second.close()
+    await ending
+    assert not is_alive(pid)
+
+
+async def test_a_gateway_waits_for_a_command_that_has_the_directory(tmp_path: Path) -> None:
+    command = await open_store(settings(tmp_path), Said(), joins=True)
+    starting = asyncio.ensure_future(open_store(settings(tmp_path), Said()))
+    await asyncio.wait([starting], timeout=0.1)
+    assert not starting.done()
+    await command.store.put("a2:v1:x", b"kept")
+    await command.close()
+
+    gateway = await starting
+    assert await gateway.store.get("a2:v1:x") == b"kept"
+    await gateway.close()
+
+
 async def test_a_server_that_dies_is_started_again_with_its_state(tmp_path: Path) -> None:
     said = Said()
     async with opened(tmp_path, said) as owner:

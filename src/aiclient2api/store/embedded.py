@@ -33,6 +33,7 @@ from aiclient2api.store.base import StoreUnusable
 FOLDER: Final = "store"
 LOCK: Final = "owner.lock"
 LOG: Final = "server.log"
+COMMAND: Final = " command"
 LONGEST_SOCKET: Final = 100
 """Bytes that the path of a unix socket may have; the limit is 104 on macOS, 108 on Linux."""
 START_SECONDS: Final = 60.0
@@ -47,11 +48,12 @@ MAX_LOG: Final = 1024 * 1024
 class InUse(StoreUnusable):
     """Another process owns the data directory."""
 
-    def __init__(self, folder: Path, owner: str) -> None:
+    def __init__(self, folder: Path, owner: str, *, is_command: bool = False) -> None:
         super().__init__(
             f"store.data_dir: {folder} is in use by process {owner}; stop it, or use another one"
         )
-        self.folder = folder
+        self.is_command = is_command
+        """Whether it is a command, which ends soon."""
 
 
 def program() -> Path | None:
@@ -77,7 +79,10 @@ class Embedded:
         data_dir: Path,
         binary: Path,
         tell: Callable[[Literal["info", "warning", "error"], str, dict[str, object]], None],
+        *,
+        is_command: bool = False,
     ) -> None:
+        self._mark = f"{os.getpid()}{COMMAND if is_command else ''}"
         self.folder = data_dir / FOLDER
         self.socket = socket_path(self.folder)
         self._binary = binary
@@ -99,7 +104,7 @@ class Embedded:
             for folder in (self.folder.parent, self.folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _private(self.socket.parent)
-            self._lock = take_lock(self.folder)
+            self._lock = take_lock(self.folder, self._mark)
         except OSError as error:
             raise StoreUnusable(f"store.data_dir: {self.folder}: {error.strerror}: cannot be used") from error
         try:
@@ -151,7 +156,7 @@ class Embedded:
             )
         self.starts += 1
         until = time.monotonic() + START_SECONDS
-        while not await asyncio.to_thread(self._answers):
+        while not await asyncio.to_thread(self.answers):
             if self._process.poll() is not None:
                 raise StoreUnusable(f"the embedded store does not start: {_last_line(log)} (see {log})")
             if time.monotonic() > until:
@@ -173,7 +178,8 @@ class Embedded:
         }
         return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether a server, ours or another owner's, takes commands. Blocks."""
         client = self._client()
         try:
             return bool(client.ping())
@@ -257,17 +263,20 @@ def _end_with_owner() -> None:
         _libc.prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
 
 
-def take_lock(folder: Path) -> int:
-    """The open lock file; closed when its owner ends, however that happens. Raises InUse, OSError."""
+def take_lock(folder: Path, mark: str) -> int:
+    """The open lock file, marked with who has it; closed when its owner ends. Raises InUse, OSError."""
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         owner = os.read(lock, 32).decode("ascii", "replace").strip()
         os.close(lock)
-        raise InUse(folder.parent, owner or "(unknown)") from None
+        is_command = owner.endswith(COMMAND)
+        raise InUse(
+            folder.parent, owner.removesuffix(COMMAND) or "(unknown)", is_command=is_command
+        ) from None
     os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    os.pwrite(lock, f"{mark}\n".encode(), 0)
     return lock
 
 

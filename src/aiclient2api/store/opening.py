@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import sys
 import time
@@ -17,6 +18,8 @@ from aiclient2api.store.base import SchemaOutdated, Store, StoreUnavailable, Sto
 from aiclient2api.store.memory import MemoryStore
 
 if TYPE_CHECKING:  # what is not used is not loaded
+    from aiclient2api.store.embedded import Embedded
+    from aiclient2api.store.guests import Guests
     from aiclient2api.store.redis import RedisStore
 
 Tell = Callable[[Literal["info", "warning", "error"], str, dict[str, object]], None]
@@ -52,7 +55,16 @@ class Server(Protocol):
 class OpenStore:
     """A store with the server behind it, if that is ours."""
 
-    def __init__(self, store: Store, server: Server | None = None, warnings: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        server: Server | None = None,
+        warnings: tuple[str, ...] = (),
+        *,
+        guests: Guests | None = None,
+    ) -> None:
+        """`guests`: those that use the server while we run it; it is stopped when they have left."""
+        self._guests = guests
         self.store = store
         self.warnings = warnings
         """For whoever started the program."""
@@ -60,9 +72,15 @@ class OpenStore:
 
     async def close(self) -> None:
         """Disconnect, and stop the server if it is ours."""
-        await self.store.close()
-        if self._server is not None:
-            await self._server.close()
+        try:
+            await self.store.close()
+            if self._server is not None:
+                if self._guests is not None:
+                    await self._guests.alone()
+                await self._server.close()
+        finally:
+            if self._guests is not None:
+                self._guests.leave()
 
 
 async def open_store(
@@ -80,25 +98,31 @@ async def open_store(
         return await _connected(settings, tell, migrates=migrates)
     if sys.platform == "win32":
         return OpenStore(MemoryStore(time.monotonic), warnings=(NO_PROGRAM,))
+    return await _embedded(settings, tell, joins=joins, migrates=migrates)
+
+
+async def _embedded(settings: StoreSettings, tell: Tell, *, joins: bool, migrates: bool) -> OpenStore:
     from aiclient2api.store import embedded
+    from aiclient2api.store.guests import Guests
+    from aiclient2api.store.redis import RedisStore
 
     binary = embedded.program()
     if binary is None:
         return OpenStore(MemoryStore(time.monotonic), warnings=(NO_PROGRAM,))
-    server = embedded.Embedded(settings.data_dir, binary, tell)
-    owned: embedded.Embedded | None = server
+    server = embedded.Embedded(settings.data_dir, binary, tell, is_command=joins)
+    guests = Guests(server.folder) if joins else None
     try:
-        await server.start()
-    except embedded.InUse as error:
-        if not joins:
+        if guests is not None:
+            await guests.enter()
+        is_ours = await _owned(server, joins=joins)
+    except BaseException as error:
+        if guests is not None:
+            guests.leave()
+        if isinstance(error, StoreUnusable):
             raise ConfigError([str(error)]) from None
-        owned = None
-    except StoreUnusable as error:
-        raise ConfigError([str(error)]) from None
-    from aiclient2api.store.redis import RedisStore
-
+        raise
     store = RedisStore(server.address, size=settings.connections, timeout=settings.timeout)
-    opened = OpenStore(store, owned)
+    opened = OpenStore(store, server if is_ours else None, guests=guests)
     try:
         await _check(server.address, settings.timeout, migrates=migrates)
     except BaseException:
@@ -106,6 +130,29 @@ async def open_store(
         raise
     _report(store, tell)
     return opened
+
+
+async def _owned(server: Embedded, *, joins: bool) -> bool:
+    """Whether the server is ours now; if not, another's answers. A command's is waited for: it ends soon.
+
+    Raises StoreUnusable.
+    """
+    from aiclient2api.store.embedded import InUse
+    from aiclient2api.store.guests import LOOK_EVERY, PATIENCE
+
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            await server.start()
+        except InUse as error:
+            is_over = time.monotonic() > until
+            if joins and (is_over or await asyncio.to_thread(server.answers)):
+                return False
+            if is_over or not (joins or error.is_command):
+                raise
+        else:
+            return True
+        await asyncio.sleep(LOOK_EVERY)
 
 
 async def _connected(settings: StoreSettings, tell: Tell, *, migrates: bool) -> OpenStore:
