@@ -19,7 +19,7 @@ def bound_of(read: Callable[[], Members | None], names: tuple[str, ...], times: 
         return None
     if members is None:
         return None
-    fields = members.rest()
+    fields = members.rest
     for name in names:
         bound = _positive(fields[name]) if name in fields else None
         if bound is not None:
