@@ -113,7 +113,12 @@ def test_kills_under_load_lose_no_row_and_double_none(tmp_path: Path) -> None:
                 stop.set()
         with serving_program(tmp_path, sections(url)) as program:
             ask(program)
-            until(lambda: sum(line["attempts"] for line in used(tmp_path, program.config)) >= len(answered))
+            until(
+                lambda: (
+                    sum(line["attempts"] for line in used(tmp_path, program.config))
+                    >= len(list(rows(tmp_path)))
+                )
+            )
             assert program.stop() == 0
         booked = sum(line["attempts"] for line in used(tmp_path, program.config))
 

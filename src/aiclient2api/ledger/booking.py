@@ -22,6 +22,7 @@ from aiclient2api.ledger.segment import FIRST
 from aiclient2api.ledger.totals import HOUR, Totals
 from aiclient2api.store import keys
 from aiclient2api.store.base import AddFields, Put, Store, StoreUnavailable, Write
+from aiclient2api.store.beat import beat
 
 HOURS_KEPT: Final = 35 * 86_400.0
 DAYS_KEPT: Final = 400 * 86_400.0
@@ -32,6 +33,8 @@ ROUNDS: Final = 5
 """Others book the same segment only after its owner died, and then once."""
 EVERY: Final = 1.0
 RECOVER_EVERY: Final = 60.0
+RETRY: Final = 5.0
+"""Seconds until the next recovery when the store did not answer in the middle of one."""
 ENOUGH: Final = 100
 """Groups that are booked in a second, on average: after more of them the next booking waits, and adds up more."""
 LONGEST: Final = 10.0
@@ -85,8 +88,7 @@ class Booking:
         left = pause = 0.0
         while not self.is_closing:
             if left <= 0:
-                await self.recover()
-                left = RECOVER_EVERY
+                left = RECOVER_EVERY if await self.recover() else RETRY
             if pause <= 0:
                 pause = min(LONGEST, await self.book() / ENOUGH)
             await asyncio.to_thread(self._ledger.syncing())
@@ -98,7 +100,7 @@ class Booking:
                     problem=self._ledger.problem or "",
                 )
             if not self.is_closing:
-                await asyncio.sleep(EVERY)
+                await beat(EVERY)
             left -= EVERY
             pause -= EVERY
 
@@ -117,11 +119,11 @@ class Booking:
             pass
         return groups
 
-    async def recover(self) -> None:
-        """Settle what dead processes left and book what nobody has booked."""
+    async def recover(self) -> bool:
+        """Settle what dead processes left and book what nobody has booked; False when the store did not take it."""
         folder = self._ledger.folder
         if folder is None or not folder.is_dir():
-            return
+            return True
         now = self._wall()
         try:
             settled = await asyncio.to_thread(recovery.settle, folder, now)
@@ -135,7 +137,8 @@ class Booking:
         except OSError as error:
             self._told("error", "ledger_unreadable", problem=error.strerror or type(error).__name__)
         except StoreUnavailable:
-            return
+            return False
+        return True
 
     async def _recover(self, found: recovery.Found) -> None:
         if found.is_damaged and found.path not in self._damaged:

@@ -29,6 +29,7 @@ from redis.retry import Retry
 
 from aiclient2api.store.address import Address
 from aiclient2api.store.base import StoreUnusable
+from aiclient2api.store.beat import beat
 
 FOLDER: Final = "store"
 LOCK: Final = "owner.lock"
@@ -39,7 +40,7 @@ LONGEST_SOCKET: Final = 100
 START_SECONDS: Final = 60.0
 """Reading a large append-only file takes its time; a server that exits is noticed at once."""
 STOP_SECONDS: Final = 10.0
-WATCH_SECONDS: Final = 0.1
+WATCH_SECONDS: Final = 0.125
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 """Between two starts after crashes, in seconds."""
 MAX_LOG: Final = 1024 * 1024
@@ -193,7 +194,7 @@ class Embedded:
         pause = FIRST_PAUSE
         well_since = time.monotonic()
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
+            await beat(WATCH_SECONDS)
             if self._is_running():
                 if time.monotonic() - well_since > LONGEST_PAUSE:
                     pause = FIRST_PAUSE

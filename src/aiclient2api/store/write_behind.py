@@ -14,7 +14,7 @@ from typing import Final
 from aiclient2api.store import keys
 from aiclient2api.store.base import AddFields, Put, Store, StoreUnavailable, Write
 
-EVERY: Final = 0.1
+EVERY: Final = 0.125
 """Seconds between two writes of values."""
 COUNTS_EVERY: Final = 0.5
 """The same of counts: a process that is killed loses those of less than a second (the ledger has them all)."""
