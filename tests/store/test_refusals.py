@@ -29,6 +29,11 @@ from tests.store.servers import VALKEY, free_port, running
             "is a member of a cluster, use redis+cluster://",
         ),
         (
+            ("sentinel monitor mymaster 127.0.0.1 1 1", "requirepass right"),
+            "redis+sentinel://127.0.0.1:{port}/mymaster?sentinel_password=wrong",
+            "the sentinels do not accept the user or password",
+        ),
+        (
             ("sentinel monitor mymaster 127.0.0.1 1 1",),
             "redis://127.0.0.1:{port}",
             "is a sentinel, use redis+sentinel://",

@@ -45,6 +45,7 @@ DOWN = (
 DOWN_WORDS = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "OOM", "NOAUTH", "MISCONF", "NOREPLICAS")
 FOREIGN_WORDS = ("WRONGTYPE", "value is not an integer", "hash value is not an integer", "would overflow")
 
+NOT_A_LOGIN = "AuthenticationError", "AuthorizationError", "NOAUTH", "WRONGPASS"
 NOT_A_CLUSTER, NO_DATABASE = "is not a cluster, use redis://", "there is no database of this number"
 REFUSALS = (
     (("db index is out of range",), NO_DATABASE),
@@ -173,6 +174,8 @@ def refusal(error: BaseException | None) -> str | None:
         ("NOAUTH", "WRONGPASS")
     ):
         return "the user or password is not accepted"
+    if isinstance(error, MasterNotFoundError) and any(word in text for word in NOT_A_LOGIN):
+        return "the sentinels do not accept the user or password (sentinel_username, sentinel_password)"
     if isinstance(error, InvalidResponse):
         return "does not speak the protocol of Redis"
     lower = text.lower()
