@@ -170,7 +170,7 @@ async def test_a_head_that_drips_times_out_as_a_whole(transport: Transport) -> N
             await connection.send(b"x: y\r\n")
             await asyncio.sleep(0.02)
 
-    limits = Timeouts(pool=0.1, connect=1.0, headers=0.2, idle=PATIENCE)
+    limits = Timeouts(pool=0.1, connect=1.0, headers=1.0, idle=PATIENCE)
     async with RawServer(script) as server, asyncio.timeout(PATIENCE):
         with pytest.raises(TimedOut) as raised:
             await transport.send(call(server.url, limits))

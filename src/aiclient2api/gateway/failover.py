@@ -109,23 +109,25 @@ class Journey:
         """An account of this target for the next attempt; None when there is none or no attempt left for it."""
         if not self._may_try():
             return None
-        lease = self._take()
+        request = self._request
+        if self._unsafe:
+            lease = self._take_beyond_doubt()
+        else:
+            lease = self.pool.take(request.usable, self.target.model, self.tried, request.wish)
         if lease is None and self.is_last and self.failures and isinstance(self.failures[-1], EmptyAnswer):
-            request = self._request  # the same one once more
+            # the same one once more
             lease = self.pool.take(request.usable, self.target.model, set(), request.wish)
         if lease is None:
             return None
         return lease if self._is_granted(lease) else None
 
-    def _take(self) -> Lease | None:
+    def _take_beyond_doubt(self) -> Lease | None:
         """After a failure that may not be repeated often, an account that is beyond doubt before any other.
 
         Where there is none and a target comes after this one, the retry is kept for that: accounts of one provider
         often fail together.
         """
         request, pool, model = self._request, self.pool, self.target.model
-        if not self._unsafe:
-            return pool.take(request.usable, model, self.tried, request.wish)
         beyond_doubt = pool.take(
             lambda account: (
                 account.is_sound and account.shared(model).doubts < DOUBTFUL and request.usable(account)

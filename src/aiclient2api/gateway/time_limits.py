@@ -41,14 +41,12 @@ class _Row:
         self.loop = asyncio.get_running_loop()
         self.limits: dict[TimeLimit, None] = {}
         self.is_armed = False
-        self._seconds = seconds
+        self.seconds = seconds
 
-    def add(self, limit: TimeLimit) -> None:
-        limit.at = self.loop.time() + self._seconds
-        self.limits[limit] = None
-        if not self.is_armed:
-            self.is_armed = True
-            self.loop.call_at(limit.at, self._look)
+    def arm(self, at: float) -> None:
+        """The first limit is set."""
+        self.is_armed = True
+        self.loop.call_at(at, self._look)
 
     def _look(self) -> None:
         """The first one's time has come, or it is over and another is the first."""
@@ -79,7 +77,10 @@ class TimeLimit:
         assert task is not None, "a time limit is for a task"
         self._task = task
         self._cancelling = task.cancelling()
-        row.add(self)
+        self.at = row.loop.time() + row.seconds
+        row.limits[self] = None
+        if not row.is_armed:
+            row.arm(self.at)
         return self
 
     def pass_(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import add
 from typing import Final
 
 from msgspec import Struct
@@ -26,6 +27,7 @@ COUNTS: Final = (
 """The order of the numbers below; `attempts` are upstream calls, `failed` those that gave no answer."""
 
 
+_NOTHING: Final = (0,) * len(COUNTS)
 Group = tuple[int, str, str, str, str]
 """What is added up separately: hour since the Unix epoch, client key, model, pool, account."""
 LABELS: Final = ("key", "model", "pool", "account")
@@ -40,17 +42,18 @@ class Totals:
     def add(self, row: Row) -> None:
         """Count one row in the hour in which it ended."""
         group = (int(row.ended) // HOUR, row.key, row.model, row.pool, row.account)
-        counts = self.groups.get(group)
-        if counts is None:
-            counts = self.groups[group] = [0] * len(COUNTS)
-        counts[0] += 1
-        counts[1] += row.outcome != "ok"
-        counts[2] += row.mark == "estimated"
-        counts[3] += row.input
-        counts[4] += row.cache_read
-        counts[5] += row.cache_write
-        counts[6] += row.output
-        counts[7] += row.reasoning
+        more = (
+            1,
+            row.outcome != "ok",
+            row.mark == "estimated",
+            row.input,
+            row.cache_read,
+            row.cache_write,
+            row.output,
+            row.reasoning,
+        )
+        counts = self.groups.get(group, _NOTHING)
+        self.groups[group] = list(map(add, counts, more))
 
     def increments(self) -> list[tuple[int, str, int]]:
         """Hour, field and amount, without zeros."""

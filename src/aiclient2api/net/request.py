@@ -113,18 +113,17 @@ class HeadWriter:
 
     def head(self, target: Target, call: Call) -> bytes:
         """The request's head. Raises Rejected for a name or value that HTTP does not allow."""
-        known = self._known
-        lines = [target.start]
-        for name, value in call.headers:
-            if name not in known:
+        headers = call.headers
+        names = dict(headers)
+        if not self._known.issuperset(names):
+            for name in names:
                 self._check(name)
-            lines.append(f"{name}: {value}\r\n")
         if call.body or call.method not in ("GET", "HEAD"):
-            lines.append(f"content-length: {len(call.body)}\r\n")
-        lines.append("\r\n")
-        text = "".join(lines)
+            headers = (*headers, ("content-length", str(len(call.body))))
+        lines = "\r\n".join(map(": ".join, headers))
+        text = f"{target.start}{lines}\r\n\r\n" if headers else f"{target.start}\r\n"
         # each line has exactly the one end that was put there: counting is cheaper than looking at every value
-        ends = len(lines) - 1 + target.ends
+        ends = target.ends + len(headers) + 1
         if text.count("\r") != ends or text.count("\n") != ends or "\0" in text:
             raise Rejected("the request holds a header that is not valid", sent=False)
         try:
@@ -133,6 +132,8 @@ class HeadWriter:
             raise Rejected("the request holds a header that is not valid", sent=False) from None
 
     def _check(self, name: str) -> None:
+        if name in self._known:
+            return
         if _TOKEN.fullmatch(name) is None or name.lower() in _OURS:
             raise Rejected("the request holds a header that is not valid", sent=False)
         if len(self._known) < _KNOWN_LIMIT:

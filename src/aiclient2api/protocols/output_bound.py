@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Raw
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.wire import json
-from aiclient2api.wire.json import Members
 
 
-def bound_of(read: Callable[[], Members | None], names: tuple[str, ...], times: str = "") -> int | None:
+def bound_of(
+    read: Callable[[], Mapping[str, Raw] | None], names: tuple[str, ...], times: str = ""
+) -> int | None:
     """The first of the members `names` that is a positive number, for each of the answers that `times` counts."""
     try:
-        members = read()
+        fields = read()
     except MalformedMessage:
         return None
-    if members is None:
+    if fields is None:
         return None
-    fields = members.rest
     for name in names:
         bound = _positive(fields[name]) if name in fields else None
         if bound is not None:

@@ -60,10 +60,8 @@ def check_body(body: bytes) -> None:
     if has_escapes and b"\\u00" in body:
         _check_members(body)
         return
-    for name in _ONCE_BYTES:
-        if body.count(name) > 1:
-            _check_members(body)
-            return
+    if max(map(body.count, _ONCE_BYTES)) > 1:
+        _check_members(body)
 
 
 def _outside_strings(body: bytes) -> bytes:

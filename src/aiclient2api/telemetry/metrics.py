@@ -21,6 +21,7 @@ REQUESTS: Final = Kind(
 )
 ATTEMPTS: Final = Kind("aiclient2api_attempts", "Tries on upstream accounts.", ("pool", "account", "outcome"))
 TOKENS: Final = Kind("aiclient2api_tokens", "Tokens the upstreams reported.", ("pool", "model", "kind"))
+TOKEN_KINDS: Final = ("input", "cache_read", "cache_write", "output", "reasoning")
 LOSSES: Final = Kind(
     "aiclient2api_conversion_loss",
     "What conversions could not carry over.",
@@ -90,13 +91,8 @@ class Metrics:
         usage = exchange.usage
         if usage is None:
             return
-        for kind, amount in (
-            ("input", usage.input),
-            ("cache_read", usage.cache_read),
-            ("cache_write", usage.cache_write),
-            ("output", usage.output),
-            ("reasoning", usage.reasoning),
-        ):
+        amounts = (usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning)
+        for kind, amount in zip(TOKEN_KINDS, amounts, strict=True):
             if amount:
                 self.tokens.add((exchange.pool, exchange.target_model, kind), amount)
 

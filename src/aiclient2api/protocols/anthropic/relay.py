@@ -44,7 +44,7 @@ def peek(request: WireRequest) -> Peek:
 
 def output_bound(request: WireRequest) -> int | None:
     """See Converter.output_bound."""
-    return bound_of(partial(Members.parse, request.body), ("max_tokens",))
+    return bound_of(partial(json.decode, request.body, dict[str, Raw]), ("max_tokens",))
 
 
 def splice(request: WireRequest, change: Splice) -> WireRequest:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec import Raw, Struct
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
@@ -32,9 +34,12 @@ def peek(request: WireRequest) -> Peek:
 
 def output_bound(request: WireRequest) -> int | None:
     """See Converter.output_bound."""
-    return bound_of(
-        lambda: child(fields(request.body), "generationConfig"), ("maxOutputTokens",), times="candidateCount"
-    )
+    return bound_of(partial(_generation_config, request.body), ("maxOutputTokens",), times="candidateCount")
+
+
+def _generation_config(body: bytes) -> dict[str, Raw] | None:
+    config = child(fields(body), "generationConfig")
+    return None if config is None else config.rest
 
 
 def splice(request: WireRequest, change: Splice) -> WireRequest:

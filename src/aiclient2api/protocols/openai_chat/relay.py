@@ -22,7 +22,7 @@ from aiclient2api.protocols.output_bound import bound_of
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import WireRequest, WireResponse
-from aiclient2api.wire.json import NULL, Members
+from aiclient2api.wire.json import NULL
 
 _KEPT_HEADERS = frozenset(("content-type", "openai-beta"))
 _PATHS = {"generate": "/chat/completions", "embed": "/embeddings"}
@@ -81,7 +81,9 @@ def peek(request: WireRequest) -> Peek:
 
 def output_bound(request: WireRequest) -> int | None:
     """See Converter.output_bound."""
-    return bound_of(partial(Members.parse, request.body), ("max_completion_tokens", "max_tokens"), times="n")
+    return bound_of(
+        partial(json.decode, request.body, dict[str, Raw]), ("max_completion_tokens", "max_tokens"), times="n"
+    )
 
 
 def splice(request: WireRequest, splice: Splice) -> WireRequest:

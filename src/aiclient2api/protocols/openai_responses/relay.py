@@ -77,7 +77,7 @@ def _conversation_id(raw: Raw) -> str | None:
 
 def output_bound(request: WireRequest) -> int | None:
     """See Converter.output_bound."""
-    return bound_of(partial(Members.parse, request.body), ("max_output_tokens",))
+    return bound_of(partial(json.decode, request.body, dict[str, Raw]), ("max_output_tokens",))
 
 
 def splice(request: WireRequest, change: Splice) -> WireRequest:

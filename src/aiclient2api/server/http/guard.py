@@ -83,11 +83,12 @@ def _check_size(head: Head) -> None:
 
 
 def _watched(headers: RawHeaders) -> dict[bytes, bytes]:
-    """The headers that decide how a message is read, each at most once."""
-    pairs = [pair for pair in headers if pair[0] in _WATCHED]
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise BadRequest("a header that decides how a message is read stands there twice")
+    """The headers, those that decide how a message is read at most once."""
+    found = dict(headers)
+    if len(found) != len(headers):
+        names = [name for name, _ in headers if name in _WATCHED]
+        if len(set(names)) != len(names):
+            raise BadRequest("a header that decides how a message is read stands there twice")
     return found
 
 

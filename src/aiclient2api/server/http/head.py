@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -37,20 +37,20 @@ class Clock:
         return self._line
 
 
-def encode_head(status: int, headers: Iterable[tuple[bytes, bytes]], more: Iterable[bytes]) -> bytes:
+def encode_head(status: int, headers: Sequence[tuple[bytes, bytes]], more: Iterable[bytes]) -> bytes:
     """Status line, headers, whole further lines, and the empty line."""
-    lines = [name + b": " + value + b"\r\n" for name, value in headers]
-    return _head(status, b"".join(lines), len(lines), more)
+    return _head(status, b"\r\n".join(map(b": ".join, headers)), len(headers), more)
 
 
 def encode_text_head(status: int, headers: Headers, more: Iterable[bytes]) -> bytes:
     """The same of text; in values, what is not Latin-1 is told as `?`."""
-    lines = [f"{name}: {value}\r\n" for name, value in headers]
-    text = "".join(lines).encode("latin-1", "replace")
-    return _head(status, text, len(lines), more)
+    lines = "\r\n".join(map(": ".join, headers)).encode("latin-1", "replace")
+    return _head(status, lines, len(headers), more)
 
 
 def _head(status: int, lines: bytes, count: int, more: Iterable[bytes]) -> bytes:
-    if lines.count(b"\r") + lines.count(b"\n") > 2 * count:
+    if not count:
+        return b"".join((_LINES[status], *more, b"\r\n"))
+    if lines.count(b"\r") + lines.count(b"\n") > 2 * (count - 1):
         raise ValueError("a response header with a line end in it")
-    return b"".join((_LINES[status], lines, *more, b"\r\n"))
+    return b"".join((_LINES[status], lines, b"\r\n", *more, b"\r\n"))
