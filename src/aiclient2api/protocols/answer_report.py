@@ -58,13 +58,6 @@ class AnswerReport:
     def note(self, event: StreamEvent) -> None:
         """Take the next event."""
         match event:
-            case ResponseStart() if event.ext:
-                self._members(event.ext, "response")
-            case ResponseEnd() if event.ext or event.blocked is not None:
-                self._members(event.ext, "response")
-                self._members(event.blocked.ext if event.blocked is not None else None, "response")
-            case UsageReport() if event.usage.ext:
-                self._counts(event.usage.ext)
             case PartStart(part=part) if part.ext or isinstance(part, ToolCall):
                 if isinstance(part, ToolCall) and is_synthetic(part.call_id):
                     self._report.defaulted("tool_call.id", "response", "the upstream gave none")
@@ -73,6 +66,13 @@ class AnswerReport:
                 self._part(part, event.number, event.candidate)
             case CandidateEnd():
                 self._finish(event.finish, f"candidates[{event.candidate}]")
+            case ResponseStart() if event.ext:
+                self._members(event.ext, "response")
+            case ResponseEnd() if event.ext or event.blocked is not None:
+                self._members(event.ext, "response")
+                self._members(event.blocked.ext if event.blocked is not None else None, "response")
+            case UsageReport() if event.usage.ext:
+                self._counts(event.usage.ext)
             case _:
                 pass
 

@@ -92,7 +92,7 @@ class _EventStream:
                 if text and event.candidate == run.candidate:
                     run.length += len(text)
                     return run.write(text) or b""
-        return self._take(events)
+        return self._take(events) if events else b""
 
     def close(self) -> bytes:
         """See AnswerStream."""
@@ -115,6 +115,10 @@ class _EventStream:
     def _more_text(self, candidate: int, number: int) -> Callable[[str], bytes | None] | None:
         """What takes further pieces of a text by the client's number."""
         raise NotImplementedError
+
+    def _cut_short(self, error: MalformedMessage) -> None:
+        message = f"the answer is incomplete: {error}"
+        self.failure = ErrorInfo(kind=Incomplete.kind, code=Incomplete.code, message=message)
 
     def _begin_run(self, told: PartDelta) -> None:
         """More of this text will come, as nearly always: as long as nothing else does, nobody else has to see it."""
@@ -236,8 +240,7 @@ class PivotStream(_EventStream):
                 for told in self._WAYS[type(event)](self, event):
                     out.append(self._encoder.feed(told))
         except MalformedMessage as error:
-            message = f"the answer is incomplete: {error}"
-            self.failure = ErrorInfo(kind=Incomplete.kind, code=Incomplete.code, message=message)
+            self._cut_short(error)
         if self.ended and not was_over:
             self._report()
         return b"".join(out)
