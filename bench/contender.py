@@ -46,11 +46,22 @@ class Contender:
 
     def _family(self, pid: int) -> Iterable[int]:
         yield pid
+        for child in self._children(pid):
+            name = Path(f"/proc/{child}/comm").read_text(encoding="utf-8").strip()
+            if not name.startswith(self._beside or ("\0",)):
+                yield from self._family(child)
+
+    def _children(self, pid: int) -> Iterable[int]:
         for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text(encoding="ascii").split():
-                name = Path(f"/proc/{child}/comm").read_text(encoding="utf-8").strip()
-                if not name.startswith(self._beside or ("\0",)):
-                    yield from self._family(int(child))
+            yield from map(int, (task / "children").read_text(encoding="ascii").split())
+
+    def move_beside(self) -> None:
+        """Have what is not the gateway's own work done on the rig's core."""
+        if self._process is None or (os.cpu_count() or 1) == 1:
+            return
+        for pid in set(self._children(self._process.pid)) - set(self.pids()):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setaffinity(int(task.name), {RIG_CORE})
 
     def cpu(self) -> float:
         """Seconds of user and system time of all its processes so far."""

@@ -65,9 +65,11 @@ def _gateway(variant: str, config: dict[str, Any], key: str, folder: Path, code:
         process = start(command, GATEWAY_CORE, env=env, log=log)
     wait_until_open(port, process, variant)
     beside = ("valkey", "redis")
-    return Contender(
+    gateway = Contender(
         variant, f"http://127.0.0.1:{port}", process, key=key, prefix="up/", can=lambda _: True, beside=beside
     )
+    gateway.move_beside()
+    return gateway
 
 
 def _redis(folder: Path) -> Contender:

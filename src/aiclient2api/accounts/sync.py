@@ -170,10 +170,10 @@ class StateSync:
     async def _hear_some(self, names: list[str]) -> None:
         values = await self._store.get_many([keys.account_state(name) for name in names])
         for name, value in zip(names, values, strict=True):
-            record = read(value)
-            if value is None:
-                self._remind(name)
-            elif record is None:
+            if value is None:  # nearly all: who was never out has no state
+                if name in self._told:
+                    self._remind(name)
+            elif (record := read(value)) is None:
                 self._tell_unreadable("account_state_unreadable", name, value)
             else:
                 self._hear(name, record)
