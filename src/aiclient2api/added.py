@@ -15,7 +15,6 @@ from aiclient2api.credentials.sealing import Sealer
 from aiclient2api.keys.journal import KeyJournal
 from aiclient2api.store import keys
 from aiclient2api.store.base import Add, PutFields, Store, StoreUnavailable
-from aiclient2api.store.beat import beat
 from aiclient2api.store.records import Kind, SharedRecords
 from aiclient2api.telemetry.log import JsonLog
 
@@ -66,7 +65,7 @@ class AddedAccounts:
 
     async def _hearing(self) -> None:
         while not self._is_closing:
-            await beat(EVERY)
+            await asyncio.sleep(EVERY)
             await self._hear()
 
     async def _hear(self) -> None:

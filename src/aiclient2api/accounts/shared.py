@@ -17,7 +17,6 @@ from aiclient2api.accounts.sync import StateSync
 from aiclient2api.accounts.tickets import Tickets
 from aiclient2api.store import keys, write_behind
 from aiclient2api.store.base import Store, StoreUnavailable
-from aiclient2api.store.beat import beat
 from aiclient2api.store.memory import MemoryStore
 from aiclient2api.store.write_behind import WriteBehind
 
@@ -100,7 +99,7 @@ class Shared:
         while not self._is_closing:
             await self._safely(work)
             if not self._is_closing:  # a library in between may have kept the cancellation for itself
-                await beat(seconds)
+                await asyncio.sleep(seconds)
 
     async def _safely(self, work: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -135,8 +135,10 @@ def read(text: str) -> tuple[list[Line], list[str]]:
 
 
 def _outage(labels: Mapping[str, str], seconds: float) -> str:
-    if seconds == float("inf"):  # only an admin's word lasts for ever
-        return f"{labels['state']} until it is enabled"
+    if seconds == float("inf"):  # without a reason it is an admin's word
+        return (
+            f"{labels['state']} ({labels['reason']})" if labels["reason"] else "disabled until it is enabled"
+        )
     return f"{labels['state']} for {seconds:.0f}s ({labels['reason']})"
 
 

@@ -12,7 +12,6 @@ from aiclient2api.keys.limiter import KeyLimiter
 from aiclient2api.keys.sharing import UseSharing
 from aiclient2api.keys.stored import SharedClientKeys
 from aiclient2api.store.base import StoreUnavailable
-from aiclient2api.store.beat import beat, until_beat
 
 EVERY: Final = 0.25
 """Seconds between two hearings."""
@@ -56,22 +55,18 @@ class KeySharing:
 
     async def _hearing(self) -> None:
         while not self._is_closing:
-            await beat(EVERY)
+            await asyncio.sleep(EVERY)
             await self._hear()
 
     async def _exchanging(self) -> None:
-        pause_over = 0.0
         while not self._is_closing:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(until_beat(EVERY)):
+                async with asyncio.timeout(EVERY):
                     await self._hurry.wait()
-            if (left := pause_over - self._now()) > 0:
-                await asyncio.sleep(left)
             self._hurry.clear()
             began = self._now()
             await self._exchange()
-            ended = self._now()
-            pause_over = ended + min(EVERY, max(AT_ONCE, PAUSES * (ended - began)))
+            await asyncio.sleep(min(EVERY, max(AT_ONCE, PAUSES * (self._now() - began))))
 
     async def _hear(self) -> None:
         await self._safely(self.stored.hear)

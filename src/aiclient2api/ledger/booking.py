@@ -22,7 +22,6 @@ from aiclient2api.ledger.segment import FIRST
 from aiclient2api.ledger.totals import HOUR, Totals
 from aiclient2api.store import keys
 from aiclient2api.store.base import AddFields, Put, Store, StoreUnavailable, Write
-from aiclient2api.store.beat import beat
 
 HOURS_KEPT: Final = 35 * 86_400.0
 DAYS_KEPT: Final = 400 * 86_400.0
@@ -100,7 +99,7 @@ class Booking:
                     problem=self._ledger.problem or "",
                 )
             if not self.is_closing:
-                await beat(EVERY)
+                await asyncio.sleep(EVERY)
             left -= EVERY
             pause -= EVERY
 

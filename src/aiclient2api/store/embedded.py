@@ -29,7 +29,6 @@ from redis.retry import Retry
 
 from aiclient2api.store.address import Address
 from aiclient2api.store.base import StoreUnusable
-from aiclient2api.store.beat import beat
 
 FOLDER: Final = "store"
 LOCK: Final = "owner.lock"
@@ -40,7 +39,7 @@ LONGEST_SOCKET: Final = 100
 START_SECONDS: Final = 60.0
 """Reading a large append-only file takes its time; a server that exits is noticed at once."""
 STOP_SECONDS: Final = 10.0
-WATCH_SECONDS: Final = 0.125
+WATCH_SECONDS: Final = 0.1
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 """Between two starts after crashes, in seconds."""
 MAX_LOG: Final = 1024 * 1024
@@ -194,7 +193,7 @@ class Embedded:
         pause = FIRST_PAUSE
         well_since = time.monotonic()
         while True:
-            await beat(WATCH_SECONDS)
+            await asyncio.sleep(WATCH_SECONDS)
             if self._is_running():
                 if time.monotonic() - well_since > LONGEST_PAUSE:
                     pause = FIRST_PAUSE

@@ -13,6 +13,7 @@ from typing import Any, Final, Self, cast
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import ResponseError, WatchError
 
 from aiclient2api.store.commands import Command
@@ -92,6 +93,9 @@ class Session:
     async def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """The reply of each, the server's refusals among them. Raises RedisError, TimeoutError."""
         connection = self._connection
+        if not connection.is_connected:
+            # redis-py would connect anew: to where it was before a failover, and without what is watched
+            raise Disconnected("the connection was closed meanwhile")
         connection.socket_timeout = None  # ours is for all of it
         try:
             async with asyncio.timeout(self._client.seconds * (1 + len(commands) // MANY)):
