@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -137,6 +139,32 @@ def test_a_pause_in_the_answer_is_filled_too(protocol: str) -> None:
         assert answer.content.count(PINGS[protocol]) >= 1
         assert LAST[protocol] in last_event(answer)
         assert answer.headers["x-a2-target"] == "a/claude-x"
+
+
+def signs_of_life(pause: Sequence[bytes]) -> int:
+    """Of a Chat client's stream whose upstream sends these within the answer, 50 ms apart."""
+
+    async def with_a_pause(connection: Connection) -> None:
+        await begin(connection)
+        await chunk(connection, b"".join(EVENTS[:5]))
+        for piece in pause:
+            await asyncio.sleep(0.05)
+            if piece:
+                await chunk(connection, piece)
+        await chunk(connection, b"".join(EVENTS[5:]))
+        await connection.send(b"0\r\n\r\n")
+
+    with serving(Turns(a=[with_a_pause]).running(), accounts("a")) as stack:
+        answer = ask(stack, "openai_chat")
+
+        assert LAST["openai_chat"] in last_event(answer)
+        return sum(len(lines) - 2 for lines in re.findall(rb"\n{3,}", answer.content))
+
+
+def test_what_is_nothing_to_the_client_is_no_sign_of_life() -> None:
+    assert signs_of_life([PINGS["anthropic"]] * 8) >= 1
+    assert signs_of_life([b""] * 8) >= 1
+    assert signs_of_life([]) == 0
 
 
 def test_a_unary_client_gets_nothing_before_its_answer() -> None:

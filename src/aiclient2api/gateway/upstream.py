@@ -72,12 +72,19 @@ class Live:
         self.limit = sys.maxsize
         """Bytes that may come."""
         self.events = 0
+        self.mute_at = 0
+        """`events` behind the last read that was nothing to the client."""
         self._stream = stream
         self._frames = frames
         self._answer = answer
         self._lease = lease
         self._timeouts = timeouts
         self._held = b""
+        self._write: Write = _nowhere
+        self._has_enough = False
+        """The client takes nothing more for now."""
+        self._error: Exception | None = None
+        """What must not be raised where a read is taken: there it would be the connection's."""
         self._is_released = False
         self._broken: UpstreamError | None = None
         self._quiet_since = 0.0
@@ -128,45 +135,63 @@ class Live:
         Returns as well when the answer is complete. Raises UpstreamError when the upstream fails: then `fail` makes
         the client's last bytes.
         """
+        self._write = write
+        self._has_enough = False
         if self._held:
             held, self._held = self._held, b""
-            if not write(held, self.is_done):
-                return
-        reading = _Reading(self, write)
-        while not reading.has_enough and (not self._answer.ended or self._is_failing):
-            await self._pour(reading)
+            self._pass_on(held)
+        while not self._has_enough and (not self._answer.ended or self._is_failing):
+            await self._pour()
 
-    async def _pour(self, reading: _Reading) -> None:
+    async def _pour(self) -> None:
         """Read until the client or the answer has enough, or the answer is nearly over and must not take long."""
         answer = self._answer
         self._raise_failure()
         try:
             if answer.finished and not answer.goes_on:
                 async with asyncio.timeout(self._timeouts.eof):
-                    has_ended = await self._stream.pour(reading.take)
+                    has_ended = await self._stream.pour(self._take)
             else:
-                has_ended = await self._stream.pour(reading.take)
+                has_ended = await self._stream.pour(self._take)
         except (TimeoutError, UpstreamError) as error:
-            reading.pass_on(self._over(_late(error)))
+            self._pass_on(self._over(_late(error)))
             return
-        if reading.error is not None:
-            raise reading.error
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
         if has_ended and not answer.ended:
-            reading.pass_on(self._over(self._untidy_tail()))
+            self._pass_on(self._over(self._untidy_tail()))
+
+    def _take(self, chunk: bytes) -> bool:
+        """A read, from the upstream's connection to the client's at once; whether to go on."""
+        try:
+            out = self._convert(chunk)
+        except Exception as error:  # raised again by who waits for the stream
+            self._error = error
+            return False
+        answer = self._answer
+        if answer.finished or answer.ended or answer.failure is not None or self._broken is not None:
+            self._pass_on(out)
+            return not self._has_enough and self._may_go_on
+        if not out:
+            self.mute_at = self.events
+        elif not self._write(out, False):
+            self._has_enough = True
+            return False
+        return True
+
+    def _pass_on(self, out: bytes) -> None:
+        """Bytes that may be the last ones."""
+        if out and not self._write(out, self.is_done):
+            self._has_enough = True
 
     @property
     def _is_failing(self) -> bool:
         return self._broken is not None or self._answer.failure is not None
 
     @property
-    def has_turned(self) -> bool:
-        """Something else than content has come: an end, or the reason for one, or a failure."""
-        answer = self._answer
-        return answer.finished or answer.ended or answer.failure is not None or self._broken is not None
-
-    @property
-    def may_go_on(self) -> bool:
-        """Whether content may follow all the same."""
+    def _may_go_on(self) -> bool:
+        """Whether content may follow what was no content: an end, or the reason for one, or a failure."""
         answer = self._answer
         return not (self._is_failing or answer.ended) and (answer.goes_on or not answer.finished)
 
@@ -183,12 +208,12 @@ class Live:
             return self._over(_late(error))
         if not chunk:
             return self._over(self._untidy_tail())
-        out = self.convert(chunk)
+        out = self._convert(chunk)
         if not out:
             self._raise_failure()
         return out
 
-    def convert(self, chunk: bytes) -> bytes:
+    def _convert(self, chunk: bytes) -> bytes:
         """What one network read is to the client. Raises UpstreamError."""
         answer = self._answer
         self.received += len(chunk)
@@ -196,8 +221,9 @@ class Live:
             raise Malformed("the upstream's answer is too large")
         try:
             frames = self._frames.feed(chunk)
-            self.events += len(frames)
-            if len(frames) == 1:
+            count = len(frames)
+            self.events += count
+            if count == 1:
                 frame = frames[0]
                 out = answer.feed(frame)
                 if not frame.data or frame.event in _PINGS:
@@ -293,36 +319,9 @@ class Live:
             self._lease.failed(error)
 
 
-class _Reading:
-    """One pass over the stream's reads: converts each and writes it, and keeps what must not be raised there."""
-
-    __slots__ = ("_live", "_write", "error", "has_enough")
-
-    def __init__(self, live: Live, write: Write) -> None:
-        self._live = live
-        self._write = write
-        self.has_enough = False
-        """The client takes nothing more for now."""
-        self.error: Exception | None = None
-
-    def take(self, chunk: bytes) -> bool:
-        """The next read; whether to go on."""
-        live = self._live
-        try:
-            out = live.convert(chunk)
-        except Exception as error:  # raised again by who started the pass: here it would be the connection's
-            self.error = error
-            return False
-        has_turned = live.has_turned
-        if out and not self._write(out, has_turned and live.is_done):
-            self.has_enough = True
-            return False
-        return not has_turned or live.may_go_on
-
-    def pass_on(self, out: bytes) -> None:
-        """Bytes that come from no read."""
-        if out and not self._write(out, self._live.is_done):
-            self.has_enough = True
+def _nowhere(_: bytes, _is_last: bool) -> bool:
+    """Before anybody takes anything."""
+    return False
 
 
 def _late(error: TimeoutError | UpstreamError) -> UpstreamError:

@@ -183,8 +183,11 @@ class Connection(asyncio.Protocol):
                 return
         chunks = reader.chunks
         if chunks:
-            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            chunks.clear()
+            if len(chunks) == 1:
+                data = chunks.pop()
+            else:
+                data = b"".join(chunks)
+                chunks.clear()
             if not into(data):
                 self._wake(has_enough=True)
                 return

@@ -24,6 +24,9 @@ RESERVED: Final = "aiclient2api.reserved"
 class Client(Protocol):
     """Tells when the client has left, without a task that waits for it. Its server keeps the body's time-outs."""
 
+    is_complete: bool
+    """Whether the last byte of the answer was handed over."""
+
     def when_gone(self, call: Callable[[], None] | None) -> None:
         """Call this when the client leaves before its answer is complete (at once if it has); None: no longer."""
         ...

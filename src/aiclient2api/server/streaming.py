@@ -1,8 +1,8 @@
 """A streamed answer on its way to the client: one read, one write, and an end that tells the truth.
 
 The client's stream may begin before the upstream's does: when nothing came for a while, status and headers go
-out with a heartbeat, and another account may still answer. One timer per stream keeps the client awake; it is
-armed again when it fires, not at every event.
+out with a heartbeat, and another account may still answer. One timer per stream keeps the client awake; nothing is
+done for it at an event: it looks now and then whether there were any.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from aiclient2api.wire.http import Headers
 
 ERROR_SECONDS = 1.0
 """For the last bytes of a broken answer to reach the client."""
+LOOKS = 8
+"""How often a stream is looked at while it may be silent: its sign of life may come so much later than it is due."""
 
 
 class Voice(Protocol):
@@ -74,7 +76,10 @@ class StreamedAnswer:
         self._every = heartbeat.every
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time() + heartbeat.first - heartbeat.every
-        """When the client last got something."""
+        """When the client last got something, as far as is known."""
+        self._live: Live | None = None
+        self._seen = 0
+        """Events that had come at the last look."""
         self._timer = self._loop.call_later(heartbeat.first, self._wake)
         self._beat: asyncio.Task[None] | None = None
         self._is_writing = False
@@ -111,7 +116,7 @@ class StreamedAnswer:
 
     async def _pass_on(self, live: Live) -> None:
         exchange = self._exchange
-        self._voice = live
+        self._voice = self._live = live
         exchange.phase = Phase.STREAMING
         try:
             with live.lasting:
@@ -142,26 +147,22 @@ class StreamedAnswer:
         await self._settle()
         if not self._has_begun:
             await self._begin()
-        write = self._keep if self._client is None else self._push
+        client = self._client
+        write = self._keep if client is None else client.push
         while not self._is_complete:
             self._is_writing = False
             await live.pour(write)
             self._is_writing = True
             await self._settle()
-            if self._client is None or live.is_done:
+            if client is not None:
+                self._is_complete = client.is_complete
+            if client is None or live.is_done:
                 await self._flush(live)
             else:
-                await self._client.room()
-
-    def _push(self, data: bytes, is_last: bool) -> bool:
-        """One read for the client, without a task in between."""
-        self._is_complete = is_last
-        self._last = self._loop.time()
-        assert self._client is not None
-        return self._client.push(data, is_last) and self._beat is None
+                await client.room()
 
     def _keep(self, data: bytes, _: bool) -> bool:
-        """The same where only a task can write."""
+        """One read for the client, where only a task can write."""
         self._unsent = data
         return False
 
@@ -182,10 +183,18 @@ class StreamedAnswer:
 
     def _wake(self) -> None:
         """The timer: a heartbeat if one is due, and the next look when one may be."""
-        due = self._last + self._every
         now = self._loop.time()
+        live = self._live
+        if live is not None and live.events not in (self._seen, live.mute_at):
+            self._seen = live.events
+            self._last = now
+        due = self._last + self._every
         if self._is_writing or now < due:
-            self._timer = self._loop.call_at(max(due, now + self._every / 4), self._wake)
+            look = now + self._every / LOOKS
+            self._timer = self._loop.call_at(min(due, look) if now < due else look, self._wake)
+        elif live is not None and self._client is not None:
+            self._client.push(live.ping(), False)
+            self._beaten()
         else:
             self._beat = self._loop.create_task(self._heartbeat())
 
@@ -199,8 +208,11 @@ class StreamedAnswer:
             self._exchange.phase = Phase.PRE_CONTENT
             await self._begin()
         await self._send({"type": "http.response.body", "body": self._voice.ping(), "more_body": True})
+        self._beaten()
+
+    def _beaten(self) -> None:
         self._last = self._loop.time()
-        self._timer = self._loop.call_at(self._last + self._every, self._wake)
+        self._timer = self._loop.call_at(self._last + self._every / LOOKS, self._wake)
 
     async def _settle(self) -> None:
         """Let a heartbeat that is being written come to its end."""
