@@ -13,6 +13,7 @@ import re
 import secrets
 import socket
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -193,7 +194,7 @@ class Runtime:
             cors=config.server.cors,
             strict=config.policy.strict,
             trouble=lambda: self.ledger.problem,
-            must_refuse=lambda: self.ledger.is_degraded and config.ledger.on_full == "deny",
+            must_refuse=_is_degraded(self.ledger) if config.ledger.on_full == "deny" else _never,
             heartbeat=Heartbeat(
                 first=float(config.server.heartbeat.first), every=float(config.server.heartbeat.every)
             ),
@@ -247,8 +248,16 @@ def _carrier(current: Keys, config: Config) -> Carrier:
     return Carrier({keys.envelope_id: keys.envelope for keys in (*previous, current)}, current.envelope_id)
 
 
+def _never() -> bool:
+    return False
+
+
+def _is_degraded(ledger: Ledger) -> Callable[[], bool]:
+    return lambda: ledger.is_degraded
+
+
 def _request_id() -> str:
-    return f"req_{secrets.token_hex(12)}"
+    return f"req_{os.urandom(12).hex()}"
 
 
 def _keys(

@@ -24,6 +24,11 @@ def spend(meter: Meter, times: int, elapsed: float = 0.0, nodes: int = 1) -> int
     return taken
 
 
+def left(meter: Meter, elapsed: float) -> float:
+    meter.look(elapsed)
+    return meter.left
+
+
 def test_a_limit_is_what_fits_into_a_minute() -> None:
     assert spend(metered(10), 30) == 10
 
@@ -138,11 +143,11 @@ def test_a_large_amount_fits_although_it_is_more_than_a_share() -> None:
 
 def test_the_remaining_and_the_reset_are_those_of_the_sliding_minute() -> None:
     meter = metered(60)
-    assert (meter.remaining(0.5), meter.reset(0.5)) == (60, 0.0)
+    assert (left(meter, 0.5), meter.reset(0.5)) == (60, 0.0)
     spend(meter, 30)
-    assert (meter.remaining(0.5), meter.reset(0.5)) == (30, 90.0)
+    assert (left(meter, 0.5), meter.reset(0.5)) == (30, 90.0)
     meter.roll(101)
-    assert (meter.remaining(0.5), meter.reset(0.5)) == (45, 30.0)
+    assert (left(meter, 0.5), meter.reset(0.5)) == (45, 30.0)
 
 
 class Nodes:

@@ -226,6 +226,37 @@ def test_a_request_is_one_line_of_facts() -> None:
     ]
 
 
+async def test_the_lines_of_requests_are_made_when_they_are_written_and_keep_their_time_and_place() -> None:
+    out = io.BytesIO()
+    now = [1_700_000_000.25]
+    log = JsonLog(lambda: now[0], out)
+    large = exchange()
+    small = exchange()
+    small.model = "m"
+
+    RequestLog(log).ended(small)
+    RequestLog(log).ended(large)
+    now[0] += 1
+    log.event("info", "after")
+    log.flush()
+
+    assert [(line["event"], line.get("model"), line["time"][17:23]) for line in written(out)] == [
+        ("request", "m", "20.250"),
+        ("request", "m" * 200, "20.250"),
+        ("after", None, "21.250"),
+    ]
+
+
+def test_a_request_below_the_level_is_not_written() -> None:
+    out = io.BytesIO()
+    one = exchange()
+    one.model = "m"
+
+    RequestLog(JsonLog(wall, out, "warning")).ended(one)
+
+    assert written(out) == []
+
+
 @pytest.mark.parametrize(
     ("outcome", "level"),
     [

@@ -73,6 +73,37 @@ def test_exchanges_become_samples(line: str) -> None:
     assert line in observed(exchange(), exchange())
 
 
+def test_requests_of_one_attempt_are_counted_like_any_other() -> None:
+    """They take a shorter way, by places that are found once per kind of request."""
+
+    def one(*, status: int = 200, usage: Usage | None = None, refuses: bool = False) -> Exchange:
+        made = exchange()
+        made.attempts = made.attempts[1:]
+        made.attempts[0].refuses_state = refuses
+        made.status, made.usage, made.losses = status, usage, []
+        return made
+
+    lines = observed(
+        one(),
+        one(usage=Usage(input=10, output=5)),
+        one(usage=Usage(input=10, output=5)),
+        one(usage=Usage(input=10, output=5, cache_read=3)),
+        one(usage=Usage(input=10)),
+        one(status=500, refuses=True),
+    )
+
+    for line in (
+        'requests_total{operation="generate",outcome="ok",protocol="openai_chat",status="200"} 5.0',
+        'requests_total{operation="generate",outcome="ok",protocol="openai_chat",status="500"} 1.0',
+        'attempts_total{account="b",outcome="ok",pool="main"} 6.0',
+        'tokens_total{kind="input",model="claude",pool="main"} 40.0',
+        'tokens_total{kind="output",model="claude",pool="main"} 15.0',
+        'tokens_total{kind="cache_read",model="claude",pool="main"} 3.0',
+        'state_refusals_total{from="openai_chat",to="anthropic"} 1.0',
+    ):
+        assert f"aiclient2api_{line}" in lines
+
+
 def test_nothing_is_counted_that_was_not_reported() -> None:
     lines = observed(
         Exchange(

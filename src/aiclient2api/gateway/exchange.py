@@ -15,6 +15,10 @@ from aiclient2api.ir.response import Usage
 from aiclient2api.wire.http import Headers
 
 Outcome = Literal["ok", "client_error", "upstream_error", "cut", "client_gone", "internal_error"]
+Mark = Literal["reported", "derived", "estimated", "none"]
+"""Where an attempt's numbers come from: the upstream's own, computed from its own, counted here, or there are none."""
+Counts = tuple[Mark, int, int, int, int, int]
+"""What an attempt is booked with: input, cache read, cache write, output, reasoning."""
 
 
 class Phase(Enum):
@@ -103,6 +107,8 @@ class Exchange(Struct, kw_only=True):
     usage: Usage | None = None
     events: int = 0
     """Events of a streamed answer that came from the upstream."""
+    booked: tuple[Counts, ...] | None = None
+    """Of each attempt, worked out by the first observer that needs it (`ledger/bookkeeper.py`)."""
 
     @property
     def target(self) -> str:

@@ -26,20 +26,20 @@ class Needed(Struct, frozen=True):
 
 def estimated(inbound: Inbound) -> Needed:
     """What a request may need; counting tokens needs none."""
+    wire = inbound.wire
     match inbound.peek.operation:
         case "generate":
-            bound = inbound.converter.output_bound(inbound.wire)
-            return Needed(_input(inbound), OUTPUT if bound is None else bound)
+            bound = inbound.converter.output_bound(wire)
+            by_size = estimated_tokens(len(wire.body))
+            needed = by_size if len(wire.body) <= SMALL else _read(inbound, by_size)
+            return Needed(needed, OUTPUT if bound is None else bound)
         case "embed":
-            return Needed(estimated_tokens(len(inbound.wire.body)), 0)
+            return Needed(estimated_tokens(len(wire.body)), 0)
         case _:
             return Needed(0, 0)
 
 
-def _input(inbound: Inbound) -> int:
-    by_size = estimated_tokens(len(inbound.wire.body))
-    if len(inbound.wire.body) <= SMALL:
-        return by_size
+def _read(inbound: Inbound, by_size: int) -> int:
     try:
         return min(by_size, counting.estimate(inbound.request()))
     except MalformedMessage:  # a relay may carry what we cannot read

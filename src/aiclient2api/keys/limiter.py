@@ -7,7 +7,7 @@ the affair of `sharing.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
 
@@ -67,26 +67,28 @@ class Use:
         self.tokens.others, self.tokens.others_before = heard.tokens, heard.tokens_before
         self.slots.others = heard.slots
 
-    def refusal(self, tokens: int, elapsed: float, nodes: int) -> tuple[str, str, float] | None:
-        """Which limit refuses, in words, and for how many seconds; None when the request fits."""
-        limits = self.limits
-        if limits.concurrency is not None and self.slots.refuses(nodes):
+    def take(self, tokens: int, elapsed: float, nodes: int) -> tuple[str, str, float] | None:
+        """One more request. Which limit refuses it, in words, and for how many seconds; None when it fits."""
+        limits, requests, meter, slots = self.limits, self.requests, self.tokens, self.slots
+        if limits.concurrency is not None and slots.refuses(nodes):
             return "concurrency", f"{limits.concurrency} requests at a time", WAIT_FOR_A_SLOT
         if limits.requests is not None:
-            wait = self.requests.refuses(1, elapsed, nodes)
+            wait = requests.refuses(1, elapsed, nodes)
             if wait is not None:
                 return "requests", f"{limits.requests} requests per minute", wait
         if limits.tokens is not None:
-            wait = self.tokens.refuses(tokens, elapsed, nodes)
+            wait = meter.refuses(tokens, elapsed, nodes)
             if wait is not None:
                 return "tokens", f"{limits.tokens} tokens per minute", wait
+        requests.mine += 1
+        meter.mine += tokens
+        slots.mine += 1
         return None
 
-    def take(self, tokens: int) -> None:
-        """One more request."""
-        self.requests.mine += 1
-        self.tokens.mine += tokens
-        self.slots.mine += 1
+    def look(self, elapsed: float) -> None:
+        """See what is left although nothing is taken."""
+        self.requests.look(elapsed)
+        self.tokens.look(elapsed)
 
     def is_half_gone(self, nodes: int) -> bool:
         """Whether half of what this node may take before it hears of the others is taken."""
@@ -98,27 +100,15 @@ class Use:
         )
 
     def shown(self, elapsed: float) -> list[RateLimit]:
-        """What is left, for the answer's headers."""
+        """What was just found left, for the answer's headers."""
         shown: list[RateLimit] = []
         if self.limits.requests is not None:
-            shown.append(_left("requests", self.requests, elapsed))
+            meter = self.requests
+            shown.append(RateLimit("requests", meter.limit, int(meter.left), meter.reset(elapsed)))
         if self.limits.tokens is not None:
-            shown.append(_left("tokens", self.tokens, elapsed))
+            meter = self.tokens
+            shown.append(RateLimit("tokens", meter.limit, int(meter.left), meter.reset(elapsed)))
         return shown
-
-
-def _left(kind: Literal["requests", "tokens"], meter: Meter, elapsed: float) -> RateLimit:
-    return RateLimit(
-        kind=kind, limit=meter.limit, remaining=meter.remaining(elapsed), reset=meter.reset(elapsed)
-    )
-
-
-class _Taken(Struct, frozen=True):
-    """What one request has taken."""
-
-    use: Use
-    window: int
-    tokens: int
 
 
 class KeyLimiter:
@@ -128,7 +118,8 @@ class KeyLimiter:
         self.clock = clock
         self._random = random
         self.uses: dict[str, Use] = {}
-        self._taken: dict[str, _Taken] = {}
+        self._taken: dict[str, tuple[Use, int, int]] = {}
+        """What requests under way have taken, by their id: of which key, in which window, how many tokens."""
         self.nodes: Callable[[], int] = lambda: 1
         """How many nodes serve, as far as we know."""
         self.hurry: Callable[[], None] = lambda: None
@@ -144,15 +135,18 @@ class KeyLimiter:
         if limits is None:
             return
         now = self.clock()
-        window, seconds = divmod(now, MINUTE)
-        elapsed, nodes = seconds / MINUTE, self.nodes()
-        use = self._use(key.name, limits, int(window))
+        minutes, seconds = divmod(now, MINUTE)
+        window, elapsed, nodes = int(minutes), seconds / MINUTE, self.nodes()
+        use = self.uses.get(key.name)
+        if use is None or use.limits is not limits or use.requests.window < window:
+            use = self._use(key.name, limits, window)
         tokens = 0 if limits.tokens is None else self._tokens(inbound, use, limits.tokens)
-        refusal = use.refusal(tokens, elapsed, nodes)
+        refusal = use.take(tokens, elapsed, nodes)
         if refusal is None:
-            use.take(tokens)
-            self._taken[exchange.request_id] = _Taken(use, int(window), tokens)
+            self._taken[exchange.request_id] = use, window, tokens
             self.changes += 1
+        else:
+            use.look(elapsed)
         if nodes > 1 and (refusal is not None or use.is_half_gone(nodes)):
             self.hurry()
         exchange.limit_headers = inbound.converter.limit_headers(use.shown(elapsed), now)
@@ -195,11 +189,19 @@ class KeyLimiter:
         taken = self._taken.pop(exchange.request_id, None)
         if taken is None:
             return
-        use = taken.use
-        use.roll(int(self.clock() // MINUTE))
-        if use.limits.concurrency is not None and use.slots.is_full and self.nodes() > 1:
-            self.hurry()  # others wait for this place
-        use.slots.mine -= 1
-        if taken.tokens:
-            use.tokens.settle(taken.window, tokens_used(exchange) - taken.tokens)
+        use, window, tokens = taken
+        now = int(self.clock() // MINUTE)
+        if use.requests.window < now:
+            use.roll(now)
+        slots = use.slots
+        if slots.mine + slots.others >= slots.limit and use.limits.concurrency is not None:
+            self._place_is_free()
+        slots.mine -= 1
+        if tokens:
+            use.tokens.settle(window, tokens_used(exchange) - tokens)
         self.changes += 1
+
+    def _place_is_free(self) -> None:
+        """Others wait for it."""
+        if self.nodes() > 1:
+            self.hurry()

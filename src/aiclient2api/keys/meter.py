@@ -16,7 +16,7 @@ MINUTE: Final = 60.0
 class Meter:
     """Requests or tokens of a sliding minute: this window, and of the one before as much as still counts."""
 
-    __slots__ = ("heard", "limit", "mine", "mine_before", "others", "others_before", "window")
+    __slots__ = ("heard", "left", "limit", "mine", "mine_before", "others", "others_before", "window")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -29,6 +29,8 @@ class Meter:
         self.mine_before = 0
         self.others_before = 0
         """The same of the window before."""
+        self.left = 0.0
+        """What `refuses` or `look` found left of the limit, beside the amount that was asked for."""
 
     @property
     def before(self) -> int:
@@ -50,13 +52,21 @@ class Meter:
 
     def refuses(self, amount: int, elapsed: float, nodes: int) -> float | None:
         """None where it fits, else the seconds until it may. An amount over the limit needs the whole limit."""
-        amount = min(amount, self.limit)
-        used = self.used(elapsed)
-        if used + amount > self.limit:
+        limit, mine = self.limit, self.mine
+        if amount > limit:
+            amount = limit
+        used = (self.mine_before + self.others_before) * (1 - elapsed) + mine + self.others
+        if used + amount > limit:
             return self._wait(amount, elapsed)
-        if nodes > 1 and exceeds_share(self.mine - self.heard, amount, self.limit - used, nodes):
+        left = limit - used
+        if nodes > 1 and exceeds_share(mine - self.heard, amount, left, nodes):
             return 1.0
+        self.left = left - amount
         return None
+
+    def look(self, elapsed: float) -> None:
+        """See what is left although nothing is taken."""
+        self.left = max(0.0, self.limit - self.used(elapsed))
 
     def _wait(self, amount: int, elapsed: float) -> float:
         now = self.mine + self.others
@@ -64,10 +74,6 @@ class Meter:
         if now + amount <= self.limit:
             return max(0.0, left - (self.limit - now - amount) / self.before * MINUTE)
         return left + (1 - (self.limit - amount) / now) * MINUTE
-
-    def remaining(self, elapsed: float) -> int:
-        """What is left of the limit."""
-        return max(0, int(self.limit - self.used(elapsed)))
 
     def reset(self, elapsed: float) -> float:
         """Seconds until all of the limit is there again, if nothing more is used."""
@@ -82,7 +88,8 @@ class Meter:
     def settle(self, window: int, more: int) -> None:
         """Correct what was taken in `window`: an answer used so much more, or less."""
         if more > 0 or window == self.window:
-            self.mine = max(0, self.mine + more)
+            mine = self.mine + more
+            self.mine = mine if mine > 0 else 0
         elif window == self.window - 1:
             self.mine_before = max(0, self.mine_before + more)
 
@@ -97,11 +104,6 @@ class Slots:
         self.mine = 0
         self.heard = 0
         self.others = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether every place is taken, as far as we know."""
-        return self.mine + self.others >= self.limit
 
     def refuses(self, nodes: int) -> bool:
         """Whether there is no place for one more."""

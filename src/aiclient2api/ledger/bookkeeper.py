@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiclient2api.gateway.exchange import Attempt, Exchange
+from aiclient2api.gateway.exchange import Attempt, Counts, Exchange, Mark
 from aiclient2api.ir.response import Usage
 from aiclient2api.ledger.ledger import Ledger, estimated_tokens
-from aiclient2api.ledger.records import Begun, Mark, Row
+from aiclient2api.ledger.records import Begun, Row
 
 
 class Bookkeeper:
@@ -18,11 +18,11 @@ class Bookkeeper:
         self._wall = wall
 
     def attempting(self, exchange: Exchange, attempt: Attempt) -> None:
-        """An upstream is about to be called."""
+        """An upstream is about to be called: the exchange's last attempt."""
         self._ledger.begun(
             Begun(
                 exchange.request_id,
-                exchange.attempts.index(attempt) + 1,
+                len(exchange.attempts),
                 self._wall(),
                 exchange.key,
                 attempt.pool,
@@ -34,27 +34,35 @@ class Bookkeeper:
 
     def ended(self, exchange: Exchange) -> None:
         """See Observer. The last attempt is the one that answered; only its usage is known."""
-        wall = self._wall()
-        offset = wall - exchange.ended
-        last = len(exchange.attempts)
-        for number, attempt in enumerate(exchange.attempts, 1):
+        attempts = exchange.attempts
+        if not attempts:
+            return
+        ended = exchange.ended
+        offset = self._wall() - ended
+        number, last = 0, len(attempts)
+        for counts in exchange.booked or booked(exchange):
+            attempt = attempts[number]
+            number += 1
             if not attempt.is_sent:
                 continue
-            usage = exchange.usage if number == last else None
-            counts, mark = _counts(attempt, usage, exchange.events if number == last else 0)
+            mark, given, read, written, answered, reasoning = counts
             self._ledger.ended(
                 Row(
                     exchange.request_id,
                     number,
                     attempt.started + offset,
-                    (attempt.ended if number < last else exchange.ended) + offset,
+                    (ended if number == last else attempt.ended) + offset,
                     exchange.key,
                     attempt.pool,
                     attempt.account,
                     attempt.model,
                     attempt.outcome,
                     mark,
-                    *counts,
+                    given,
+                    read,
+                    written,
+                    answered,
+                    reasoning,
                 )
             )
 
@@ -62,38 +70,55 @@ class Bookkeeper:
 def tokens_used(exchange: Exchange) -> int:
     """Input and output of all attempts of an exchange, as they are booked."""
     total = 0
-    last = len(exchange.attempts)
-    for number, attempt in enumerate(exchange.attempts, 1):
-        if attempt.is_sent:
-            is_last = number == last
-            counts, _ = _counts(
-                attempt, exchange.usage if is_last else None, exchange.events if is_last else 0
-            )
-            total += counts[0] + counts[3]
+    for _, given, _, _, answered, _ in exchange.booked or booked(exchange):
+        total += given + answered
     return total
+
+
+def booked(exchange: Exchange) -> tuple[Counts, ...]:
+    """What each attempt is booked with; kept in the exchange, which is over."""
+    attempts = exchange.attempts
+    if len(attempts) == 1:
+        counts = (_counts(attempts[0], exchange.usage, exchange.events),)
+    else:
+        last = len(attempts) - 1
+        counts = tuple(
+            [
+                _counts(attempt, exchange.usage, exchange.events)
+                if place == last
+                else _counts(attempt, None, 0)
+                for place, attempt in enumerate(attempts)
+            ]
+        )
+    exchange.booked = counts
+    return counts
 
 
 _UNANSWERED = ("abandoned", "cut")
 """Outcomes of attempts whose answer had begun or may have: the upstream worked, and counts it."""
+_NOTHING: Counts = ("none", 0, 0, 0, 0, 0)
 
 
-def _counts(
-    attempt: Attempt, usage: Usage | None, events: int
-) -> tuple[tuple[int, int, int, int, int], Mark]:
-    """Input, cache read, cache write, output, reasoning. What the upstream did not say is estimated, and marked so."""
-    if usage is not None and (usage.input is not None or usage.output is not None):
-        mark: Mark = "reported" if usage.input is not None and usage.output is not None else "derived"
-        return (
-            (
-                (estimated_tokens(attempt.size) if usage.input is None else usage.input)
-                + (usage.tool_input or 0),
+def _counts(attempt: Attempt, usage: Usage | None, events: int) -> Counts:
+    """What the upstream did not say is estimated, and marked so. What was not sent used nothing."""
+    if not attempt.is_sent:
+        return _NOTHING
+    if usage is not None:
+        given, answered = usage.input, usage.output
+        if given is not None or answered is not None:
+            mark: Mark = "reported"
+            if given is None:
+                mark, given = "derived", estimated_tokens(attempt.size)
+            if answered is None:
+                mark, answered = "derived", events
+            return (
+                mark,
+                given + (usage.tool_input or 0),
                 usage.cache_read or 0,
                 usage.cache_write or 0,
-                events if usage.output is None else usage.output,
+                answered,
                 usage.reasoning or 0,
-            ),
-            mark,
-        )
+            )
     if events or attempt.outcome in _UNANSWERED:
-        return (estimated_tokens(attempt.size), 0, 0, events, 0), "estimated"
-    return (0, 0, 0, 0, 0), "none"
+        return "estimated", estimated_tokens(attempt.size), 0, 0, events, 0
+    return _NOTHING

@@ -6,13 +6,10 @@ with new members only at the end: an older row stays readable for ever.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from msgspec import Struct
 
-Mark = Literal["reported", "derived", "estimated", "none"]
-"""Where a row's numbers come from: the upstream's own, computed from its own, counted here, or there are none."""
+from aiclient2api.gateway.exchange import Mark
 
 
 class Begun(Struct, frozen=True, array_like=True, tag="b"):

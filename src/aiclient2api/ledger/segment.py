@@ -15,10 +15,10 @@ import os
 import struct
 import sys
 import uuid
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -27,6 +27,7 @@ _HEADER: Final = len(MAGIC) + 16
 _RECORD: Final = struct.Struct("<II")
 FIRST: Final = _HEADER
 """Where the first record of a file begins."""
+_head: Final = _RECORD.pack
 RECORD_BYTES: Final = _RECORD.size
 """What a record takes beside its payload."""
 OPEN, CLOSED = ".open", ".segment"
@@ -96,12 +97,13 @@ class FileSegment:
 
     def append(self, payload: bytes) -> None:
         """See Segment. The payload stands before its length says so: a kill in between leaves no half record."""
-        begin = self.position + _RECORD.size
-        end = begin + len(payload)
+        position, size = self.position, len(payload)
+        begin = position + RECORD_BYTES
+        end = begin + size
         if end > self._size:
             raise SegmentFull
         self._map[begin:end] = payload
-        self._map[self.position : begin] = _RECORD.pack(len(payload), zlib.crc32(payload))
+        self._map[position:begin] = _head(size, crc32(payload))
         self.position = end
 
     def sync(self) -> None:
@@ -170,7 +172,7 @@ def records(data: bytes) -> Iterator[tuple[bytes, int]]:
         if length == 0 or end > len(data):
             return
         payload = data[position + _RECORD.size : end]
-        if zlib.crc32(payload) != checksum:
+        if crc32(payload) != checksum:
             return
         yield payload, end
         position = end

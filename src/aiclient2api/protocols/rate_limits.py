@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from functools import lru_cache
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from aiclient2api.wire.http import Headers
 
+Kind = Literal["requests", "tokens"]
+KEPT: Final = 256
+"""Limits whose unchanging part is worked out once."""
+LONGEST: Final = 120
+"""Seconds of a reset: this minute and the next."""
 
-class RateLimit(Struct, frozen=True, kw_only=True):
+
+class RateLimit(Struct, frozen=True):
     """One limit of a minute; `reset` are the seconds until all of it is there again."""
 
-    kind: Literal["requests", "tokens"]
+    kind: Kind
     limit: int
     remaining: int
     reset: float
@@ -23,14 +30,22 @@ class RateLimit(Struct, frozen=True, kw_only=True):
 def openai_limit_headers(limits: Sequence[RateLimit], wall: float) -> Headers:
     """`x-ratelimit-…`, the reset as a duration such as `6m0s` (OpenAI, "Rate limits in headers")."""
     del wall
-    headers: list[tuple[str, str]] = []
+    headers: Headers = ()
+    seconds, text = -1.0, ""
     for limit in limits:
-        headers += (
-            (f"x-ratelimit-limit-{limit.kind}", str(limit.limit)),
-            (f"x-ratelimit-remaining-{limit.kind}", str(limit.remaining)),
-            (f"x-ratelimit-reset-{limit.kind}", _duration(limit.reset)),
-        )
-    return tuple(headers)
+        of_limit, remaining, reset = _openai_lines(limit.kind, limit.limit)
+        if limit.reset != seconds:  # nearly always one for all of them
+            seconds = limit.reset
+            text = _DURATIONS[round(seconds)] if 1 <= seconds <= LONGEST else _duration(seconds)
+        headers += (of_limit, (remaining, str(limit.remaining)), (reset, text))
+    return headers
+
+
+@lru_cache(KEPT)
+def _openai_lines(kind: Kind, limit: int) -> tuple[tuple[str, str], str, str]:
+    """The header that stays as it is, and the names of the two whose values change."""
+    of_limit = (f"x-ratelimit-limit-{kind}", str(limit))
+    return of_limit, f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}"
 
 
 def _duration(seconds: float) -> str:
@@ -40,17 +55,32 @@ def _duration(seconds: float) -> str:
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
+_DURATIONS: Final = tuple(_duration(seconds) for seconds in range(LONGEST + 1))
+"""By seconds."""
+
+
 def anthropic_limit_headers(limits: Sequence[RateLimit], wall: float) -> Headers:
     """`anthropic-ratelimit-…`, the reset as an instant in RFC 3339 (Anthropic, "Rate limits: response headers")."""
-    headers: list[tuple[str, str]] = []
+    headers: Headers = ()
     for limit in limits:
-        reset = datetime.fromtimestamp(wall + limit.reset, UTC)
-        headers += (
-            (f"anthropic-ratelimit-{limit.kind}-limit", str(limit.limit)),
-            (f"anthropic-ratelimit-{limit.kind}-remaining", str(limit.remaining)),
-            (f"anthropic-ratelimit-{limit.kind}-reset", reset.strftime("%Y-%m-%dT%H:%M:%SZ")),
-        )
-    return tuple(headers)
+        of_limit, remaining, reset = _anthropic_lines(limit.kind, limit.limit)
+        instant = _instant(
+            int(wall + limit.reset + 5e-7)
+        )  # the end of a minute may lack a bit of the float's last digit
+        headers += (of_limit, (remaining, str(limit.remaining)), (reset, instant))
+    return headers
+
+
+@lru_cache(KEPT)
+def _anthropic_lines(kind: Kind, limit: int) -> tuple[tuple[str, str], str, str]:
+    """See `_openai_lines`."""
+    of_limit = (f"anthropic-ratelimit-{kind}-limit", str(limit))
+    return of_limit, f"anthropic-ratelimit-{kind}-remaining", f"anthropic-ratelimit-{kind}-reset"
+
+
+@lru_cache(4)
+def _instant(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def no_limit_headers(limits: Sequence[RateLimit], wall: float) -> Headers:

@@ -43,17 +43,19 @@ class Counter:
 
     def add(self, labels: Labels, amount: int = 1) -> None:
         """Count."""
+        self._cells[self.find(labels)] += amount
+
+    def find(self, labels: Labels) -> int:
+        """Where these labels are counted."""
         place = self._places.get(labels)
-        if place is None:
-            place = self.place(labels)
-        self._cells[place] += amount
+        return self._place(labels) if place is None else place
 
     @property
     def values(self) -> dict[Labels, int]:
         """What this process counted so far."""
         return {labels: self._cells[place] for labels, place in self._places.items()}
 
-    def place(self, labels: Labels) -> int:
+    def _place(self, labels: Labels) -> int:
         """Where these labels are counted, found for the first time."""
         places = self._places
         is_full = len(places) >= MAX_SERIES
@@ -68,10 +70,7 @@ class Histogram(Counter):
 
     def observe(self, label: str, seconds: float) -> None:
         """Count one duration."""
-        labels = (label,)
-        place = self._places.get(labels)
-        if place is None:
-            place = self.place(labels)
+        place = self.find((label,))
         self._cells[place + bisect_left(SECONDS, seconds)] += 1
         self._cells[place + len(SECONDS) + 1] += round(seconds * _MICROSECONDS)
 

@@ -1,7 +1,8 @@
 """JSON lines: one per request and one per event of the program. Never a prompt, never a key.
 
-Lines are queued and written together by a thread, so that no request waits for the terminal or the disk. Where
-those cannot keep up, the oldest lines are lost.
+Lines are queued and written together by a thread, so that no request waits for the terminal or the disk; those of
+requests are made there as well, many at a time, which takes far less than each between two requests. Where the
+terminal or the disk cannot keep up, the oldest lines are lost.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from queue import SimpleQueue
 from typing import BinaryIO, Literal
 
@@ -27,10 +29,22 @@ FLUSH_SECONDS = 0.05
 MAX_QUEUED = 10_000
 PIPE_BYTES = 4096
 """What a write to a pipe may have to be one, pipe(7)."""
+LONGEST_MODEL = 200
+"""Characters."""
+MOST_LOSSES = 20
 LAST_FLUSH_SECONDS = 2.0
 """How long a stop waits for a terminal that takes no bytes."""
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class _Later(msgspec.Struct, frozen=True):
+    """A line that is to be made. `at` is Unix time in seconds."""
+
+    at: float
+    level: Level
+    name: str
+    fields: Callable[[], Mapping[str, object]]
 
 
 class JsonLog:
@@ -50,7 +64,7 @@ class JsonLog:
         self._threshold = LEVELS.index(level)
         self._marks = marks or {}
         self._is_shared = marks is not None
-        self._lines: deque[bytes] = deque(maxlen=MAX_QUEUED)
+        self._lines: deque[bytes | _Later] = deque(maxlen=MAX_QUEUED)
         self._is_scheduled = False
         self._calls: SimpleQueue[bool] = SimpleQueue()
         self._writer: threading.Thread | None = None
@@ -59,10 +73,19 @@ class JsonLog:
         """Queue one line."""
         if LEVELS.index(level) < self._threshold:
             return
-        stamp = datetime.datetime.fromtimestamp(self._wall(), datetime.UTC).isoformat(timespec="milliseconds")
-        self._lines.append(
-            _encode({"time": stamp, "level": level, "event": name, **self._marks, **fields}) + b"\n"
-        )
+        self._queue(self._line(self._wall(), level, name, fields))
+
+    def later(self, level: Level, name: str, fields: Callable[[], Mapping[str, object]]) -> None:
+        """Queue a line that is made when it is written, from what does not change any more."""
+        if LEVELS.index(level) >= self._threshold:
+            self._queue(_Later(self._wall(), level, name, fields))
+
+    def _line(self, at: float, level: Level, name: str, fields: Mapping[str, object]) -> bytes:
+        stamp = datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="milliseconds")
+        return _encode({"time": stamp, "level": level, "event": name, **self._marks, **fields}) + b"\n"
+
+    def _queue(self, line: bytes | _Later) -> None:
+        self._lines.append(line)
         if self._is_scheduled:
             return
         try:
@@ -96,7 +119,11 @@ class JsonLog:
 
     def _write(self) -> None:
         self._is_scheduled = False  # before the lines are taken: a line that comes in between calls again
-        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        queued = [self._lines.popleft() for _ in range(len(self._lines))]
+        lines = [
+            line if isinstance(line, bytes) else self._line(line.at, line.level, line.name, line.fields())
+            for line in queued
+        ]
         try:
             for part in _whole(lines) if self._is_shared else (b"".join(lines),):
                 self._out.write(part)
@@ -132,31 +159,38 @@ class RequestLog:
 
     def ended(self, exchange: Exchange) -> None:
         """See Observer."""
-        usage = exchange.usage
         level: Level = "info" if exchange.outcome in ("ok", "client_gone") else "warning"
-        self._log.event(
-            level,
-            "request",
-            request_id=exchange.request_id,
-            key=exchange.key,
-            protocol=exchange.protocol,
-            operation=exchange.operation,
-            model=exchange.model[:200],
-            target=exchange.target,
-            stream=exchange.is_stream,
-            conversion=exchange.conversion,
-            losses=[f"{loss.feature} {loss.act}" for loss in exchange.losses[:20]],
-            attempts=[f"{attempt.account} {attempt.verdict}" for attempt in exchange.attempts],
-            status=exchange.status,
-            outcome=exchange.outcome,
-            phase=exchange.phase.value,
-            error=exchange.error,
-            first_content_ms=_milliseconds(exchange.started, exchange.first_content),
-            duration_ms=_milliseconds(exchange.started, exchange.ended),
-            input_tokens=usage.input if usage else None,
-            cached_tokens=usage.cache_read if usage else None,
-            output_tokens=usage.output if usage else None,
-        )
+        if len(exchange.model) > LONGEST_MODEL or len(exchange.losses) > MOST_LOSSES:
+            self._log.event(
+                level, "request", **_fields(exchange)
+            )  # what waits for a stuck terminal must not be large
+        else:
+            self._log.later(level, "request", partial(_fields, exchange))
+
+
+def _fields(exchange: Exchange) -> dict[str, object]:
+    usage = exchange.usage
+    return {
+        "request_id": exchange.request_id,
+        "key": exchange.key,
+        "protocol": exchange.protocol,
+        "operation": exchange.operation,
+        "model": exchange.model[:LONGEST_MODEL],
+        "target": exchange.target,
+        "stream": exchange.is_stream,
+        "conversion": exchange.conversion,
+        "losses": [f"{loss.feature} {loss.act}" for loss in exchange.losses[:MOST_LOSSES]],
+        "attempts": [f"{attempt.account} {attempt.verdict}" for attempt in exchange.attempts],
+        "status": exchange.status,
+        "outcome": exchange.outcome,
+        "phase": exchange.phase.value,
+        "error": exchange.error,
+        "first_content_ms": _milliseconds(exchange.started, exchange.first_content),
+        "duration_ms": _milliseconds(exchange.started, exchange.ended),
+        "input_tokens": usage.input if usage else None,
+        "cached_tokens": usage.cache_read if usage else None,
+        "output_tokens": usage.output if usage else None,
+    }
 
 
 def _milliseconds(start: float, end: float | None) -> float | None:

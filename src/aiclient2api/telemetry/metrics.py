@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
+from msgspec import Struct
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from aiclient2api.accounts import report
 from aiclient2api.accounts.health import Status
 from aiclient2api.accounts.pool import AccountPool
-from aiclient2api.gateway.exchange import Exchange
+from aiclient2api.gateway.exchange import Attempt, Exchange
 from aiclient2api.gateway.state_refusals import misses_state
+from aiclient2api.ir.response import Usage
 from aiclient2api.telemetry.counting import Counter, Histogram, Kind, families
 from aiclient2api.telemetry.report import page
 from aiclient2api.telemetry.tally import LocalTally, Tally
@@ -48,6 +50,19 @@ KINDS: Final = (REQUESTS, ATTEMPTS, TOKENS, LOSSES, STATE_REFUSALS, FIRST_TOKEN,
 """What is counted in tallies, in the order of the page."""
 
 
+MAX_USUAL: Final = 4096
+"""Kinds of requests whose places are remembered."""
+
+
+class _Places(Struct):
+    """Where requests of one kind are counted; -1 for what none of them had yet."""
+
+    request: int
+    attempt: int
+    input: int = -1
+    output: int = -1
+
+
 class Metrics:
     """The observer behind `/metrics`. It counts in a tally of its own, or in the one that its supervisor gave it."""
 
@@ -64,6 +79,7 @@ class Metrics:
         self.state_refusals = Counter(STATE_REFUSALS, self.tally)
         self.first_token = Histogram(FIRST_TOKEN, self.tally)
         self.duration = Histogram(DURATION, self.tally)
+        self._usual: dict[tuple[str, str, int, str, str, str, str, str], _Places] = {}
 
     def started(self, exchange: Exchange) -> None:
         """A request was accepted."""
@@ -72,29 +88,78 @@ class Metrics:
     def ended(self, exchange: Exchange) -> None:
         """See Observer."""
         self.inflight -= 1
-        self.requests.add((exchange.protocol, exchange.operation, str(exchange.status), exchange.outcome))
-        for attempt in exchange.attempts:
-            self.attempts.add((attempt.pool, attempt.account, attempt.outcome))
-            if attempt.refuses_state:
-                self.state_refusals.add((exchange.protocol, attempt.protocol))
+        attempts = exchange.attempts
+        if len(attempts) == 1:
+            self._count_usual(exchange, attempts[0])
+        else:
+            self.requests.add((exchange.protocol, exchange.operation, str(exchange.status), exchange.outcome))
+            for attempt in attempts:
+                self.attempts.add((attempt.pool, attempt.account, attempt.outcome))
+                if attempt.refuses_state:
+                    self.state_refusals.add((exchange.protocol, attempt.protocol))
+            if exchange.usage is not None:
+                self._count_tokens(exchange.pool, exchange.target_model, exchange.usage)
         if exchange.first_content is not None:
             self.first_token.observe(exchange.protocol, exchange.first_content - exchange.started)
         if exchange.is_stream:
             self.duration.observe(exchange.protocol, exchange.ended - exchange.started)
-        self._count_tokens(exchange)
-        if exchange.losses and misses_state(exchange.losses):
+        if exchange.losses:
+            self._count_losses(exchange)
+
+    def _count_usual(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Nearly every request is of a kind that was there before: one look tells where all of its counts are."""
+        kind = (
+            exchange.protocol,
+            exchange.operation,
+            exchange.status,
+            exchange.outcome,
+            attempt.pool,
+            attempt.account,
+            attempt.outcome,
+            exchange.target_model,
+        )
+        places = self._usual.get(kind)
+        if places is None:
+            places = self._places(exchange, attempt)
+            if len(self._usual) >= MAX_USUAL:
+                self._usual.clear()
+            self._usual[kind] = places
+        cells = self.tally.cells
+        cells[places.request] += 1
+        cells[places.attempt] += 1
+        if attempt.refuses_state:
+            self.state_refusals.add((exchange.protocol, attempt.protocol))
+        usage = exchange.usage
+        if usage is None:
+            return
+        if usage.cache_read or usage.cache_write or usage.reasoning or not (usage.input and usage.output):
+            self._count_tokens(exchange.pool, exchange.target_model, usage)
+            return
+        if places.input < 0:
+            places.input = self.tokens.find((exchange.pool, exchange.target_model, "input"))
+            places.output = self.tokens.find((exchange.pool, exchange.target_model, "output"))
+        cells[places.input] += usage.input
+        cells[places.output] += usage.output
+
+    def _places(self, exchange: Exchange, attempt: Attempt) -> _Places:
+        return _Places(
+            self.requests.find(
+                (exchange.protocol, exchange.operation, str(exchange.status), exchange.outcome)
+            ),
+            self.attempts.find((attempt.pool, attempt.account, attempt.outcome)),
+        )
+
+    def _count_losses(self, exchange: Exchange) -> None:
+        if misses_state(exchange.losses):
             self.state_refusals.add((exchange.protocol, exchange.upstream_protocol))
         for loss in exchange.losses:
             self.losses.add((exchange.protocol, exchange.upstream_protocol, loss.feature, loss.act))
 
-    def _count_tokens(self, exchange: Exchange) -> None:
-        usage = exchange.usage
-        if usage is None:
-            return
+    def _count_tokens(self, pool: str, model: str, usage: Usage) -> None:
         amounts = (usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning)
         for kind, amount in zip(TOKEN_KINDS, amounts, strict=True):
             if amount:
-                self.tokens.add((exchange.pool, exchange.target_model, kind), amount)
+                self.tokens.add((pool, model, kind), amount)
 
     def gauges(self) -> Iterator[Metric]:
         """What is so at the moment, and what other parts count."""
