@@ -84,10 +84,7 @@ class Replicated:
         until(self._is_watched)
 
     def _is_watched(self) -> bool:
-        with self.sentinels[0].admin() as client:
-            state = client.execute_command("SENTINEL", "MASTER", "mymaster")
-            pairs = state if isinstance(state, dict) else dict(zip(state[::2], state[1::2], strict=True))
-            seen = {_text(key): _text(value) for key, value in pairs.items()}
+        seen = told_by(self.sentinels[0])
         with self.replica.admin() as client:
             is_linked = client.info("replication")["master_link_status"] == "up"
         return is_linked and seen["num-slaves"] == "1" and seen["num-other-sentinels"] == "2"
@@ -102,6 +99,14 @@ class Replicated:
         """Stop all."""
         for server in (*self.sentinels, self.replica, self.master):
             server.close()
+
+
+def told_by(sentinel: Server) -> dict[str, str]:
+    """What it says of its master."""
+    with sentinel.admin() as client:
+        state = client.execute_command("SENTINEL", "MASTER", "mymaster")
+    pairs = state if isinstance(state, dict) else dict(zip(state[::2], state[1::2], strict=True))
+    return {_text(key): _text(value) for key, value in pairs.items()}
 
 
 def _text(value: object) -> str:

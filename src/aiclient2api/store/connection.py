@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
@@ -21,10 +20,10 @@ from redis.exceptions import RedisError
 from aiclient2api.store.address import Address
 from aiclient2api.store.base import StoreUnavailable
 from aiclient2api.store.exchange import Client
+from aiclient2api.store.master import Place
+from aiclient2api.store.sentinels import MasterPool, Sentinels
 
 CONNECT_SECONDS = 0.25
-Place = tuple[str, int]
-"""Host and port."""
 
 
 class Connections(Protocol):
@@ -99,33 +98,31 @@ def _options(address: Address, size: int, timeout: float) -> dict[str, Any]:
 
 
 def _sentinels(address: Address, options: dict[str, Any]) -> _One:
-    sentinel = Sentinel(
-        list(address.hosts),
-        sentinel_kwargs={
-            "socket_timeout": options["socket_connect_timeout"],
-            "socket_connect_timeout": options["socket_connect_timeout"],
-            "retry": Retry(NoBackoff(), 0),
-            "username": address.sentinel_username,
-            "password": address.sentinel_password,
-            "protocol": 2,
-            "driver_info": None,
-            **({"ssl": True, "ssl_ca_certs": address.ca} if address.is_sentinel_tls else {}),
-        },
+    seconds = options["socket_connect_timeout"]
+    asking = {
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+        "retry": Retry(NoBackoff(), 0),
+        "username": address.sentinel_username,
+        "password": address.sentinel_password,
+        "protocol": 2,
+        "driver_info": None,
+        **({"ssl": True, "ssl_ca_certs": address.ca} if address.is_sentinel_tls else {}),
+    }
+    sentinels = Sentinels(address.hosts, asking, seconds)
+    pool = MasterPool(
+        address.name, sentinels, ssl=address.is_tls, db=address.db, check_connection=False, **options
     )
-    pool = SentinelConnectionPool(
-        address.name, sentinel, ssl=address.is_tls, db=address.db, check_connection=False, **options
-    )
-    beside = [client.connection_pool for client in sentinel.sentinels]
-    return _One(Client(pool, options["socket_timeout"]), beside)
+    return _One(Client(pool, options["socket_timeout"]), sentinels)
 
 
 class _One:
     """One server for all keys, whoever that is at the moment."""
 
-    def __init__(self, client: Client, beside: Sequence[ConnectionPool] = ()) -> None:
-        """`beside`: connections to those that are asked where it is."""
+    def __init__(self, client: Client, sentinels: Sentinels | None = None) -> None:
+        """`sentinels` are asked where it is."""
         self._client = client
-        self._beside = beside
+        self._sentinels = sentinels
 
     async def ready(self) -> None:
         """See Connections."""
@@ -144,11 +141,14 @@ class _One:
 
     async def drop(self) -> None:
         """See Connections."""
-        for pool in (self._client.connection_pool, *self._beside):
-            await pool.disconnect()
+        await self._client.connection_pool.disconnect()
+        if self._sentinels is not None:
+            await self._sentinels.drop()
 
     async def close(self) -> None:
         """See Connections."""
+        if self._sentinels is not None:
+            await self._sentinels.close()
         await self.drop()
 
 

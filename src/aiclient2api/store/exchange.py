@@ -45,7 +45,7 @@ class Client:
             return await self.connection_pool.get_connection()
         connection = self._idle.pop()
         try:
-            if not connection.is_connected or await connection.can_read():
+            if not _is_usable(connection) or await connection.can_read():
                 await connection.disconnect()
                 await self.connection_pool.ensure_connection(connection)
         except BaseException:
@@ -93,7 +93,7 @@ class Session:
     async def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """The reply of each, the server's refusals among them. Raises RedisError, TimeoutError."""
         connection = self._connection
-        if not connection.is_connected:
+        if not _is_usable(connection):
             # redis-py would connect anew: to where it was before a failover, and without what is watched
             raise Disconnected("the connection was closed meanwhile")
         connection.socket_timeout = None  # ours is for all of it
@@ -123,6 +123,11 @@ class Session:
         if answers[-1] is None:
             raise WatchError("a watched key has changed")
         return answers[-1]
+
+
+def _is_usable(connection: AbstractConnection) -> bool:
+    """Whether it is open, and leads to where it should."""
+    return connection.is_connected and not connection.should_reconnect()
 
 
 async def _reply(connection: AbstractConnection) -> Any:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AskError,
     AuthenticationError,
@@ -28,6 +27,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from aiclient2api.store.base import StoreUnavailable, StoreUnusable
 from aiclient2api.store.breaker import Breaker
 from aiclient2api.store.connection import Connections
+from aiclient2api.store.master import NoMaster, UnknownName
 
 T = TypeVar("T")
 DOWN = (
@@ -45,7 +45,8 @@ DOWN = (
 DOWN_WORDS = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "OOM", "NOAUTH", "MISCONF", "NOREPLICAS")
 FOREIGN_WORDS = ("WRONGTYPE", "value is not an integer", "hash value is not an integer", "would overflow")
 
-NOT_A_LOGIN = "AuthenticationError", "AuthorizationError", "NOAUTH", "WRONGPASS"
+NO_LOGIN = "the user or password is not accepted"
+SENTINELS_LOGIN = "the sentinels do not accept the user or password (sentinel_username, sentinel_password)"
 NOT_A_CLUSTER, NO_DATABASE = "is not a cluster, use redis://", "there is no database of this number"
 REFUSALS = (
     (("db index is out of range",), NO_DATABASE),
@@ -160,23 +161,28 @@ def why(error: BaseException) -> str:
     _, quoted, answer = text.rpartition(" of pipeline caused error: ")
     if quoted:
         text = answer.strip("(),\"'")
-    if isinstance(error, MasterNotFoundError):
-        text = text.partition(" : ")[0]
     return f"{type(error).__name__}: {text[:120]}" if text else type(error).__name__
 
 
 def refusal(error: BaseException | None) -> str | None:
     """What the operator has to mend, None for an outage that may pass."""
+    if isinstance(error, NoMaster):
+        return _refusal_of_sentinels(error)
     text = str(error)
     if isinstance(error, NoPermissionError) or text.startswith("NOPERM"):
         return "the user may not run the commands that are needed"
     if isinstance(error, AuthenticationError | AuthorizationError) or text.startswith(
         ("NOAUTH", "WRONGPASS")
     ):
-        return "the user or password is not accepted"
-    if isinstance(error, MasterNotFoundError) and any(word in text for word in NOT_A_LOGIN):
-        return "the sentinels do not accept the user or password (sentinel_username, sentinel_password)"
+        return NO_LOGIN
     if isinstance(error, InvalidResponse):
         return "does not speak the protocol of Redis"
     lower = text.lower()
     return next((told for words, told in REFUSALS if all(word in lower for word in words)), None)
+
+
+def _refusal_of_sentinels(error: NoMaster) -> str | None:
+    if isinstance(error, UnknownName):
+        return str(error)
+    told = next((told for reason in error.reasons if (told := refusal(reason)) is not None), None)
+    return SENTINELS_LOGIN if told == NO_LOGIN else told
