@@ -54,13 +54,20 @@ def test_what_an_admin_took_out_has_no_end_to_wait_for() -> None:
         "# TYPE aiclient2api_account_out_seconds gauge\n"
         f'aiclient2api_account_out_seconds{{{labels},model="",state="disabled",reason=""}} +Inf\n'
         f'aiclient2api_account_out_seconds{{{labels},model="x",state="cooling",reason="overloaded"}} 4.6\n'
+        f'aiclient2api_account_out_seconds{{{labels},model="y",state="cooling",reason="overloaded"}} 0\n'
+        'aiclient2api_account_out_seconds{pool="chat",account="b",model="",state="disabled",reason=""} 0\n'
+        "# TYPE aiclient2api_circuit_out_seconds gauge\n"
+        'aiclient2api_circuit_out_seconds{circuit="host:a",reason="unreachable"} 0.2\n'
     )
-    [line], _ = read(page)
+    [line, enabled], shared = read(page)
 
     assert [out.text for out in line.out] == [
         "all models: disabled until it is enabled",
         "x: cooling for 5s (overloaded)",
+        "y: cooling, tried by the next request (overloaded)",
     ]
+    assert [out.text for out in enabled.out] == ["all models: disabled, tried by the next request"]
+    assert shared == ["host:a: out for 1s (unreachable)"]
 
 
 def test_a_gateway_that_does_not_answer_is_told(capfd: pytest.CaptureFixture[str]) -> None:

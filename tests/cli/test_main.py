@@ -29,7 +29,8 @@ def test_every_command_has_help(name: str, capfd: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["chekc"], "No such command 'chekc'."),
+        (["chekc"], "No such command 'chekc'. Did you mean 'check'?"),
+        (["nobody"], "No such command 'nobody'. There are serve, check, state,"),
         (["check", "--nonsense"], "No such option '--nonsense'."),
         (["convert", "--from", "openai_chat"], "Missing option '--to'."),
         (["simulate", "--port", "x"], "Invalid value for '--port': 'x' is not a valid integer range."),
@@ -44,6 +45,17 @@ def test_wrong_use_is_one_sentence_and_status_2(
     assert status == 2
     assert out == ""
     assert err.splitlines()[0].startswith(f"error: {sentence}")
+
+
+@pytest.mark.parametrize("group", ["", "keys", "accounts", "state"])
+def test_asked_for_nothing_a_group_shows_its_help_and_does_not_call_it_an_error(
+    group: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    status = run([group] if group else [])
+
+    out, err = capfd.readouterr()
+    assert (status, out) == (2, "")
+    assert err.startswith(f"Usage: aiclient2api {group}".rstrip())
 
 
 def test_a_bad_configuration_lists_every_problem_and_is_status_2(

@@ -32,6 +32,14 @@ def command(nodes: Nodes, *arguments: str) -> str:
         return printed.getvalue().decode()
 
 
+def refused(nodes: Nodes, *arguments: str) -> str:
+    """What a command that fails says."""
+    told = io.StringIO()
+    with contextlib.redirect_stderr(told):
+        assert main.run([*arguments, "--config", str(nodes.programs[0].config)]) == 1
+    return told.getvalue()
+
+
 def options(base_url: str, folder: Path, key: str = UPSTREAM_KEY) -> tuple[str, ...]:
     (folder / "key").write_text(key)
     return (
@@ -74,6 +82,14 @@ def test_an_added_account_serves_on_all_nodes_until_it_is_removed(tmp_path: Path
         assert command(nodes, "accounts", "disable", NAME) == "added: disabled\n"
         until(lambda: all("disabled" in nodes.state(NAME, url) for url in nodes.urls))
 
+        for strange, why in (
+            ("nobody", "is no account in the store"),
+            ("a", "is an account of the configuration"),
+        ):
+            assert f"{strange!r} {why}" in refused(nodes, "accounts", "remove", NAME, strange)
+        assert NAME in command(nodes, "accounts", "list", "--shared"), (
+            "of several names all are removed or none"
+        )
         assert command(nodes, "accounts", "remove", NAME) == "added: removed\n"
         until(lambda: all(nodes.state(NAME, url) == "" for url in nodes.urls))
         before = nodes.upstream[NAME]

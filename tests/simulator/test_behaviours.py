@@ -241,3 +241,9 @@ async def test_a_cache_mark_on_the_first_turn_is_a_cache_write() -> None:
         "ephemeral_5m_input_tokens": 2,
         "ephemeral_1h_input_tokens": 0,
     }
+
+
+async def test_what_the_codex_cli_adds_to_a_request_is_taken() -> None:
+    body = RESPONSES.request({"prompt": "hi"}) | {"client_metadata": {"x-codex-installation-id": "1"}}
+    answer = await call(simulator(), RESPONSES.path, body, RESPONSES.headers)
+    assert RESPONSES.whole(answer.json).text == "You said: hi"

@@ -151,7 +151,7 @@ WORDS: Final = (
     ),
     _speaks(
         "retry",
-        "Try accounts again with the next request, whatever they are out for.",
+        "Try accounts with the next request, whatever they are out for.",
         lambda word, now: AdminWord(disabled=word.disabled, at=now, by=_who(), retry=now),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -47,7 +48,7 @@ for word in (*WORDS, add, remove):
     accounts.add_command(word)
 
 
-@accounts.command("list")
+@accounts.command("list", short_help="Show the accounts of a running gateway.")
 @config_option
 @click.option("--url", help="Where the gateway is [default: the configuration's host and port].")
 @click.option("--key", envvar="AICLIENT2API_KEY", help="A client key, where it is not on this machine.")
@@ -114,7 +115,7 @@ def read(text: str) -> tuple[list[Line], list[str]]:
     shared: list[str] = []
     for name, labels, value in _samples(text):
         if name == "aiclient2api_circuit_out_seconds":
-            shared.append(f"{labels['circuit']}: out for {value:.0f}s ({labels['reason']})")
+            shared.append(f"{labels['circuit']}: out{_lasting(value)} ({labels['reason']})")
         if not name.startswith("aiclient2api_account_"):
             continue
         key = labels["pool"], labels["account"]
@@ -139,7 +140,13 @@ def _outage(labels: Mapping[str, str], seconds: float) -> str:
         return (
             f"{labels['state']} ({labels['reason']})" if labels["reason"] else "disabled until it is enabled"
         )
-    return f"{labels['state']} for {seconds:.0f}s ({labels['reason']})"
+    reason = f" ({labels['reason']})" if labels["reason"] else ""
+    return f"{labels['state']}{_lasting(seconds)}{reason}"
+
+
+def _lasting(seconds: float) -> str:
+    """Until a request may try it: what is due stays as it is until one does."""
+    return f" for {math.ceil(seconds)}s" if seconds > 0 else ", tried by the next request"
 
 
 def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:

@@ -67,7 +67,7 @@ def add(
     return 0
 
 
-@click.command("remove")
+@click.command("remove", short_help="Forget added accounts on all nodes.")
 @config_option
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def remove(path: Path | None, names: tuple[str, ...]) -> int:
@@ -76,22 +76,32 @@ def remove(path: Path | None, names: tuple[str, ...]) -> int:
 
     def removing(name: str) -> Change:
         def change(old: AddedAccount | None) -> AddedAccount:
-            if old is not None:
-                return AddedAccount(name=name, rev=0, removed=True)
-            if name in config.accounts:
-                raise Refused(f"{name!r} is an account of the configuration: take it out there")
-            raise Refused(f"{name!r} is no account in the store")
+            if old is None:
+                raise Refused(_not_there(config, name))
+            return AddedAccount(name=name, rev=0, removed=True)
 
         return change
 
-    _changed(config, [(name, removing(name)) for name in names])
+    _changed(config, [(name, removing(name)) for name in names], all_known=True)
     for name in names:
         click.echo(f"{name}: removed")
     return 0
 
 
-def _changed(config: Config, changes: list[tuple[str, Change]]) -> None:
+def _not_there(config: Config, name: str) -> str:
+    if name in config.accounts:
+        return f"{name!r} is an account of the configuration: take it out there"
+    return f"{name!r} is no account in the store"
+
+
+def _changed(config: Config, changes: list[tuple[str, Change]], *, all_known: bool = False) -> None:
+    """All changes; none where `all_known` and the store lacks one of the accounts."""
+
     async def work(store: Store) -> None:
+        known = await read_added(store) if all_known else {}
+        for name, _ in changes if all_known else ():
+            if name not in known:
+                raise Refused(_not_there(config, name))
         for name, change in changes:
             await change_added(store, name, change, who())
 

@@ -39,7 +39,7 @@ def keys() -> None:
 
 def _settings(command: Callable[..., int]) -> Callable[..., int]:
     """The options that say what a key may do."""
-    for option in (
+    options = (
         click.option("--label", help="What it is for, for people."),
         click.option(
             "--models", multiple=True, metavar="PATTERN", help="Models it may use; may be repeated."
@@ -49,7 +49,8 @@ def _settings(command: Callable[..., int]) -> Callable[..., int]:
         click.option("--concurrency", type=LEAST, help="Requests at a time."),
         click.option("--expires", type=Moment(), help="A date (2027-01-31T00:00:00Z) or a span (30d)."),
         click.option("--strict/--no-strict", default=None, help="Whether all its requests are strict."),
-    ):
+    )
+    for option in reversed(options):  # the first one applied stands last in the help
         command = option(command)
     return command
 
@@ -128,7 +129,7 @@ def change(path: Path | None, name: str, unset: tuple[str, ...], **options: Any)
     return 0
 
 
-@keys.command()
+@keys.command(short_help="Let a key end, now or at some time.")
 @config_option
 @click.argument("name")
 @click.option("--at", type=Moment(), default="0s", help="A date or a span from now [default: now].")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from aiclient2api import __version__
 from aiclient2api.errors import ConfigError
@@ -41,6 +43,16 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = get_close_matches(name, COMMANDS, 1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(COMMANDS)}."
+            raise click.UsageError(f"No such command {name!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
 
 @click.group(
     cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -65,8 +77,12 @@ def told(work: Callable[[], object]) -> int:
         return 2
     except click.Abort:
         return 130
+    except NoArgsIsHelpError as error:  # asked for nothing: the help is no complaint
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.ClickException as error:
-        _complain(error.format_message())
+        is_own = isinstance(error, click.BadParameter) and error.param is None and error.param_hint is None
+        _complain(error.message if is_own else error.format_message())
         return error.exit_code
     except BrokenPipeError:
         return 1

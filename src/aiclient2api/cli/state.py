@@ -57,12 +57,12 @@ def init(path: Path | None, dry_run: bool, force: bool) -> int:
     return 0
 
 
-@state.command()
+@state.command(short_help="Bring the keys to this program's schema version.")
 @config_option
 @dry_run_option
-@force_option
+@click.option("--force", is_flag=True, help="Also while gateways use the store.")
 def migrate(path: Path | None, dry_run: bool, force: bool) -> int:
-    """Bring the keys to this program's schema version. Gateways that still run stop it, but with --force."""
+    """Bring the keys to this program's schema version; refused while gateways use the store."""
     config = load_config(path)
 
     async def work(store: Store) -> str:
@@ -130,7 +130,7 @@ def _replace(file: Path, content: bytes) -> None:
         raise click.ClickException(f"{file}: cannot be written: {error.strerror}") from None
 
 
-@state.command("import")
+@state.command("import", short_help="Load a dump, or the predecessor's state.")
 @config_option
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(

@@ -217,6 +217,8 @@ class ResponsesRequest(Strict):
     access_programs: dict[str, object] | None = None
     background: bool | None = None
     background_options: dict[str, object] | None = None
+    client_metadata: dict[str, str] | None = None
+    """In no reference, but OpenAI's own Codex CLI sends it (github.com/openai/codex, `ResponsesApiRequest`)."""
     context_management: list[dict[str, object]] | None = None
     conversation: str | dict[str, object] | None = None
     image: dict[str, object] | None = None
