@@ -230,8 +230,8 @@ def test_every_metric_has_a_row_with_its_labels() -> None:
 
 
 def test_every_field_of_the_request_line_is_documented() -> None:
-    line = (ROOT / "src/aiclient2api/telemetry/log.py").read_text("utf-8").partition('"request",')[2]
-    fields = re.findall(r"^            (\w+)=", line, re.MULTILINE)
+    line = (ROOT / "src/aiclient2api/telemetry/log.py").read_text("utf-8").partition("def _fields(")[2]
+    fields = re.findall(r'^        "(\w+)":', line, re.MULTILINE)
     assert len(fields) > 15
     assert set(fields) <= set(code(section(OPERATIONS, "Log")))
 
