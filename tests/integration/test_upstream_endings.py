@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from typing import Any
 
 import httpx
 import pytest
@@ -144,3 +145,52 @@ def test_our_own_connection_limit_blames_nobody() -> None:
             assert second.status_code == 529
             upstream.gate.set()
         assert status(stack) == "healthy"
+
+
+def test_a_terminal_event_without_its_blank_line_ends_the_answer() -> None:
+    upstream = Upstream([*EVENTS[:-1], EVENTS[-1].rstrip(b"\n")])
+    with serving(upstream.running(), one_account) as stack:
+        answer = post(stack, BODY)
+        assert outcomes(stack) == {"ok"}
+
+    assert answer.content == b"".join(EVENTS)
+
+
+def one_of_each(url: str) -> Sections:
+    """An account for each protocol, in a pool of its name."""
+    settings: dict[str, dict[str, Any]] = {
+        "openai_chat": {"provider": "openai_compatible"},
+        "openai_responses": {"provider": "openai_compatible", "protocols": ["openai_responses"]},
+        "anthropic": {"provider": "anthropic_compatible"},
+        "gemini": {"provider": "gemini_compatible"},
+    }
+    common = {"base_url": url, "api_key": "k"}
+    return {"accounts": {name: {**common, **own, "pool": name} for name, own in settings.items()}}
+
+
+UNARY: dict[str, tuple[str, dict[str, Any]]] = {
+    "openai_chat": (
+        "/v1/chat/completions",
+        {"model": "openai_chat/m", "messages": [{"role": "user", "content": "Hi"}]},
+    ),
+    "openai_responses": ("/v1/responses", {"model": "openai_responses/m", "input": "Hi"}),
+    "anthropic": (
+        "/v1/messages",
+        {"model": "anthropic/m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]},
+    ),
+    "gemini": (
+        "/v1beta/models/gemini/m:generateContent",
+        {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"code":500,"msg":"busy"}'])
+@pytest.mark.parametrize("protocol", UNARY)
+def test_words_of_its_own_with_status_200_are_no_answer_even_to_a_relay(protocol: str, body: bytes) -> None:
+    path, asked = UNARY[protocol]
+    upstream = Upstream([body], "application/json")
+    with serving(upstream.running(), one_of_each) as stack:
+        answer = post(stack, json.dumps(asked).encode(), path)
+
+    assert answer.status_code == (503 if protocol == "gemini" else 502)

@@ -174,3 +174,11 @@ def test_a_call_that_is_missing_makes_the_end_no_normal_one() -> None:
     created = {"type": "response.created", "response": response([], status="in_progress")}
     _, events, _ = streamed("gemini", "openai_responses", [created, done])
     assert "MALFORMED_FUNCTION_CALL" in events and "functionCall" not in events
+
+
+def test_no_arguments_are_an_empty_object_to_clients_that_parse_them() -> None:
+    body = chat({"content": None, "tool_calls": [call("")]}, "tool_calls")
+    told = json.loads(whole("openai_responses", "openai_chat", body).response.body)
+    assert told["output"][0]["arguments"] == "{}"
+    _, events, _ = streamed("openai_responses", "openai_chat", chat_events("", "tool_calls"))
+    assert '"delta":"{}"' in events and '"arguments":"{}"' in events

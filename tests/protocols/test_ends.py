@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from aiclient2api.errors import MalformedMessage
+from aiclient2api.errors import Incomplete, MalformedMessage
 from aiclient2api.ir.loss import Loss
 from tests.protocols.exchanges import ASKS, chat, content, message, response, streamed, whole
 
@@ -56,3 +56,35 @@ def test_a_message_stream_that_stops_without_a_reason_is_cut() -> None:
     events = [{"type": "message_start", "message": message([], None)}, {"type": "message_stop"}]
     stream, _, _ = streamed("openai_chat", "anthropic", events)
     assert stream.failure is not None and not stream.ended
+
+
+HALVES: Final = {
+    "Responses' cancelled": ("openai_responses", response([SAID], status="cancelled")),
+    "DeepSeek's": ("openai_chat", chat({"content": "Hi"}, "insufficient_system_resource")),
+    "Zhipu's": ("openai_chat", chat({"content": "Hi"}, "network_error")),
+    "vLLM's": ("openai_chat", chat({"content": "Hi"}, "abort")),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_an_answer_that_its_upstream_gave_up_is_no_complete_one_to_anybody(name: str) -> None:
+    upstream, body = HALVES[name]
+    for client in ASKS.keys() - {upstream}:
+        try:
+            told = whole(client, upstream, body).response.body
+        except (MalformedMessage, Incomplete):
+            continue
+        ends = (b'"finish_reason":', b'"stop_reason":', b'"STOP"', b'"status":"completed"')
+        body_of_message = b'"type":"message","status":"completed"'
+        assert not any(end in told.replace(body_of_message, b"") for end in ends)
+
+
+@pytest.mark.parametrize("details", [{"reason": "max_messages"}, {"reason": "future"}, None])
+def test_an_incomplete_answer_is_told_as_one_whatever_stopped_it(details: dict[str, str] | None) -> None:
+    body = response([SAID], status="incomplete", incomplete_details=details)
+    for client, word in {
+        "openai_chat": b'"finish_reason":"length"',
+        "anthropic": b'"stop_reason":"max_tokens"',
+        "gemini": b'"finishReason":"MAX_TOKENS"',
+    }.items():
+        assert word in whole(client, "openai_responses", body).response.body

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.wire.frames import Frame
-from aiclient2api.wire.sse import SseDecoder, encode_event
+from aiclient2api.wire.sse import SseDecoder, encode_event, last_event
 
 BOM = b"\xef\xbb\xbf"
 Meaning = tuple[str | None, bytes]
@@ -213,3 +213,19 @@ def test_text_that_is_no_utf8_breaks_the_stream_and_a_cut_character_does_not(cut
 
     with pytest.raises(MalformedMessage, match="UTF-8"):
         decoder.feed(b"data: \xc3\x28\n\n")
+
+
+@pytest.mark.parametrize(
+    ("rest", "event"),
+    [
+        (b'data: {"a":1}', b'data: {"a":1}\n\n'),
+        (b'event: x\r\ndata: {"a":1}\r\n', b'event: x\r\ndata: {"a":1}\n\n'),
+        (b'data: {"a":1', b""),
+        (b'data: {"a":"\xf0\x9f"}', b""),
+        (b"event: x\n", b""),
+        (b"data: 1", b""),
+        (b"", b""),
+    ],
+)
+def test_a_last_event_needs_no_blank_line_but_must_be_whole(rest: bytes, event: bytes) -> None:
+    assert last_event(rest) == event

@@ -35,6 +35,7 @@ from aiclient2api.net.transport import HttpStream, Timeouts
 from aiclient2api.protocols.base import AnswerStream
 from aiclient2api.protocols.conversion import Answer
 from aiclient2api.wire.frames import Frame, FrameDecoder
+from aiclient2api.wire.sse import last_event
 
 _PINGS: Final = ("ping", "keepalive")
 _TIDY_TAILS: Final = (b"", b"data: [DONE]", b"data:[DONE]")
@@ -160,7 +161,7 @@ class Live:
             error, self._error = self._error, None
             raise error
         if has_ended and not answer.ended:
-            self._pass_on(self._over(self._untidy_tail()))
+            self._pass_on(self._ended())
 
     def _take(self, chunk: bytes) -> bool:
         """A read, from the upstream's connection to the client's at once; whether to go on."""
@@ -207,7 +208,7 @@ class Live:
         except (TimeoutError, UpstreamError) as error:
             return self._over(_late(error))
         if not chunk:
-            return self._over(self._untidy_tail())
+            return self._ended()
         out = self._convert(chunk)
         if not out:
             self._raise_failure()
@@ -266,10 +267,14 @@ class Live:
                 return out
         raise error or Truncated("the upstream's answer ended without its terminal event")
 
-    def _untidy_tail(self) -> Truncated | None:
-        if self._frames.close().strip() in _TIDY_TAILS:
-            return None
-        return Truncated("the upstream's answer was cut inside an event")
+    def _ended(self) -> bytes:
+        """The body is over: whatever has no blank line behind it is the last event, or a piece of one."""
+        rest = self._frames.close()
+        if rest.strip() in _TIDY_TAILS:
+            return self._over(None)
+        event = last_event(rest)
+        out = self._convert(event) if event else b""
+        return out + self._over(None if event else Truncated("the upstream's answer was cut inside an event"))
 
     def _check_quiet(self) -> None:
         """An upstream that only pings is as silent as one that says nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -106,6 +106,10 @@ class Conversion(Protocol):
         ...
 
 
+_ANSWERS: Final = (b'"choices"', b'"output"', b'"content"', b'"candidates"')
+"""What every answer has a member of. Some servers tell their errors with status 200, in words of their own."""
+
+
 class RelayConversion:
     """Same protocol: the client's bytes, the upstream's bytes."""
 
@@ -134,17 +138,25 @@ class RelayConversion:
             response=WireResponse(status=response.status, body=response.body, headers=JSON_HEADERS),
             usage=usage,
             response_id=identified.id,
-            is_empty=not (usage and usage.output) and self._is_empty(response),
+            is_empty=not (usage and usage.output) and self._is_empty(response, usage),
         )
 
-    def _is_empty(self, response: WireResponse) -> bool:
-        """Only what has no output by its own counts is worth a look inside."""
+    def _is_empty(self, response: WireResponse, usage: Usage | None) -> bool:
+        """Only what has no output by its own counts is worth a look inside. Raises MalformedMessage for no answer."""
         if self._operation != "generate":
             return False
         try:
-            return is_empty(self._converter.decode_response(response))
+            decoded = self._converter.decode_response(response)
         except MalformedMessage:
+            if usage is None and not any(member in response.body for member in _ANSWERS):
+                raise
             return False  # whatever it is, the client asked for it
+        has_nothing = is_empty(decoded)
+        if has_nothing and usage is None:
+            require_ends(decoded)
+            if not decoded.candidates:
+                raise MalformedMessage("is no answer, nor an error")
+        return has_nothing
 
 
 def is_empty(response: ModelResponse) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Raw, Struct
 
 from aiclient2api.errors import ErrorInfo, ErrorKind, MalformedMessage
+from aiclient2api.protocols.plain_errors import plain_message
 from aiclient2api.wire import json
 from aiclient2api.wire.http import JSON_HEADERS, WireResponse
 from aiclient2api.wire.json import Members
@@ -183,8 +184,8 @@ def _error_members(body: bytes) -> Members:
         return Members({})
     inner = outer.peek("error")
     if inner is None:
-        message = outer.peek("message") or outer.peek("detail") or json.NULL
-        return _plain(message, outer)
+        message = plain_message(outer.rest)
+        return _plain(json.NULL if message is None else Raw(json.encode(message)), outer)
     if json.is_string(inner):
         return Members(
             {"message": inner, **{key: raw for key in ("code", "type") if (raw := outer.peek(key))}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from aiclient2api.errors import MalformedMessage
+from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame, check_text
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
@@ -76,6 +77,22 @@ class SseDecoder:
             return b""
         self._started = True
         return chunk.removeprefix(_UTF8_BOM)
+
+
+def last_event(rest: bytes) -> bytes:
+    """What a body that has ended leaves behind its last blank line, as the whole event that it is, or nothing.
+
+    Servers forget the last blank line, and SDKs do not need it. Half of an event has no data, or broken JSON.
+    """
+    event = rest.rstrip(b"\r\n") + b"\n\n"
+    try:
+        check_text(event)
+        data = _frame(event).data
+        if data:
+            json.check_event(data)
+    except MalformedMessage:
+        return b""
+    return event if data.endswith(b"}") else b""
 
 
 def _has_blank_line(data: bytes) -> bool:

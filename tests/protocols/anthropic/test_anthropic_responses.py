@@ -196,7 +196,6 @@ REASONS: dict[FinishReason, str] = {
     "continuation": "max_tokens",
     "compaction": "compaction",
     "steered": "end_turn",
-    "cancelled": "end_turn",
     "other": "end_turn",
     "unknown": "end_turn",
 }
@@ -207,7 +206,7 @@ def test_finish_reasons(reason: FinishReason, word: str) -> None:
     assert encoded(answer(Text(text="x"), reason=reason))[0]["stop_reason"] == word
 
 
-@pytest.mark.parametrize("reason", ["malformed", "error"])
+@pytest.mark.parametrize("reason", ["malformed", "error", "cancelled"])
 def test_an_answer_that_did_not_end_is_no_answer(reason: FinishReason) -> None:
     with pytest.raises(MalformedMessage):
         encoded(answer(Text(text="x"), reason=reason))

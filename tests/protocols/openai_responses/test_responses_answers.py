@@ -279,9 +279,10 @@ STATUSES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "later member": (
         {"status": "incomplete", "incomplete_details": {"reason": "max_messages", "later": {"a": 1}}},
-        "other",
+        "length",
     ),
-    "many messages": ({"status": "incomplete", "incomplete_details": {"reason": "max_messages"}}, "other"),
+    "many messages": ({"status": "incomplete", "incomplete_details": {"reason": "max_messages"}}, "length"),
+    "for no reason": ({"status": "incomplete"}, "length"),
     "steered": ({"status": "incomplete", "incomplete_details": {"reason": "steered"}}, "steered"),
     "failed": ({"status": "failed", "error": {"code": "server_error", "message": "boom"}}, "error"),
     "cancelled": ({"status": "cancelled"}, "cancelled"),

@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from aiclient2api.errors import ErrorInfo, ErrorKind, MalformedMessage
 from aiclient2api.protocols.anthropic.schema import NAME
+from aiclient2api.protocols.plain_errors import plain_message
 from aiclient2api.wire import json
 from aiclient2api.wire.http import Headers, WireResponse, find_header
 from aiclient2api.wire.json import Members
@@ -123,9 +124,10 @@ def _read(body: bytes) -> tuple[str | None, str, Raw | None, str | None]:
     try:
         members = Members.parse(body)
         request_id = _string(members, "request_id")
-        error = members.object("error")
+        inner = members.peek("error")
+        error = members.object("error") if inner is not None and json.is_object(bytes(inner)) else None
         if error is None:
-            return None, _string(members, "message") or "", None, request_id
+            return None, plain_message(members.rest) or "", None, request_id
         details = error.raw("details")
         if details is not None and not json.is_object(bytes(details)):
             details = None

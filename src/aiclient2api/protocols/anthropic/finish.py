@@ -6,7 +6,13 @@ from aiclient2api.errors import MalformedMessage
 from aiclient2api.ir.parts import Ext
 from aiclient2api.ir.response import Finish
 from aiclient2api.protocols.anthropic.ext import kept
-from aiclient2api.protocols.anthropic.schema import FINISH_REASONS, NAME, REFUSAL_CATEGORIES, STOP_REASONS
+from aiclient2api.protocols.anthropic.schema import (
+    BROKEN,
+    FINISH_REASONS,
+    NAME,
+    REFUSAL_CATEGORIES,
+    STOP_REASONS,
+)
 from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire.json import Members
 
@@ -52,7 +58,7 @@ def encode_finish(finish: Finish | None) -> dict[str, object]:
     """The three members. Raises MalformedMessage for an answer that did not really end."""
     if finish is None:
         return {"stop_reason": "end_turn", "stop_sequence": None}
-    if finish.reason in ("malformed", "error"):
+    if finish.reason in BROKEN:
         raise MalformedMessage(f"the model did not complete its answer ({finish.raw or finish.reason})")
     reason = STOP_REASONS[finish.reason]
     wire: dict[str, object] = {"stop_reason": reason, "stop_sequence": finish.stop_sequence}

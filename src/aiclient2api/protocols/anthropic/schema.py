@@ -99,11 +99,12 @@ STOP_REASONS: dict[FinishReason, str] = {
     "continuation": "max_tokens",
     "compaction": "compaction",
     "steered": "end_turn",
-    "cancelled": "end_turn",
     "other": "end_turn",
     "unknown": "end_turn",
 }
-"""`malformed` and `error` are no way for a message to end: they become errors."""
+"""`BROKEN` is no way for a message to end: it becomes an error."""
+
+BROKEN: Final[frozenset[FinishReason]] = frozenset(("malformed", "error", "cancelled"))
 
 REFUSAL_CATEGORIES = frozenset({"cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms"})
 

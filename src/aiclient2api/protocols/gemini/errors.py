@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from aiclient2api.errors import ErrorInfo, ErrorKind, MalformedMessage
 from aiclient2api.protocols.gemini.encode_parts import Wire
 from aiclient2api.protocols.gemini.schema import NAME
+from aiclient2api.protocols.plain_errors import plain_message
 from aiclient2api.wire import json
 from aiclient2api.wire.http import Headers, WireResponse, find_header
 from aiclient2api.wire.retry_after import number, retry_after
@@ -118,15 +119,15 @@ def decode_error(response: WireResponse) -> ErrorInfo:
     """See Converter.decode_error."""
     headers = response.headers
     try:
-        body = json.decode(response.body, object)
-        if isinstance(body, list) and body:
-            status = json.decode(response.body, list[dict[str, Raw]])[0].get("error")
+        if response.body.lstrip()[:1] == b"[":
+            body = json.decode(json.parse_array(response.body)[0], dict[str, Raw])
         else:
-            status = json.decode(response.body, dict[str, Raw]).get("error")
-    except MalformedMessage:
-        status = None
-    if status is None:
-        return _described(response.status, headers, {})
+            body = json.decode(response.body, dict[str, Raw])
+    except (MalformedMessage, IndexError):
+        body = {}
+    status = body.get("error")
+    if status is None or not json.is_object(bytes(status)):
+        return _described(response.status, headers, {"message": plain_message(body)})
     return decode_status(status, response)
 
 

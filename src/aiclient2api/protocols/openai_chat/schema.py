@@ -37,9 +37,15 @@ FINISH_TO_IR: Final[dict[str, FinishReason]] = {
     "tool_calls": "tool_use",
     "function_call": "tool_use",
     "content_filter": "content_filter",
-    # compatible servers
+    # compatible servers: Mistral, OpenRouter, vLLM; api-docs.deepseek.com/api/create-chat-completion;
+    # Zhipu (docs.z.ai/api-reference/llm/chat-completion)
     "model_length": "context_length",
+    "model_context_window_exceeded": "context_length",
     "error": "error",
+    "abort": "cancelled",
+    "insufficient_system_resource": "error",
+    "network_error": "error",
+    "sensitive": "content_filter",
 }
 
 FINISH_FROM_IR: Final[dict[FinishReason, str]] = {

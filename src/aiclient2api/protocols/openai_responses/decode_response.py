@@ -92,7 +92,8 @@ def _decode_finish(
     match status:
         case "incomplete":
             reason = details.take("reason", str) if details else None
-            return Finish(reason=_INCOMPLETE.get(reason or "", "other"), raw=reason or status)
+            # whatever stopped it, half an answer is no whole one
+            return Finish(reason=_INCOMPLETE.get(reason or "", "length"), raw=reason)
         case "failed":
             error = members.peek("error")
             info = decode_failure(error if error is not None else b"{}")

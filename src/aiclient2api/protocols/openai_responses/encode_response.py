@@ -62,5 +62,6 @@ def _own_outcome(response: ModelResponse, finish: Finish | None) -> dict[str, ob
     """The words of an upstream of this protocol, where it had any."""
     if response.status == "incomplete" and finish is not None:
         later = json.decode(kept(response).get("incomplete_details", b"{}"), dict[str, Raw])
-        return {"status": response.status, "incomplete_details": {"reason": finish.raw, **later}}
+        reason = {} if finish.raw is None else {"reason": finish.raw}
+        return {"status": response.status, "incomplete_details": {**reason, **later} or None}
     return json.compact({"status": response.status})

@@ -70,9 +70,14 @@ def as_custom(call: ToolCall, customs: Customs) -> ToolCall:
 
 
 def with_status(call: ToolCall) -> ToolCall:
-    """A call whose arguments are no JSON is not told as a completed one, whatever the answer ended with."""
-    if call.status is not None or call.kind == "custom" or not call.arguments.strip():
+    """A call whose arguments are no JSON is not told as a completed one, whatever the answer ended with.
+
+    No arguments at all are an empty object: clients parse them as JSON.
+    """
+    if call.status is not None or call.kind == "custom":
         return call
+    if not call.arguments.strip():
+        return msgspec.structs.replace(call, arguments="{}")
     try:
         json.decode(call.arguments.encode(), Raw)
     except MalformedMessage:

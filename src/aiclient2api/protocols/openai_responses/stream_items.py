@@ -168,10 +168,11 @@ class CallWriter:
         """The whole arguments, and `output_item.done`; arguments that are not whole have no event of their own."""
         whole = part if isinstance(part, ToolCall) else self._builder.whole()
         assert isinstance(whole, ToolCall), "a call stays one"
-        call = as_custom(with_status(whole), self._customs)
         if self.is_cut:
-            call = msgspec.structs.replace(call, status="incomplete")
-        held = self._delta(call.arguments) if self._is_held and call.arguments else b""
+            whole = msgspec.structs.replace(whole, status="incomplete")
+        call = as_custom(with_status(whole), self._customs)
+        is_unsaid = self._is_held or not whole.arguments
+        held = self._delta(call.arguments) if is_unsaid and call.arguments else b""
         name, member = (
             (b"response.custom_tool_call_input.done", b"input")
             if self._kind == "custom"
