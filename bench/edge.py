@@ -56,9 +56,9 @@ class Worded:
     def __init__(self, served: Any) -> None:
         self._served = served
 
-    def __call__(self, *arguments: Any) -> Any:
-        """See ASGI."""
-        return self._served(*arguments)
+    def serve(self, client: Any) -> Any:
+        """See Application."""
+        return self._served({"path": client.asked.head.path}, client.receive, client.send)
 
     def refusal(self, head: Any, error: Exception) -> Any:
         """See Application."""

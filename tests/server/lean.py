@@ -5,17 +5,43 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiclient2api.errors import GatewayError
 from aiclient2api.server.asgi import Receive, Scope, Send
 from aiclient2api.server.http.connection import Connection
 from aiclient2api.server.http.edge import Edge
+from aiclient2api.server.http.exchange import HttpExchange
 from aiclient2api.server.http.settings import HttpSettings
 from aiclient2api.server.pressure import Pressure
 from aiclient2api.wire.http import WireRequest, WireResponse
 
 DEADLINE = 10.0
 END = b"GET /end HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n"
+
+
+class AsAsgi:
+    """Any ASGI application as what our server serves."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def refusal(self, head: WireRequest, error: GatewayError) -> WireResponse:
+        """See Application."""
+        return self._app.refusal(head, error)
+
+    async def serve(self, client: HttpExchange) -> None:
+        """See Application."""
+        path, _, query = client.head.target.partition(b"?")
+        scope = {
+            "type": "http",
+            "method": client.head.method,
+            "path": client.asked.head.path,
+            "raw_path": path,
+            "query_string": query,
+            "headers": client.head.headers,
+        }
+        await self._app(scope, client.receive, client.send)
 
 
 class Recorder:
@@ -68,7 +94,7 @@ async def lean(
     """The server on a free port; yields what its connections share, and the port. `bugs`: so many are reported."""
     loop = asyncio.get_running_loop()
     found: list[Exception] = []
-    edge = Edge(app, settings or HttpSettings(), loop, Pressure(1 << 40, load), found.append)  # pyright: ignore[reportArgumentType]
+    edge = Edge(AsAsgi(app), settings or HttpSettings(), loop, Pressure(1 << 40, load), found.append)  # pyright: ignore[reportArgumentType]
     server = await loop.create_server(lambda: Connection(edge), "127.0.0.1", 0)
     try:
         yield edge, server.sockets[0].getsockname()[1]

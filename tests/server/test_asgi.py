@@ -6,6 +6,7 @@ import pytest
 
 from aiclient2api.errors import BadRequest, TooLarge
 from aiclient2api.server.asgi import ClientGone, Message, Receive, read_body, request_head, send_whole
+from aiclient2api.server.asked import Asked
 from aiclient2api.wire.http import Headers, WireRequest, WireResponse
 
 
@@ -32,8 +33,8 @@ def body(data: bytes, *, more: bool = False) -> Message:
     return {"type": "http.request", "body": data, "more_body": more}
 
 
-def head(*headers: tuple[str, str]) -> WireRequest:
-    return WireRequest(path="/v1/messages", headers=headers)
+def asked(*headers: tuple[str, str]) -> Asked:
+    return Asked(WireRequest(path="/v1/messages", headers=headers))
 
 
 @pytest.mark.parametrize(
@@ -63,12 +64,12 @@ def test_the_head_is_taken_as_it_is() -> None:
 async def test_a_body_is_put_together() -> None:
     receive = receiving(body(b"ab", more=True), body(b"", more=True), body(b"c"))
 
-    assert await read_body(head(), receive, 3) == b"abc"
+    assert await read_body(asked(), receive, 3) == b"abc"
 
 
 @pytest.mark.parametrize("message", [{"type": "http.request"}, body(b"")])
 async def test_a_body_may_be_empty(message: Message) -> None:
-    assert await read_body(head(), receiving(message), 10) == b""
+    assert await read_body(asked(), receiving(message), 10) == b""
 
 
 @pytest.mark.parametrize(
@@ -76,32 +77,32 @@ async def test_a_body_may_be_empty(message: Message) -> None:
 )
 async def test_an_announced_body_over_the_limit_is_refused_unread(headers: Headers) -> None:
     with pytest.raises(TooLarge):
-        await read_body(head(*headers), receiving(), 3)
+        await read_body(asked(*headers), receiving(), 3)
 
 
 async def test_a_body_that_grows_over_the_limit_is_refused() -> None:
     with pytest.raises(TooLarge):
         await read_body(
-            head(("content-length", "3")), receiving(body(b"ab", more=True), body(b"cd", more=True)), 3
+            asked(("content-length", "3")), receiving(body(b"ab", more=True), body(b"cd", more=True)), 3
         )
 
 
 @pytest.mark.parametrize("length", ["²", "-5", "many", "", "4, 4"])
 async def test_a_strange_length_is_ignored(length: str) -> None:
-    assert await read_body(head(("content-length", length)), receiving(body(b"abc")), 3) == b"abc"
+    assert await read_body(asked(("content-length", length)), receiving(body(b"abc")), 3) == b"abc"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity"])
 async def test_a_compressed_body_is_refused(encoding: str) -> None:
     with pytest.raises(BadRequest):
-        await read_body(head(("content-encoding", encoding)), receiving(), 10)
+        await read_body(asked(("content-encoding", encoding)), receiving(), 10)
 
 
 async def test_a_client_may_leave_in_the_middle() -> None:
     receive = receiving(body(b"ab", more=True), {"type": "http.disconnect"})
 
     with pytest.raises(ClientGone):
-        await read_body(head(("content-encoding", "identity")), receive, 10)
+        await read_body(asked(("content-encoding", "identity")), receive, 10)
 
 
 async def test_a_whole_response_has_its_length() -> None:

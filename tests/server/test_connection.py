@@ -11,7 +11,7 @@ from aiclient2api.server.http.edge import Edge
 from aiclient2api.server.http.settings import HttpSettings
 from aiclient2api.server.pressure import Pressure
 from aiclient2api.wire.http import WireRequest, WireResponse
-from tests.server.lean import END, Recorder, answer, answers, lean, respond
+from tests.server.lean import END, AsAsgi, Recorder, answer, answers, lean, respond
 
 
 class Streaming(Recorder):
@@ -99,7 +99,9 @@ class Sink(asyncio.Transport):
 
 async def connected(app: object, sink: Sink) -> Connection:
     bugs: list[Exception] = []
-    edge = Edge(app, HttpSettings(), asyncio.get_running_loop(), Pressure(1 << 40, lambda: 0.0), bugs.append)  # pyright: ignore[reportArgumentType]
+    edge = Edge(
+        AsAsgi(app), HttpSettings(), asyncio.get_running_loop(), Pressure(1 << 40, lambda: 0.0), bugs.append
+    )  # pyright: ignore[reportArgumentType]
     connection = Connection(edge)
     connection.connection_made(sink)
     return connection

@@ -26,13 +26,12 @@ from aiclient2api.errors import (
     MethodNotAllowed,
     NotFound,
     Rejected,
+    TooLarge,
 )
 from aiclient2api.gateway.attempt import as_client_error
 from aiclient2api.gateway.exchange import Exchange
 from aiclient2api.keys.ring import ClientKey
 from aiclient2api.server.asgi import (
-    CLIENT,
-    RESERVED,
     Client,
     ClientGone,
     Message,
@@ -43,18 +42,16 @@ from aiclient2api.server.asgi import (
     cut_reason,
     read_body,
     request_head,
-    send_whole,
-    whole_headers,
 )
-from aiclient2api.server.auth import extract_key
+from aiclient2api.server.asked import Asked
 from aiclient2api.server.bodies import BodyBudget, check_body
 from aiclient2api.server.cors import allowed_origin, is_preflight, preflight_headers, with_cors
-from aiclient2api.server.inference import answer, is_wished, report_headers
-from aiclient2api.server.pressure import Pressure
+from aiclient2api.server.inference import answer, report_headers
+from aiclient2api.server.pressure import FULL, Pressure
 from aiclient2api.server.routes import Access, Match, Routes, error_protocol, models_protocol
 from aiclient2api.server.services import Services
 from aiclient2api.server.siblings import Health, Siblings
-from aiclient2api.wire.http import Headers, WireRequest, WireResponse
+from aiclient2api.wire.http import WireRequest, WireResponse
 
 BODY_SECONDS = 120.0
 LONGEST_WAIT = 30.0
@@ -88,11 +85,16 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] == "http":
-            await _Request(self, scope, receive, send).run()
+            peer: str = (scope.get("client") or ("", 0))[0]
+            await _Request(self, Asked(request_head(scope)), peer, receive, send).run()
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1003})
+
+    def serve(self, client: Client) -> Coroutine[None, None, None]:
+        """The answer to a request of our own server, which cancels it when the client leaves."""
+        return _Request(self, client.asked, client.peer, client.receive, client.send, client).run()
 
     def refusal(self, head: WireRequest, error: GatewayError) -> WireResponse:
         """The answer to a request that the HTTP layer refuses, in the form that its path tells; it is counted."""
@@ -115,56 +117,47 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-class _Request:
+class _Request(Outlet):
     """One request on its way through the edge."""
 
-    def __init__(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    exchange: Exchange
+    _has_begun = False
+    _is_complete = False
+    _held = 0
+    """Bytes of the body that count in the budget."""
+
+    def __init__(
+        self, app: App, asked: Asked, peer: str, receive: Receive, send: Send, client: Client | None = None
+    ) -> None:
+        super().__init__(asked, send, client)
         self._app = app
         self._services = app.services
-        self._head = request_head(scope)
-        self._match, self._is_known = app.routes.find(self._head.method, self._head.path)
-        self._peer: str = (scope.get("client") or ("", 0))[0]
-        extensions: dict[str, Any] = scope.get("extensions") or {}
-        self._client: Client | None = extensions.get(CLIENT)
-        self._is_reserved = RESERVED in extensions
+        self._peer = peer
         self._receive = receive
-        self._raw_send = send
-        self._shortcut = self._client
-        """Takes a whole answer without ASGI's messages."""
-        self._has_begun = False
-        self._is_complete = False
-        self._held = 0
-        """Bytes of the body that count in the budget."""
 
-    async def _send(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
+        """See Outlet."""
         self._has_begun = True
         self._is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
-        await self._raw_send(message)
-
-    async def _whole(self, response: WireResponse, extra: Headers = ()) -> None:
-        if self._shortcut is None:
-            await send_whole(self._send, response, extra)
-        else:
-            self._has_begun = self._is_complete = True
-            self._shortcut.answer(response.status, whole_headers(response, extra), response.body)
+        await self.raw_send(message)
 
     def run(self) -> Coroutine[None, None, None]:
         """The answer, whatever is asked for."""
-        match = self._match
-        origin = allowed_origin(self._head, self._services.cors)
-        if origin is not None:
-            self._raw_send, self._shortcut = with_cors(self._raw_send, origin), None
-            if is_preflight(self._head):
-                return self._whole(WireResponse(status=204), preflight_headers(self._head))
-        if match is not None and match.route.access is Access.PUBLIC:
-            return self._health(match)
-        if match is not None and match.route.access is Access.OPERATOR:
-            return self._metrics()
-        return self._exchange(match)
+        app, head = self._app, self.asked.head
+        match, is_known = app.routes.find(head.method, head.path)
+        if self._services.cors:
+            origin = allowed_origin(head, self._services.cors)
+            if origin is not None:
+                self.raw_send, self.short = with_cors(self.raw_send, origin), None
+                if is_preflight(head):
+                    return self.whole(WireResponse(status=204), preflight_headers(head))
+        if match is not None and match.route.access is not Access.KEY:
+            return self._health(match) if match.route.access is Access.PUBLIC else self._metrics()
+        return self._exchange(match, is_known=is_known)
 
     async def _health(self, match: Match) -> None:
         if match.route.name == "healthz":
-            await self._whole(_json(200, b'{"status":"ok"}'))
+            await self.whole(_json(200, b'{"status":"ok"}'))
             return
         health = Health(self._services.status(is_draining=self._app.is_draining))
         if self._app.siblings is not None and not self._app.is_draining:
@@ -175,14 +168,14 @@ class _Request:
         if self._stranger() is None:
             told["pools"] = self._services.states()
         is_ready = health.status != "unavailable"
-        await self._whole(_json(200 if is_ready else 503, msgspec.json.encode(told)))
+        await self.whole(_json(200 if is_ready else 503, msgspec.json.encode(told)))
 
     def _stranger(self) -> ClientError | None:
         """Why this client may not see what is for operators; None for one on this machine or with a key."""
-        if self._peer.startswith(LOOPBACK) and not any(self._head.header(name) for name in FORWARDED):
+        if self._peer.startswith(LOOPBACK) and not any(self.asked.head.header(name) for name in FORWARDED):
             return None
         try:
-            self._services.keys.identify(extract_key(self._head))
+            self._services.keys.identify(self.asked.key())
         except ClientError as error:
             return error
         return None
@@ -191,21 +184,26 @@ class _Request:
         stranger = self._stranger()
         if stranger is not None:
             told = self._services.converters["openai_chat"].encode_error(stranger.info)
-            await self._whole(told)
+            await self.whole(told)
             return
         page = None if self._app.siblings is None else await self._app.siblings.metrics()
         body = self._services.metrics() if page is None else page
-        await self._whole(WireResponse(status=200, body=body, headers=TEXT))
+        await self.whole(WireResponse(status=200, body=body, headers=TEXT))
 
-    async def _exchange(self, match: Match | None) -> None:
+    async def _exchange(self, match: Match | None, *, is_known: bool) -> None:
         services = self._services
-        protocol = error_protocol(self._head, match)
-        exchange = Exchange(
-            request_id=services.new_id(), protocol=protocol, started=services.now(), operation="generate"
+        exchange = self.exchange = Exchange(
+            request_id=services.new_id(),
+            protocol=error_protocol(self.asked.head, match),
+            started=services.now(),
         )
         services.started(exchange)
         try:
-            await self._answer(match, exchange)
+            if self.client is not None:
+                self.client.owner = self
+                if self.client.is_gone:
+                    raise ClientGone
+            await self._answer(match, exchange, is_known=is_known)
         except GatewayError as error:
             exchange.outcome = (
                 "client_error" if isinstance(error, ClientError | Rejected) else "upstream_error"
@@ -225,83 +223,94 @@ class _Request:
                 ErrorInfo(kind="internal", code="internal_error", message="internal error"), exchange
             )
         finally:
-            self._app.bodies.give(self._held)
+            if self._held:
+                self._app.bodies.give(self._held)
             services.ended(exchange)
 
-    async def _answer(self, match: Match | None, exchange: Exchange) -> None:
-        services = self._services
-        if self._is_reserved or self._app.pressure.is_full:
+    async def _answer(self, match: Match | None, exchange: Exchange, *, is_known: bool) -> None:
+        services, asked, client = self._services, self.asked, self.client
+        if self._app.pressure.level >= FULL or (client is not None and client.is_reserved):
             raise Busy("the gateway is at its limit", retry_after=float(random.randint(1, 3)))
-        key = services.keys.identify(extract_key(self._head))
+        key = services.keys.identify(asked.key())
         exchange.key = key.name
         if match is None:
-            if self._is_known:
-                raise MethodNotAllowed(f"method {self._head.method[:20]} is not allowed here")
-            raise NotFound(f"no endpoint {self._head.path[:200]!r} here")
+            if is_known:
+                raise MethodNotAllowed(f"method {asked.head.method[:20]} is not allowed here")
+            raise NotFound(f"no endpoint {asked.head.path[:200]!r} here")
         exchange.operation = match.route.name  # pyright: ignore[reportAttributeAccessIssue]  # KEY routes are operations
         if match.route.name in ("list_models", "get_model"):
-            exchange.protocol = models_protocol(self._head)
+            exchange.protocol = models_protocol(asked.head)
             with services.admission:
-                await self._while_client_stays(exchange, self._models(match, key, exchange))
+                work = self._models(match, key, exchange)
+                await (work if client is not None else self._while_client_stays(work))
             return
         if services.must_refuse():
             raise Busy("use cannot be booked at the moment", retry_after=LONGEST_WAIT)
         with services.admission:
-            wire = await self._whole_request(match)
-            outlet = Outlet(self._whole, self._send, self._client)
-            work = answer(wire, key, match.pool, exchange, services, outlet)
-            await self._while_client_stays(exchange, work)
+            body = None if client is None else client.whole_body()
+            if body is None:
+                body = await self._read()
+            else:
+                self._check_size(len(body))
+            work = answer(self._wire(match, body), key, match.pool, exchange, services, self)
+            await (work if client is not None else self._while_client_stays(work))
 
-    async def _whole_request(self, match: Match) -> WireRequest:
-        head = self._head
-        reading = read_body(head, self._receive, self._services.body_limit, self._hold)
-        if self._client is not None:
-            body = await reading
-        else:
-            try:
-                async with asyncio.timeout(BODY_SECONDS):
-                    body = await reading
-            except TimeoutError:
-                raise ClientTimeout("the request body took too long") from None
+    def _check_size(self, size: int) -> None:
+        """The same for a body that is there as `read_body` has for one that comes."""
+        if self.asked.is_encoded:
+            raise BadRequest("a compressed request body is not accepted")
+        if size > self._services.body_limit:
+            raise TooLarge(f"the request body is larger than {self._services.body_limit} bytes")
+        self._hold(size)
+
+    def _wire(self, match: Match, body: bytes) -> WireRequest:
         try:
             check_body(body)
         except MalformedMessage as error:
             raise BadRequest(info=as_client_error(error)) from None
+        head = self.asked.head
         return WireRequest(
             method=head.method, path=match.path, query=head.query, headers=head.headers, body=body
         )
+
+    async def _read(self) -> bytes:
+        limit, client = self._services.body_limit, self.client
+        if client is not None:  # its server sets it a time
+            return await read_body(self.asked, client.receive, limit, self._hold, client.length)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await read_body(self.asked, self._receive, limit, self._hold)
+        except TimeoutError:
+            raise ClientTimeout("the request body took too long") from None
 
     def _hold(self, size: int) -> None:
         self._app.bodies.take(size)
         self._held += size
 
-    async def _while_client_stays(self, exchange: Exchange, work: Awaitable[None]) -> None:
+    def left(self) -> None:
+        """See Owner."""
+        self.exchange.outcome = "client_gone"
+
+    async def _while_client_stays(self, work: Awaitable[None]) -> None:
         """Run `work`, and cancel it when the client disconnects."""
         mine = asyncio.current_task()
         assert mine is not None
 
         def left() -> None:
             if not self._is_complete:  # servers report a disconnect once the answer is complete
-                exchange.outcome = "client_gone"
+                self.left()
                 mine.cancel()
 
-        watcher: asyncio.Task[None] | None = None
-        if self._client is not None:
-            self._client.when_gone(left)
-        else:
-            watcher = asyncio.ensure_future(self._watch(left))
+        watcher = asyncio.ensure_future(self._watch(left))
         try:
             await work
         except asyncio.CancelledError:
-            if exchange.outcome == "client_gone":
+            if self.exchange.outcome == "client_gone":
                 mine.uncancel()
                 raise ClientGone from None
             raise
         finally:
-            if self._client is not None:
-                self._client.when_gone(None)
-            if watcher is not None:
-                watcher.cancel()
+            watcher.cancel()
 
     async def _watch(self, left: Callable[[], None]) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -322,16 +331,16 @@ class _Request:
                 )
             response = converter.encode_model(wanted)
         exchange.status = response.status
-        await self._whole(response, report_headers(exchange))
+        await self.whole(response, report_headers(exchange))
 
     async def _tell(self, info: ErrorInfo, exchange: Exchange) -> None:
         exchange.error = info.label
-        if self._has_begun:
+        if self._has_begun or (self.client is not None and self.client.has_begun):
             return
         response = _told(info, exchange, self._services)
-        explain = is_wished(self._head, "x-a2-explain") and bool(exchange.key)
+        explain = self.asked.is_explained and bool(exchange.key)
         try:
-            await self._whole(response, report_headers(exchange, explain=explain))
+            await self.whole(response, report_headers(exchange, explain=explain))
         except OSError:
             exchange.outcome = "client_gone"
 

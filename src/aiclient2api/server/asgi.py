@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
-from urllib.parse import unquote
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+import msgspec
 
 from aiclient2api.errors import BadRequest, GatewayError, ShuttingDown, TooLarge
+from aiclient2api.server.asked import Asked, head_of
 from aiclient2api.wire.http import Headers, WireRequest, WireResponse
 
 Scope = MutableMapping[str, Any]
@@ -15,24 +17,49 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-CLIENT: Final = "aiclient2api.client"
-"""Scope extension of our own server: a `Client`."""
-RESERVED: Final = "aiclient2api.reserved"
-"""Scope extension: the connection is one beyond the limit, for health and metrics alone."""
+
+class Owner(Protocol):
+    """Who answers a request."""
+
+    def left(self) -> None:
+        """The client has gone before its answer was complete; the task is cancelled next."""
+        ...
 
 
 class Client(Protocol):
-    """Tells when the client has left, without a task that waits for it. Its server keeps the body's time-outs."""
+    """A request of our own server, which needs none of ASGI's messages where a body or an answer is whole.
 
+    Its server keeps the body's time-outs. It tells `owner` when the client leaves, and cancels the task.
+    """
+
+    asked: Asked
+    peer: str
+    """The other side's address."""
+    is_reserved: bool
+    """The connection is one beyond the limit, for health and metrics alone."""
+    is_gone: bool
+    has_begun: bool
+    """Something was sent."""
     is_complete: bool
     """Whether the last byte of the answer was handed over."""
+    owner: Owner | None
+    length: int | None
+    """The body's, where it is not what the head says."""
 
-    def when_gone(self, call: Callable[[], None] | None) -> None:
-        """Call this when the client leaves before its answer is complete (at once if it has); None: no longer."""
+    def whole_body(self) -> bytes | None:
+        """The body, if it has all come in one piece; otherwise `receive` tells it."""
+        ...
+
+    async def receive(self) -> Message:
+        """See ASGI."""
+        ...
+
+    async def send(self, message: Message) -> None:
+        """See ASGI."""
         ...
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer, written at once; its length is among the headers."""
+        """A whole answer, written at once."""
         ...
 
     def push(self, body: bytes, is_last: bool) -> bool:
@@ -44,14 +71,27 @@ class Client(Protocol):
         ...
 
 
-class Outlet(NamedTuple):
-    """Where an answer goes: a whole one, or the parts of a stream."""
+class Outlet:
+    """The client's side of a request: what it asked for, and where a whole answer or the parts of a stream go."""
 
-    whole: Callable[[WireResponse, Headers], Awaitable[None]]
-    """Takes headers that come behind the response's own."""
-    send: Send
-    client: Client | None = None
-    """With our own server, the short way for what follows a head."""
+    def __init__(self, asked: Asked, send: Send, client: Client | None) -> None:
+        self.asked = asked
+        self.raw_send = send
+        self.client = client
+        """With our own server, the short way for what follows a head."""
+        self.short = client
+        """The same for a whole answer; None where something is to be put into its head."""
+
+    async def send(self, message: Message) -> None:
+        """See ASGI."""
+        await self.raw_send(message)
+
+    async def whole(self, response: WireResponse, extra: Headers = ()) -> None:
+        """A whole answer; `extra` comes behind its own headers."""
+        if self.short is not None:
+            self.short.answer(response.status, (*response.headers, *extra), response.body)
+        else:
+            await send_whole(self.send, response, extra)
 
 
 class ClientGone(Exception):
@@ -66,24 +106,9 @@ def cut_reason(cancelled: asyncio.CancelledError) -> GatewayError:
 
 def request_head(scope: Scope) -> WireRequest:
     """The request without its body; the path is percent-decoded, the query is not."""
-    path: str = scope["path"]
     raw: bytes | None = scope.get("raw_path")
-    if raw:
-        path = raw.partition(b"?")[0].decode("latin-1")
-        if "%" in path:
-            path = unquote(path)
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    return WireRequest(
-        method=scope["method"],
-        path=path,
-        query=scope["query_string"].decode("latin-1"),
-        headers=text_headers(headers),
-    )
-
-
-def text_headers(headers: Sequence[tuple[bytes, bytes]]) -> Headers:
-    """Headers of a scope as ours."""
-    return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
+    head = head_of(scope["method"], (raw or b"").partition(b"?")[0], scope["query_string"], scope["headers"])
+    return head if raw else msgspec.structs.replace(head, path=scope["path"])
 
 
 def raw_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
@@ -96,16 +121,22 @@ def _free(_: int) -> None:
 
 
 async def read_body(
-    head: WireRequest, receive: Receive, limit: int, hold: Callable[[int], None] = _free
+    asked: Asked,
+    receive: Receive,
+    limit: int,
+    hold: Callable[[int], None] = _free,
+    length: int | None = None,
 ) -> bytes:
     """The whole body. Raises TooLarge as soon as it is clear, ClientGone when the client leaves.
 
-    `hold` is told of every part that is kept, and may raise.
+    `hold` is told of every part that is kept, and may raise. `length` counts instead of what the head says of it.
     """
-    if (head.header("content-encoding") or "identity") != "identity":
+    if asked.is_encoded:
         raise BadRequest("a compressed request body is not accepted")
-    announced = head.header("content-length")
-    if announced is not None and announced.isdecimal() and int(announced) > limit:
+    if length is None:
+        announced = asked.head.header("content-length")
+        length = int(announced) if announced is not None and announced.isdecimal() else 0
+    if length > limit:
         raise TooLarge(f"the request body is larger than {limit} bytes")
     parts: list[bytes] = []
     size = 0

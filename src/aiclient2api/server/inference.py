@@ -13,6 +13,7 @@ from aiclient2api.gateway.upstream import Live, Whole
 from aiclient2api.keys.ring import ClientKey
 from aiclient2api.protocols.conversion import Inbound
 from aiclient2api.server.asgi import Outlet
+from aiclient2api.server.asked import Asked
 from aiclient2api.server.services import Services
 from aiclient2api.server.streaming import StreamedAnswer, Voice
 from aiclient2api.wire.http import Headers, WireRequest
@@ -32,17 +33,25 @@ async def answer(
     outlet: Outlet,
 ) -> None:
     """Answer a request with a body. Raises GatewayError as long as nothing was sent."""
-    inbound = _inbound(wire, key, exchange, services)
-    explain = exchange.explain = is_wished(wire, "x-a2-explain")
+    asked = outlet.asked
+    inbound = _inbound(asked, wire, key, exchange, services)
+    explain = exchange.explain = asked.is_explained
     services.limiter.reserve(key, inbound, exchange)
     exchange.phase = Phase.PRE_HEADERS
-    if inbound.peek.stream == "no":
-        begin = partial(_opened, services.dispatcher, inbound, exchange, pool)
-        if wire.header("idempotency-key"):
+    if not exchange.is_stream:
+        if asked.is_repeatable:
+            begin = partial(_opened, services.dispatcher, inbound, exchange, pool)
             whole = await services.same.once(key.name, wire, begin, lambda: _join(exchange))
         else:
-            whole = await begin()
-        await _send_whole(whole, exchange, outlet, explain=explain)
+            whole = await services.dispatcher.open(inbound, exchange, pool)
+            assert isinstance(whole, Whole), "a unary client gets a whole answer"
+            exchange.usage = whole.answer.usage
+        answer = whole.answer
+        exchange.phase = Phase.TERMINAL_SEEN
+        if answer.losses:
+            exchange.losses = [*exchange.losses, *answer.losses]
+        exchange.status = answer.response.status
+        await outlet.whole(answer.response, report_headers(exchange, explain=explain))
         return
     opening = services.dispatcher.open(inbound, exchange, pool)
 
@@ -55,14 +64,6 @@ async def answer(
 
     stream = StreamedAnswer(exchange, outlet, headers, voice, services.heartbeat)
     await stream.run(_live(opening), services.now)
-
-
-async def _send_whole(whole: Whole, exchange: Exchange, outlet: Outlet, *, explain: bool) -> None:
-    answer = whole.answer
-    exchange.phase = Phase.TERMINAL_SEEN
-    exchange.losses = [*exchange.losses, *answer.losses]
-    exchange.status = answer.response.status
-    await outlet.whole(answer.response, report_headers(exchange, explain=explain))
 
 
 async def _opened(dispatcher: Dispatcher, inbound: Inbound, exchange: Exchange, pool: str | None) -> Whole:
@@ -83,23 +84,19 @@ async def _live(opening: Awaitable[Whole | Live]) -> Live:
     return opened
 
 
-def _inbound(wire: WireRequest, key: ClientKey, exchange: Exchange, services: Services) -> Inbound:
+def _inbound(
+    asked: Asked, wire: WireRequest, key: ClientKey, exchange: Exchange, services: Services
+) -> Inbound:
     try:
         inbound = Inbound(services.converters[exchange.protocol], wire, tenant=key.name)
     except MalformedMessage as error:
         raise BadRequest(info=as_client_error(error)) from error
     exchange.model = inbound.peek.model
     exchange.is_stream = inbound.peek.stream != "no"
-    exchange.strict = services.strict or key.strict or is_wished(wire, "x-a2-strict")
+    exchange.strict = services.strict or key.strict or asked.is_strict
     if not key.allows(inbound.peek.model):
         raise Forbidden(f"this key may not use the model {inbound.peek.model[:200]!r}")
     return inbound
-
-
-def is_wished(wire: WireRequest, name: str) -> bool:
-    """Whether a header of ours is switched on: anything but a no, for a wish must not be overlooked."""
-    value = wire.header(name)
-    return value is not None and value.strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def report_headers(exchange: Exchange, *, explain: bool = False) -> Headers:

@@ -7,16 +7,16 @@ import math
 from collections import deque
 from enum import Enum
 from typing import Any, Final, cast
-from urllib.parse import unquote
 
 from aiclient2api.errors import BadRequest, ClientTimeout, GatewayError
-from aiclient2api.server.asgi import CLIENT, RESERVED
+from aiclient2api.server.asked import Asked, head_of
 from aiclient2api.server.http.edge import Edge
 from aiclient2api.server.http.exchange import HttpExchange
 from aiclient2api.server.http.guard import Head, Verdict
 from aiclient2api.server.http.reader import RequestReader
 from aiclient2api.server.http.settings import MAX_PIPELINED
 from aiclient2api.server.http.timer import LazyTimer
+from aiclient2api.server.pressure import CLOSING
 
 HIGH_WATER: Final = 64 * 1024
 BODY_WATER: Final = 256 * 1024
@@ -24,7 +24,6 @@ BODY_WATER: Final = 256 * 1024
 LINGER: Final = 5.0
 """Seconds that a client may go on sending a body nobody wants, so that it can read why."""
 NOT_HTTP: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 
 
 class Phase(Enum):
@@ -67,19 +66,23 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop has its own classes
         self.write = self._transport.write
         self._transport.set_write_buffer_limits(HIGH_WATER)
-        self._addresses: dict[str, Any] = {
-            "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
-            "client": _address(transport.get_extra_info("peername")),
-            "server": _address(transport.get_extra_info("sockname")),
-        }
+        peer: Any = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if peer else ""
         self._edge.connections.add(self)
         self._watch(Phase.HEAD)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
-        if self._reader.is_deaf:
-            return
-        self._reader.feed(data)
+        reader = self._reader
+        if self._current is None and not self.is_full:
+            body = reader.repeated(data)
+            if body is not None:
+                self._repeat(body)
+                data = b""
+        if data:
+            if reader.is_deaf:
+                return
+            reader.feed(data)
         current = self._current
         if current is not None and current.is_received and not self.is_full and not self.is_closing:
             self._phase = Phase.ANSWER  # as nearly always: the whole request in one read
@@ -133,9 +136,15 @@ class Connection(asyncio.Protocol):
             self._reader.is_deaf = True
             self.stop(BadRequest("too many requests at once on one connection"))
             return
+        path, _, query = head.target.partition(b"?")
+        asked = Asked(head_of(head.method, path, query, head.headers))
         exchange = HttpExchange(
-            self,
-            self._scope(head),
+            line=self,
+            write=self.write,
+            head=head,
+            asked=asked,
+            peer=self._peer,
+            is_reserved=self._is_reserved,
             keep_alive=verdict.keep_alive,
             expects_continue=verdict.expects_continue,
         )
@@ -144,6 +153,25 @@ class Connection(asyncio.Protocol):
             self._begin(exchange)
         else:
             self._waiting.append(exchange)
+
+    def _repeat(self, body: bytes) -> None:
+        """A request whose head is that of the newest exchange, and a part of its body."""
+        last = self._newest
+        assert last is not None
+        self._newest = HttpExchange(
+            line=self,
+            write=self.write,
+            head=last.head,
+            asked=last.asked,
+            peer=self._peer,
+            is_reserved=self._is_reserved,
+            keep_alive=True,
+            length=self._reader.length,
+            parts=[body] if body else [],
+            held=len(body),
+            is_received=len(body) == self._reader.length,
+        )
+        self._begin(self._newest)
 
     def add(self, data: bytes) -> None:
         """See Reads."""
@@ -179,33 +207,13 @@ class Connection(asyncio.Protocol):
 
     # ---- requests
 
-    def _scope(self, head: Head) -> dict[str, Any]:
-        raw, _, query = head.target.partition(b"?")
-        path = raw.decode("ascii")
-        return {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": head.version,
-            "method": head.method,
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": raw,
-            "query_string": query,
-            "root_path": "",
-            "headers": head.headers,
-            **self._addresses,
-        }
-
     def _begin(self, exchange: HttpExchange) -> None:
         self._current = exchange
-        extensions: dict[str, object] = {CLIENT: exchange}
-        if self._is_reserved:
-            extensions[RESERVED] = True
-        exchange.scope["extensions"] = extensions
         exchange.task = self._edge.loop.create_task(self._run(exchange))
 
     async def _run(self, exchange: HttpExchange) -> None:
         try:
-            await self._edge.app(exchange.scope, exchange.receive, exchange.send)
+            await self._edge.app.serve(exchange)
         except asyncio.CancelledError:
             pass  # by the drain, or because the client left: there is nobody to tell
         except (
@@ -233,6 +241,11 @@ class Connection(asyncio.Protocol):
             self._refuse(self._refusal)
         elif self._edge.is_draining:
             self._close()
+        elif not self.is_full and not self._reader.in_head:
+            edge = self._edge  # as nearly always
+            self._phase = Phase.IDLE
+            self._timer.set(edge.loop.time() + edge.settings.timeouts.keep_alive)
+            return
         self._settle()
 
     def _open(self) -> tuple[HttpExchange | None, ...]:
@@ -267,7 +280,7 @@ class Connection(asyncio.Protocol):
     def wants_close(self) -> bool:
         """See Line."""
         edge = self._edge
-        return self._is_reserved or edge.is_draining or edge.pressure.is_high
+        return self._is_reserved or edge.is_draining or edge.pressure.level >= CLOSING
 
     def take(self) -> None:
         """See Line."""
@@ -391,7 +404,3 @@ class Connection(asyncio.Protocol):
             self._watch(Phase.CLOSE)
         else:
             self._phase = Phase.CLOSE
-
-
-def _address(name: Any) -> tuple[str, int] | None:
-    return (str(name[0]), int(name[1])) if name else None

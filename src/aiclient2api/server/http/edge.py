@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Protocol
 
 from aiclient2api.errors import GatewayError
-from aiclient2api.server.asgi import Receive, Scope, Send, text_headers
-from aiclient2api.server.http.head import CLOSE, Clock, encode_text_head
+from aiclient2api.server.asked import text_headers
+from aiclient2api.server.http.head import Clock, encode_whole
 from aiclient2api.server.http.settings import HttpSettings
 from aiclient2api.server.pressure import Pressure
 from aiclient2api.wire.http import WireRequest, WireResponse
 
 if TYPE_CHECKING:
     from aiclient2api.server.http.connection import Connection
+    from aiclient2api.server.http.exchange import HttpExchange
 
 
 class Application(Protocol):
-    """An ASGI application that also words the refusal of what never becomes a call of it."""
+    """What answers requests, and words the refusal of what never becomes one."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
+    def serve(self, client: HttpExchange) -> Coroutine[None, None, None]:
+        """Answer one request. Cancelled when the client leaves."""
         ...
 
     def refusal(self, head: WireRequest, error: GatewayError) -> WireResponse:
@@ -60,6 +61,7 @@ class Edge:
         path, _, query = target.decode("latin-1").partition("?")
         head = WireRequest(path=path, query=query, headers=text_headers(headers))
         response = self.app.refusal(head, error)
-        length = b"content-length: %d\r\n" % len(response.body)
-        more = (self.date(), length, CLOSE)
-        return encode_text_head(response.status, response.headers, more) + response.body
+        length = len(response.body)
+        return (
+            encode_whole(response.status, response.headers, length, self.date(), is_last=True) + response.body
+        )

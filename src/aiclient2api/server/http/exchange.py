@@ -1,4 +1,4 @@
-"""One request and its answer on a connection: the ASGI side."""
+"""One request and its answer on a connection, for the application."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from msgspec import Struct, field
+
 from aiclient2api.errors import GatewayError
-from aiclient2api.server.asgi import Message, Scope
-from aiclient2api.server.http.head import BODILESS, CHUNKED, CLOSE, CONTINUE, encode_head, encode_text_head
+from aiclient2api.server.asgi import Message, Owner
+from aiclient2api.server.asked import Asked
+from aiclient2api.server.http.guard import Head
+from aiclient2api.server.http.head import BODILESS, CHUNKED, CLOSE, CONTINUE, encode_head, encode_whole
 from aiclient2api.wire.http import Headers
 
 _LARGE: Final = 16 * 1024
@@ -48,60 +52,44 @@ class Line(Protocol):
         ...
 
 
-class HttpExchange:
-    """Receives for one ASGI call and sends for it.
+class HttpExchange(Struct, kw_only=True, eq=False):
+    """One request and its answer: `server.asgi.Client`, and what an ASGI application would be called with.
 
-    The head is held back until the first body message, so that a whole answer is one write. The scope's extension
-    `server.asgi.CLIENT` is this object: `when_gone` replaces a task that waits for the disconnect.
+    The head of an answer that is sent in messages is held back until the first body, so that a whole answer is one
+    write. `owner` is told when the client leaves, and the task is cancelled.
     """
 
-    __slots__ = (
-        "_can_chunk",
-        "_delivered",
-        "_expects",
-        "_failure",
-        "_gone",
-        "_head",
-        "_is_bodiless",
-        "_is_chunked",
-        "_line",
-        "_parts",
-        "_waiter",
-        "_write",
-        "body_until",
-        "has_begun",
-        "held",
-        "is_complete",
-        "is_gone",
-        "is_received",
-        "keep_alive",
-        "scope",
-        "task",
-    )
+    line: Line
+    write: Callable[[bytes], None]
+    head: Head
+    asked: Asked
+    peer: str
+    is_reserved: bool
+    """The connection is one beyond the limit, for health and metrics alone."""
+    keep_alive: bool
+    expects_continue: bool = False
+    length: int | None = None
+    """The body's, where it is not what `asked` says of it: a head is kept for requests of any length."""
+    parts: list[bytes] = field(default_factory=list[bytes])
+    held: int = 0
+    """Bytes of the body that the application has not taken yet."""
+    is_received: bool = False
+    body_until: float = 0.0
+    _delivered: bool = False
+    _waiter: asyncio.Future[None] | None = None
+    _failure: GatewayError | None = None
+    owner: Owner | None = None
+    is_gone: bool = False
+    _start: Message | None = None
+    has_begun: bool = False
+    _is_chunked: bool = False
+    _is_bodiless: bool = False
+    is_complete: bool = False
+    task: asyncio.Task[None] | None = None
 
-    def __init__(self, line: Line, scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
-        self._line = line
-        self._write = line.write
-        self.scope: Scope = scope
-        self.keep_alive = keep_alive
-        self._expects = expects_continue
-        self._parts: list[bytes] = []
-        self.held = 0
-        """Bytes of the body that the application has not taken yet."""
-        self.body_until = 0.0
-        self.is_received = False
-        self._delivered = False
-        self._waiter: asyncio.Future[None] | None = None
-        self._failure: GatewayError | None = None
-        self._gone: Callable[[], None] | None = None
-        self.is_gone = False
-        self._head: Message | None = None
-        self.has_begun = False
-        self._is_chunked = False
-        self._is_bodiless = scope["method"] == "HEAD"
-        self._can_chunk = scope["http_version"] == "1.1"
-        self.is_complete = False
-        self.task: asyncio.Task[None] | None = None
+    def __repr__(self) -> str:
+        """Nothing of what a client says."""
+        return f"HttpExchange({self.head.method})"
 
     # ---- from the connection
 
@@ -109,7 +97,7 @@ class HttpExchange:
         """A part of the body."""
         if self.is_complete:
             return
-        self._parts.append(data)
+        self.parts.append(data)
         self.held += len(data)
         if self._waiter is not None:
             self._wake()
@@ -127,10 +115,13 @@ class HttpExchange:
 
     def leave(self) -> None:
         """The client has gone."""
+        if self.is_gone:
+            return
         self.is_gone = True
         self._wake()
-        if self._gone is not None and not self.is_complete:
-            self._gone()
+        if self.owner is not None and self.task is not None and not self.is_complete:
+            self.owner.left()
+            self.task.cancel()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -138,45 +129,47 @@ class HttpExchange:
 
     def forget(self) -> None:
         """The application is done: let go of what leads back here, which the garbage collector would have to find."""
-        self.scope = {}
-        self.task = None
+        self.owner = self.task = None
 
     # ---- for the application
 
-    def when_gone(self, call: Callable[[], None] | None) -> None:
-        """Call this when the client leaves before its answer is complete (at once if it has); None: no longer."""
-        self._gone = call
-        if call is not None and self.is_gone and not self.is_complete:
-            call()
+    def whole_body(self) -> bytes | None:
+        """The body, if it has all come in one piece and nobody has taken any of it; otherwise `receive` tells it."""
+        if not self.is_received or self._delivered or len(self.parts) > 1:
+            return None
+        self._delivered = True
+        self.held = 0
+        self.line.take()
+        return self.parts.pop() if self.parts else b""
 
     async def receive(self) -> Message:
         """See ASGI. Raises ClientTimeout or BadRequest when the body stops coming or is malformed."""
         while True:
-            if self._parts or (self.is_received and not self._delivered):
+            if self.parts or (self.is_received and not self._delivered):
                 self._delivered = self.is_received
-                data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-                self._parts.clear()
+                data = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+                self.parts.clear()
                 self.held = 0
-                self._line.take()
+                self.line.take()
                 return {"type": "http.request", "body": data, "more_body": not self.is_received}
             if self.is_gone or self.is_complete:
                 return dict(_GONE)
             if self._failure is not None:
                 raise self._failure
-            if self._expects and not self.has_begun:
-                self._expects = False
-                self._write(CONTINUE)
+            if self.expects_continue and not self.has_begun:
+                self.expects_continue = False
+                self.write(CONTINUE)
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
 
     async def send(self, message: Message) -> None:
         """See ASGI. Waits only while the client is slower than we are."""
         if message["type"] == "http.response.start":
-            self._head = message
+            self._start = message
             return
         is_last = not message.get("more_body", False)
         if not self.push(message.get("body", b""), is_last) and not is_last:
-            await self._line.room()
+            await self.line.room()
 
     def push(self, body: bytes, is_last: bool) -> bool:
         """The body of an answer whose head was sent, at once. False when the client is slower: wait for `room`."""
@@ -185,66 +178,71 @@ class HttpExchange:
         self.is_complete = is_last
         if self._is_chunked:  # nearly every call: one event of a stream
             if is_last:
-                self._write(_last_chunk(body))
+                self.write(_last_chunk(body))
             elif body:
-                self._write(b"%x\r\n%b\r\n" % (len(body), body))
-        elif self._head is not None:
-            self._begin(self._head, body)
+                self.write(b"%x\r\n%b\r\n" % (len(body), body))
+        elif self._start is not None:
+            self._begin(self._start, body)
         elif body and not self._is_bodiless:
-            self._write(body)
-        return not self._line.is_full
+            self.write(body)
+        return not self.line.is_full
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """See server.asgi.Client."""
         if self.is_gone:
             return
         self.is_complete = self.has_begun = True
-        more = [self._line.date()]
-        if not self._stays_open():
-            more.append(CLOSE)
-        head = encode_text_head(status, headers, more)
-        self._write_whole(head, b"" if self._is_bodiless or status in BODILESS else body)
+        line = self.line
+        if self.keep_alive and (line.wants_close() or not self.is_received):
+            self.keep_alive = False
+        head = encode_whole(status, headers, len(body), line.date(), is_last=not self.keep_alive)
+        if self.head.method == "HEAD" or status in BODILESS:
+            self.write(head)
+        elif len(body) > _LARGE:
+            line.write_both(head, body)
+        else:
+            self.write(head + body)
 
     async def room(self) -> None:
         """Wait until the client has caught up, or has gone."""
-        await self._line.room()
+        await self.line.room()
 
     def _begin(self, start: Message, body: bytes) -> None:
         status: int = start["status"]
         headers: list[tuple[bytes, bytes]] = start["headers"]
         more: list[bytes] = []
-        self._head = None
+        self._start = None
         self.has_begun = True
-        self._is_bodiless = self._is_bodiless or status in BODILESS
+        self._is_bodiless = self.head.method == "HEAD" or status in BODILESS
         if not self._is_bodiless and not _has_length(headers):
             if self.is_complete:
                 more.append(b"content-length: %d\r\n" % len(body))
-            elif self._can_chunk:
+            elif self.head.version == "1.1":
                 self._is_chunked = True
                 more.append(CHUNKED)
             else:
                 self.keep_alive = False  # the end of the connection is the end of the body
         if not self._stays_open():
             more.append(CLOSE)
-        head = encode_head(status, headers, (self._line.date(), *more))
+        head = encode_head(status, headers, (self.line.date(), *more))
         if self._is_chunked and body:
-            self._write(b"%b%x\r\n%b\r\n" % (head, len(body), body))
+            self.write(b"%b%x\r\n%b\r\n" % (head, len(body), body))
         else:
             self._write_whole(head, b"" if self._is_bodiless else body)
 
     def _stays_open(self) -> bool:
         """Whether another request may follow this answer."""
-        if self.keep_alive and (not self.is_received or self._line.wants_close()):
+        if self.keep_alive and (not self.is_received or self.line.wants_close()):
             self.keep_alive = False
         return self.keep_alive
 
     def _write_whole(self, head: bytes, body: bytes) -> None:
         if not body:
-            self._write(head)
+            self.write(head)
         elif len(body) > _LARGE:
-            self._line.write_both(head, body)
+            self.line.write_both(head, body)
         else:
-            self._write(head + body)
+            self.write(head + body)
 
 
 def _last_chunk(body: bytes) -> bytes:

@@ -34,7 +34,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 _STAYS: Final = (None, b"keep-alive", b"Keep-Alive")
-_PLAIN: Final = Verdict(keep_alive=True)
+PLAIN: Final = Verdict(keep_alive=True)
+"""Most requests: nothing but to be answered."""
 _LAST: Final = Verdict(keep_alive=False)
 
 
@@ -100,7 +101,7 @@ def _framing(version: str, found: dict[bytes, bytes]) -> Verdict:
         raise BadRequest("Transfer-Encoding must be chunked")
     connection, expectation = found.get(b"connection"), found.get(b"expect")
     if connection in _STAYS and expectation is None:
-        return _PLAIN if version == "1.1" else _LAST
+        return PLAIN if version == "1.1" else _LAST
     options = [option.strip() for option in (connection or b"").lower().split(b",")]
     if expectation is not None and expectation.lower() != b"100-continue":
         raise BadRequest("this expectation cannot be met")

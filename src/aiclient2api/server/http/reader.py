@@ -8,7 +8,8 @@ from typing import Final, Protocol
 import httptools
 
 from aiclient2api.errors import BadRequest, GatewayError, TooLarge
-from aiclient2api.server.http.guard import Head, RawHeaders, Verdict, judge
+from aiclient2api.server.http.guard import PLAIN, Head, RawHeaders, Verdict, judge
+from aiclient2api.server.http.repeats import Repeats
 from aiclient2api.server.http.settings import MAX_HEAD
 
 OVERHEAD: Final = 8
@@ -48,14 +49,18 @@ class RequestReader:
         "_in_body",
         "_is_echo",
         "_is_odd",
+        "_is_plain",
+        "_left",
         "_line",
         "_owner",
         "_parser",
         "_reading",
+        "_repeats",
         "_wire_bytes",
         "headers",
         "in_head",
         "is_deaf",
+        "length",
         "target",
     )
 
@@ -76,14 +81,52 @@ class RequestReader:
         """How the body is framed of a request that asks for another protocol, as a head; empty for others."""
         self._is_echo = False
         """The parser reads such a head."""
+        self._is_plain = False
+        """The head that was read last asks for nothing but to be answered."""
+        self._repeats = Repeats()
+        self._left = 0
+        """Bytes that are still to come of a body whose head was not parsed."""
+        self.length = 0
         self.target = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.in_head = False
         self.is_deaf = False
         """Nothing that still arrives is looked at."""
 
+    def repeated(self, data: bytes) -> bytes | None:
+        """What a read holds of the body of a request that is like the one before but for its length.
+
+        `length` is that length, and the rest of the body is read without the parser. None: feed it.
+        """
+        if self.is_deaf or self.in_head or self._in_body or self._left:
+            return None
+        repeats = self._repeats
+        start = repeats.match(data)
+        if not start:
+            return None
+        body = data[start:]
+        self.length = length = repeats.length
+        self._left = length - len(body)
+        return body
+
+    def _body_of_repeated(self, data: bytes) -> bytes:
+        """Take what still belongs to that body; the rest is for the parser."""
+        left = self._left
+        part = data[:left]
+        self._left = left - len(part)
+        self._owner.add(part)
+        if not self._left:
+            self._owner.end()
+        return data[left:]
+
     def feed(self, data: bytes) -> None:
         """Read what arrived."""
+        if self._left:
+            data = self._body_of_repeated(data)
+            if not data:
+                return
+        self._is_plain = False
+        begins = self._line == b""
         if self._line is not None:
             self._look_at_line(data)
         self._reading = len(data)
@@ -96,6 +139,8 @@ class RequestReader:
             self._stop(_invalid(error))
         if not self.in_head and not self._in_body:
             self._line = b""
+        if begins and self._is_plain:
+            self._repeats.keep(data, self._body_bytes)
         if self._wire_bytes <= MAX_HEAD:
             return
         if self.in_head:
@@ -171,6 +216,7 @@ class RequestReader:
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self.in_head = False
+        self._repeats.forget()
         if self.is_deaf or self._is_echo:
             self._is_echo = False
             return
@@ -187,6 +233,7 @@ class RequestReader:
             self._stop(error)
             return
         self._framing = _framing(self.headers) if parser.should_upgrade() else b""
+        self._is_plain = verdict is PLAIN and not self._framing
         self.target = b""
         self.headers = []
         self._in_body = True
