@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from enum import Enum
 from typing import Any, Final, cast
 
 from aiclient2api.errors import BadRequest, ClientTimeout, GatewayError
@@ -15,7 +14,7 @@ from aiclient2api.server.http.exchange import HttpExchange
 from aiclient2api.server.http.guard import Head, Verdict
 from aiclient2api.server.http.reader import RequestReader
 from aiclient2api.server.http.settings import MAX_PIPELINED
-from aiclient2api.server.http.timer import LazyTimer
+from aiclient2api.server.http.timer import LazyTimer, Phase
 from aiclient2api.server.pressure import CLOSING
 
 HIGH_WATER: Final = 64 * 1024
@@ -24,18 +23,6 @@ BODY_WATER: Final = 256 * 1024
 LINGER: Final = 5.0
 """Seconds that a client may go on sending a body nobody wants, so that it can read why."""
 NOT_HTTP: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-
-
-class Phase(Enum):
-    """What the connection waits for, with a deadline."""
-
-    HEAD = "head"
-    BODY = "body"
-    ANSWER = "answer"
-    READER = "reader"
-    IDLE = "idle"
-    LINGER = "linger"
-    CLOSE = "close"
 
 
 class Connection(asyncio.Protocol):

@@ -1,10 +1,23 @@
-"""A deadline that is moved often and reached seldom: the event loop's timer is only touched when it has to be."""
+"""What a connection waits for, and until when: the loop's timer is only touched when it has to be."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from collections.abc import Callable
+from enum import Enum
+
+
+class Phase(Enum):
+    """What the connection waits for, with a deadline."""
+
+    HEAD = "head"
+    BODY = "body"
+    ANSWER = "answer"
+    READER = "reader"
+    IDLE = "idle"
+    LINGER = "linger"
+    CLOSE = "close"
 
 
 def _nobody() -> None:
