@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.contender import RIG_CORE, Contender, cpu_seconds, free_port, start, wait_until_open
-from bench.ours import VARIANTS, serve
+from bench.ours import VARIANTS, Program, serve
 from bench.peers import PEERS, install
 from bench.report import report
 from bench.scenarios import SCENARIOS, Scenario
@@ -48,13 +48,14 @@ def main() -> None:
     arguments = _arguments()
     wanted = " ".join(arguments.scenario)
     scenarios = [scenario for scenario in SCENARIOS if wanted in scenario.name]
+    version = Program(arguments.python).version()
     with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         upstream, address = _upstream()
         stack.callback(upstream.kill)
         contenders = [Contender("direct", address, None)] if "direct" in arguments.of else []
         for name in arguments.of:
             if name != "direct":
-                contenders += _started(name, address, Path(folder), arguments.environments, stack)
+                contenders += _started(name, address, Path(folder), arguments, stack)
         runs: dict[tuple[str, str], list[Figures]] = {}
         for number in range(arguments.rounds):
             for scenario in scenarios:
@@ -64,7 +65,7 @@ def main() -> None:
                         runs.setdefault((scenario.name, contender.name), []).append(
                             measure(scenario, contender, upstream.pid)
                         )
-        text = report(scenarios, [contender.name for contender in contenders], runs, sys.argv[1:])
+        text = report(scenarios, [contender.name for contender in contenders], runs, sys.argv[1:], version)
     print(text)
     if arguments.report:
         arguments.report.write_text(text, encoding="utf-8")
@@ -81,6 +82,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=1, help="medians are printed")
     parser.add_argument("--report", type=Path)
+    parser.add_argument(
+        "--python", default=sys.executable, help="our gateway's interpreter, of an environment that has it"
+    )
     parser.add_argument("--environments", type=Path, default=Path(tempfile.gettempdir(), "bench-peers"))
     return parser.parse_args()
 
@@ -101,15 +105,15 @@ def _upstream() -> tuple[subprocess.Popen[bytes], str]:
 
 
 def _started(
-    name: str, upstream: str, folder: Path, environments: Path, stack: contextlib.ExitStack
+    name: str, upstream: str, folder: Path, arguments: argparse.Namespace, stack: contextlib.ExitStack
 ) -> list[Contender]:
     own = folder / name
     own.mkdir()
     if name in PEERS:
-        contender = PEERS[name](upstream, own, install(name, environments))
+        contender = PEERS[name](upstream, own, install(name, arguments.environments))
         stack.callback(contender.stop)
         return [contender]
-    gateway, *beside = serve(name, upstream, own)
+    gateway, *beside = serve(name, upstream, own, Program(arguments.python))
     for other in beside:
         stack.callback(other.stop)
     stack.callback(gateway.stop)

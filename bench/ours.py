@@ -25,6 +25,10 @@ class Program(NamedTuple):
     module: str = "aiclient2api"
     """What is run; it takes the arguments of `aiclient2api`."""
 
+    def version(self) -> str:
+        """The interpreter's name and version."""
+        return subprocess.run([self.python, "-V"], check=True, capture_output=True, text=True).stdout.strip()
+
 
 _THIS: Final = Program()
 

@@ -38,14 +38,15 @@ def report(
     names: Sequence[str],
     runs: Mapping[tuple[str, str], list[Figures]],
     arguments: Sequence[str],
+    python: str,
 ) -> str:
-    """Markdown."""
+    """Markdown. `python` is the interpreter of our gateway."""
     rounds = max((len(figures) for figures in runs.values()), default=0)
     lines = [
         "# Bench",
         "",
         f"`python -m bench {shlex.join(arguments)}`, {datetime.date.today().isoformat()}, medians of {rounds} runs.",
-        f"{os.cpu_count()} cores, {_processor()}, {platform.platform()}, CPython {platform.python_version()}.",
+        f"{os.cpu_count()} cores, {_processor()}, {platform.platform()}, {python}.",
         "p50 and p99: of unary requests the whole time, of paced streams the delay per event, both as the client sees",
         "them; `direct` is the upstream without a gateway: the difference to it is what a gateway adds.",
         "CPU: all processes of the gateway without its store. KiB/stream: resident memory above what was there before,",
