@@ -76,6 +76,22 @@ def test_events_come_in_order_with_their_own_bytes() -> None:
     assert b"".join(frame.raw for frame in frames) == stream
 
 
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"data: a\n\nevent: b\n\n\ndata: c\n\n",
+        b"data: a\n\n\ndata: b\n\ndata: c\n\n",
+        b"data: a\ndata: b\n\ndata: c\n\n",
+        b"id: 1\n\ndata: a\n\ndata: \n\n",
+        b"data: a\n\ndata:b\n\ndata: c\n\n",
+    ],
+)
+def test_a_read_of_many_events_is_cut_as_one_of_each(stream: bytes) -> None:
+    singly = frames_of(*(stream[at : at + 1] for at in range(len(stream))))
+    for end in range(len(stream) + 1):
+        assert frames_of(stream[:end], stream[end:]) == singly
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 1000])
 def test_a_byte_order_mark_is_not_part_of_the_first_event(chunk: int) -> None:
     stream = BOM + b"data: x\n\n"

@@ -78,6 +78,8 @@ class Live:
         self._stream = stream
         self._frames = frames
         self._answer = answer
+        self._feed_all: Callable[[list[Frame], list[bytes]], None] | None = getattr(answer, "feed_all", None)
+        """See BatchStream: not every answer is one."""
         self._lease = lease
         self._timeouts = timeouts
         self._held = b""
@@ -242,10 +244,13 @@ class Live:
         out: list[bytes] = []
         answer = self._answer
         try:
-            for frame in frames:
-                out.append(answer.feed(frame))
-                if answer.failure is not None or answer.ended:
-                    break  # whatever an upstream says behind its end is no part of the answer
+            if self._feed_all is not None:
+                self._feed_all(frames, out)
+            else:
+                for frame in frames:
+                    out.append(answer.feed(frame))
+                    if answer.failure is not None or answer.ended:
+                        break  # whatever an upstream says behind its end is no part of the answer
         except MalformedMessage as error:
             if answer.finished and not answer.goes_on:
                 out.append(answer.close())

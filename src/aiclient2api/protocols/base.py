@@ -92,6 +92,22 @@ class StreamDecoder(Protocol):
         ...
 
 
+class TextDecoder(StreamDecoder, Protocol):
+    """A StreamDecoder with a shorter way for what most of a stream consists of.
+
+    Both are asked as long as nothing but text came since `feed` returned a piece of it as its last event. A piece is
+    never empty.
+    """
+
+    def more_text(self, frame: Frame) -> str | None:
+        """The next piece of that text, if the frame is nothing else; otherwise it has yet to be fed."""
+        ...
+
+    def more_texts(self, frames: Sequence[Frame]) -> list[str]:
+        """The same for as many of the first frames as are nothing else."""
+        ...
+
+
 class StreamEncoder(Protocol):
     """Events to the client's bytes, framed. Emits nothing before ResponseStart."""
 
@@ -166,6 +182,17 @@ class AnswerStream(Protocol):
 
     def ping(self) -> bytes:
         """As StreamEncoder.ping."""
+        ...
+
+
+class BatchStream(AnswerStream, Protocol):
+    """An AnswerStream that takes what one network read brought at less cost than frame by frame."""
+
+    def feed_all(self, frames: list[Frame], out: list[bytes]) -> None:
+        """The next frames, up to the end or failure of the answer; appends to `out` what `feed` would return.
+
+        Raises MalformedMessage as `feed` does: `out` has then what came before.
+        """
         ...
 
 

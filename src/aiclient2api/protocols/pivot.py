@@ -67,15 +67,15 @@ class PivotConversion:
         request = apply_system_prompt(request, system)
         request, spaces, spaced = without_namespaces(request)
         losses.extend(spaced)
-        self._names = ToolNames(request, upstream.tool_names, spaces)
-        request = self._names.shorten(request)
+        self.names = ToolNames(request, upstream.tool_names, spaces)
+        request = self.names.shorten(request)
         self.streaming = self._wants_stream or target.streams
         request = msgspec.structs.replace(
             request, model=target.model, stream="sse" if self.streaming else "no", include_usage=True
         )
         encoded = encoded_for(upstream, request, target, inbound)
         self.request = encoded.wire
-        self.losses = [*losses, *spaces.relocated([*self._names.losses, *encoded.losses])]
+        self.losses = [*losses, *spaces.relocated([*self.names.losses, *encoded.losses])]
 
     def _readable(self, inbound: Inbound) -> tuple[ModelRequest, list[Loss]]:
         """The request with what earlier answers held beside words, as far as this upstream can have it."""
@@ -95,11 +95,11 @@ class PivotConversion:
         return self._asked.stream != "no"
 
     def stream(self) -> PivotStream | FoldingStream:
-        """Decoder, sealing, and the client's encoder, or a fold for a unary client."""
-        decoder, sealing = self.upstream.stream_decoder(), self._sealing()
+        """Decoder and the client's encoder, or a fold for a unary client."""
+        decoder = self.upstream.stream_decoder()
         if not self._wants_stream:
-            return FoldingStream(decoder, self._names, sealing, self)
-        return PivotStream(decoder, self._names, sealing, self, self._client.stream_encoder(self._asked))
+            return FoldingStream(decoder, self)
+        return PivotStream(decoder, self, self._client.stream_encoder(self._asked))
 
     @property
     def has_many(self) -> bool:
@@ -113,14 +113,14 @@ class PivotConversion:
 
     def whole(self, response: WireResponse) -> Answer:
         """An upstream's unary answer, by way of the same events as a stream."""
-        sealing, report, recorder = self._sealing(), AnswerReport(self._client.name), self.recorder()
+        sealing, report, recorder = self.sealing(), AnswerReport(self._client.name), self.recorder()
         decoded = self.upstream.decode_response(response)
         require_ends(decoded)
         report.note_whole(decoded)
         sealed: list[StreamEvent] = []
         for event in settled(unfold(decoded), self.upstream.name, streamed=False):
             report.note(event)
-            named = self._names.restore(event)
+            named = self.names.restore(event)
             recorder.note(named)
             sealed.extend(sealing.feed(named))
         self.keep(recorder)
@@ -155,5 +155,6 @@ class PivotConversion:
         signed = self._carrier.sign(record, self._tenant, call_id) if record is not None else None
         self._remember(call_id, signed)
 
-    def _sealing(self) -> SealingStream:
+    def sealing(self) -> SealingStream:
+        """What seals the state in one answer."""
         return SealingStream(self._carrier, self._tenant, self._client.slots, self._account)

@@ -23,12 +23,10 @@ from aiclient2api.ir.events import (
 from aiclient2api.ir.fold import Folder
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.response import REFUSALS, Usage
-from aiclient2api.protocols.answer_report import AnswerReport
 from aiclient2api.protocols.base import StreamDecoder, StreamEncoder
-from aiclient2api.protocols.carrier import SealingStream
 from aiclient2api.protocols.conversion import Answer
-from aiclient2api.protocols.cut_calls import CutCalls
-from aiclient2api.protocols.tool_names import ToolNames
+from aiclient2api.protocols.passes import Passes
+from aiclient2api.protocols.plain_answer import PlainAnswer
 from aiclient2api.wire.frames import Frame
 
 if TYPE_CHECKING:
@@ -51,11 +49,12 @@ class _TextRun:
 
 
 class _EventStream:
-    """What streams through the IR have in common: decoding, restoring names, sealing and watching."""
+    """What streams through the IR have in common: decoding, what is seen of the answer, and its passes.
 
-    def __init__(
-        self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream, conversion: PivotConversion
-    ) -> None:
+    As long as the answer is one plain text it needs no passes; they are told of it when something else comes.
+    """
+
+    def __init__(self, decoder: StreamDecoder, conversion: PivotConversion) -> None:
         self.content = False
         self.ended = False
         self.refused = False
@@ -63,12 +62,12 @@ class _EventStream:
         self.failure: ErrorInfo | None = None
         self.response_id = ""
         self._decoder = decoder
-        self._names = names
-        self._sealing = sealing
+        self._next_text: Callable[[Frame], str | None] | None = getattr(decoder, "more_text", None)
+        self._next_texts: Callable[[list[Frame]], list[str]] | None = getattr(decoder, "more_texts", None)
+        """See TextDecoder: not every decoder is one."""
         self._conversion = conversion
-        self._beside = AnswerReport(conversion.client)
-        self._recorder = conversion.recorder()
-        self._cuts = CutCalls(conversion.upstream.name, streamed=True)
+        self._plain: PlainAnswer | None = PlainAnswer()
+        self._made: Passes | None = None
         self._run: _TextRun | None = None
 
     @property
@@ -83,9 +82,16 @@ class _EventStream:
 
     def feed(self, frame: Frame) -> bytes:
         """See AnswerStream. A unary client gets nothing before its answer."""
-        events = self._decoder.feed(frame)
         run = self._run
-        if run is not None and len(events) == 1:
+        if run is None:
+            return self._take(self._decoder.feed(frame))
+        if self._next_text is not None:
+            text = self._next_text(frame)
+            if text is not None:
+                run.length += len(text)
+                return run.write(text) or b""
+        events = self._decoder.feed(frame)
+        if len(events) == 1:
             event = events[0]
             if type(event) is PartDelta and event.channel == "text" and event.number == run.number:
                 text = event.text
@@ -93,6 +99,23 @@ class _EventStream:
                     run.length += len(text)
                     return run.write(text) or b""
         return self._take(events) if events else b""
+
+    def feed_all(self, frames: list[Frame], out: list[bytes]) -> None:
+        """See BatchStream."""
+        at, count = 0, len(frames)
+        while at < count and not self.ended and self.failure is None:
+            run = self._run
+            if run is not None and self._next_texts is not None:
+                texts = self._next_texts(frames[at:])
+                if texts:
+                    at += len(texts)
+                    run.length += sum(map(len, texts))
+                    out.append(self._write(run, texts))
+                    continue
+                out.append(self._take(self._decoder.feed(frames[at])))
+            else:
+                out.append(self.feed(frames[at]))
+            at += 1
 
     def close(self) -> bytes:
         """See AnswerStream."""
@@ -102,8 +125,10 @@ class _EventStream:
         """Any events: those for the client, written."""
         if self._run is not None:
             self._end_run(self._run)
+        if not events:
+            return b""
         written = self._told(events)
-        last = events[-1] if events else None
+        last = events[-1]
         if type(last) is PartDelta and last.channel == "text" and last.text:
             self._begin_run(last)
         return written
@@ -116,60 +141,90 @@ class _EventStream:
         """What takes further pieces of a text by the client's number."""
         raise NotImplementedError
 
+    def _write(self, run: _TextRun, texts: list[str]) -> bytes:
+        """Several pieces of a run."""
+        raise NotImplementedError
+
+    def _catch_up(self, told: Sequence[StreamEvent]) -> None:
+        """Events of the plain text that the answer was until now, when it turns out to be more."""
+        raise NotImplementedError
+
+    @property
+    def _passes(self) -> Passes:
+        passes = self._made
+        if passes is None:
+            passes = self._made = Passes(self._conversion)
+            plain, self._plain = self._plain, None
+            self._catch_up(_replayed(plain, passes) if plain is not None else ())
+        return passes
+
     def _cut_short(self, error: MalformedMessage) -> None:
         message = f"the answer is incomplete: {error}"
         self.failure = ErrorInfo(kind=Incomplete.kind, code=Incomplete.code, message=message)
 
     def _begin_run(self, told: PartDelta) -> None:
         """More of this text will come, as nearly always: as long as nothing else does, nobody else has to see it."""
-        if self.ended or self.failure is not None or self._cuts.open:
+        if self.ended or self.failure is not None:
             return
-        number = self._sealing.text_number(told.candidate, told.number)
-        write = None if number is None else self._more_text(told.candidate, number)
+        candidate, passes = told.candidate, self._made
+        number = told.number if passes is None else passes.text_number(candidate, told.number)
+        write = None if number is None else self._more_text(candidate, number)
         if write is not None:
-            self._run = _TextRun(told.candidate, told.number, write)
+            self._run = _TextRun(candidate, told.number, write)
 
     def _end_run(self, run: _TextRun) -> None:
         self._run = None
-        self._recorder.note_text(run.candidate, run.number, run.length)
+        if self._plain is not None:
+            self._plain.length += run.length
+        else:
+            self._passes.note_text(run.candidate, run.number, run.length)
 
     @property
     def _answer_losses(self) -> list[Loss]:
-        return [*self._sealing.losses, *self._beside.losses]
+        return [] if self._made is None else self._made.losses
 
     def _delta(self, event: PartDelta) -> Sequence[StreamEvent]:
         self.content = self.content or bool(event.text) or event.value is not None
-        if self._cuts.open:
-            self._cuts.add(event)
-        self._recorder.note(event)
-        return self._sealing.feed(event)
+        plain = self._plain
+        if plain is None or not plain.adds(event):
+            return self._passes.delta(event)
+        return (event,)
 
     def _part_start(self, event: PartStart) -> Sequence[StreamEvent]:
+        if self._plain is not None and self._plain.begins(event):
+            return (event,)
         self.content = self.content or is_content(event)
-        return self._settled(event)
+        return self._passes.settled(event)
+
+    def _part_end(self, event: PartEnd) -> Sequence[StreamEvent]:
+        if self._plain is not None and self._plain.ends(event):
+            return (event,)
+        return self._passes.settled(event)
 
     def _candidate_end(self, event: CandidateEnd) -> Sequence[StreamEvent]:
+        if self._plain is not None and self._plain.finishes(event):
+            return (event,)
         self.refused = self.refused or event.finish.reason in REFUSALS
-        return self._settled(event)
+        return self._passes.settled(event)
 
     def _response_start(self, event: ResponseStart) -> Sequence[StreamEvent]:
         self.response_id = event.id
-        if event.ext:
-            self._beside.note(event)
+        if self._plain is None or not self._plain.starts(event):
+            self._passes.note(event)
         return (event,)
 
     def _usage(self, event: UsageReport) -> Sequence[StreamEvent]:
-        self.usage = event.usage
         if event.usage.ext:
-            self._beside.note(event)
+            self._passes.note(event)
+        self.usage = event.usage
         return (event,)
 
     def _response_end(self, event: ResponseEnd) -> Sequence[StreamEvent]:
         self.ended = True
-        self.refused = self.refused or event.blocked is not None
-        self._conversion.keep(self._recorder)
-        if event.ext or event.blocked is not None:
-            self._beside.note(event)
+        if self._plain is None or not self._plain.is_over(event):
+            self.refused = self.refused or event.blocked is not None
+            self._passes.keep()
+            self._passes.note(event)
         return (event,)
 
     def _failure(self, event: Failure) -> Sequence[StreamEvent]:
@@ -179,23 +234,10 @@ class _EventStream:
     def _unchanged(self, event: Ping | NativeEvent) -> Sequence[StreamEvent]:
         return (event,)
 
-    def _settled(self, event: PartStart | PartEnd | CandidateEnd) -> list[StreamEvent]:
-        """An event with whatever was held back until it."""
-        self._beside.note(event)
-        settled = self._cuts.feed(event)
-        if len(settled) == 1:
-            return self._sealed(settled[0])
-        return [sealed for each in settled for sealed in self._sealed(each)]
-
-    def _sealed(self, event: StreamEvent) -> list[StreamEvent]:
-        named = self._names.restore(event) if self._names.restores else event
-        self._recorder.note(named)
-        return self._sealing.feed(named)
-
     _WAYS: Final[dict[type[StreamEvent], Callable[[Any, Any], Sequence[StreamEvent]]]] = {
         PartDelta: _delta,
         PartStart: _part_start,
-        PartEnd: _settled,
+        PartEnd: _part_end,
         CandidateEnd: _candidate_end,
         ResponseStart: _response_start,
         UsageReport: _usage,
@@ -207,18 +249,26 @@ class _EventStream:
     """What takes each event's place on the client's side."""
 
 
+def _replayed(plain: PlainAnswer, passes: Passes) -> list[StreamEvent]:
+    """What the passes make of a plain text, its pieces aside."""
+    told: list[StreamEvent] = []
+    for event in plain.seen():
+        match event:
+            case PartStart():
+                told += passes.settled(event)
+                passes.note_text(event.candidate, event.number, plain.length)
+            case PartEnd() | CandidateEnd():
+                told += passes.settled(event)
+            case _:
+                told.append(event)
+    return told
+
+
 class PivotStream(_EventStream):
     """An upstream's frames to the client's stream; at its end the answer's own losses are added to `losses`."""
 
-    def __init__(
-        self,
-        decoder: StreamDecoder,
-        names: ToolNames,
-        sealing: SealingStream,
-        conversion: PivotConversion,
-        encoder: StreamEncoder,
-    ) -> None:
-        super().__init__(decoder, names, sealing, conversion)
+    def __init__(self, decoder: StreamDecoder, conversion: PivotConversion, encoder: StreamEncoder) -> None:
+        super().__init__(decoder, conversion)
         self._encoder = encoder
         self._shorter: _MoreText | None = getattr(encoder, "more_text", None)
         """See TextEncoder: not every encoder is one."""
@@ -245,8 +295,14 @@ class PivotStream(_EventStream):
             self._report()
         return b"".join(out)
 
-    def _more_text(self, candidate: int, number: int) -> Callable[[str], bytes | None] | None:
+    def _catch_up(self, told: Sequence[StreamEvent]) -> None:
+        """The client has it already."""
+
+    def _more_text(self, candidate: int, number: int) -> Callable[[str], bytes] | None:
         return self._shorter(candidate, number) if self._shorter is not None else None
+
+    def _write(self, run: _TextRun, texts: list[str]) -> bytes:
+        return b"".join([run.write(text) or b"" for text in texts])
 
     def _report(self) -> None:
         self._conversion.losses.extend((*self._answer_losses, *self._encoder.losses))
@@ -259,23 +315,39 @@ class PivotStream(_EventStream):
 class FoldingStream(_EventStream):
     """An upstream's frames collected into one answer, for a unary client, who gets nothing before it."""
 
-    def __init__(
-        self, decoder: StreamDecoder, names: ToolNames, sealing: SealingStream, conversion: PivotConversion
-    ) -> None:
-        super().__init__(decoder, names, sealing, conversion)
-        self._folder = Folder(conversion.upstream.name)
+    def __init__(self, decoder: StreamDecoder, conversion: PivotConversion) -> None:
+        super().__init__(decoder, conversion)
+        self._pieces: list[str] = []
+        """Of an answer that is a plain text; any other has a folder."""
+        self._folder: Folder | None = None
 
     def _told(self, events: list[StreamEvent]) -> bytes:
-        ways, feed = self._WAYS, self._folder.feed
+        ways = self._WAYS
         for event in events:
             if self.ended or self.failure is not None:
                 break
             for told in ways[type(event)](self, event):
-                feed(told)
+                if self._folder is not None:
+                    self._folder.feed(told)
+                elif type(told) is PartDelta:
+                    self._pieces.append(told.text)
         return b""
 
-    def _more_text(self, candidate: int, number: int) -> Callable[[str], bytes | None] | None:
-        return self._folder.more_text(candidate, number)
+    def _catch_up(self, told: Sequence[StreamEvent]) -> None:
+        folder = self._folder = Folder(self._conversion.upstream.name)
+        for event in told:
+            folder.feed(event)
+            if type(event) is PartStart and self._pieces:
+                folder.feed(PartDelta(event.number, "".join(self._pieces)))
+        if self.usage is not None:
+            folder.feed(UsageReport(self.usage))
+
+    def _more_text(self, candidate: int, number: int) -> Callable[[str], None]:
+        return self._pieces.append if self._folder is None else self._folder.more_text(candidate, number)
+
+    def _write(self, run: _TextRun, texts: list[str]) -> bytes:
+        run.write("".join(texts))
+        return b""
 
     def fail(self, error: ErrorInfo) -> bytes:
         """A unary client gets a plain error answer instead."""
@@ -287,4 +359,10 @@ class FoldingStream(_EventStream):
 
     def answer(self) -> Answer:
         """The whole answer, once `ended`."""
-        return self._conversion.answer(self._folder.response(), self._answer_losses)
+        conversion, plain = self._conversion, self._plain
+        if self._folder is not None:
+            response = self._folder.response()
+        else:
+            assert plain is not None, "an answer that is not plain has a folder"
+            response = plain.response(conversion.upstream.name, self._pieces, self.usage)
+        return conversion.answer(response, self._answer_losses)

@@ -16,6 +16,8 @@ MAX_EVENT_BYTES = 32 * 1024 * 1024
 
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 """Two line ends. A CR ends a line without waiting for its LF, which then opens the next event and means nothing."""
+_ONE_LINE = re.compile(rb"data: (.*)\n\n").fullmatch
+"""One event of one `data` line, as are nearly all reads of a stream that comes slowly."""
 _SEAM = 3
 """All but one byte of the longest blank line: what may stand before the cut of a chunk."""
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -35,16 +37,12 @@ class SseDecoder:
         """The events completed by this chunk, in order."""
         if not self._started:
             chunk = self._without_mark(chunk)
-        if (  # one event of one `data` line, as are nearly all reads of a stream that comes slowly
-            not self._seam
-            and chunk.startswith(b"data: ")
-            and chunk.find(b"\n") == len(chunk) - 2
-            and chunk.endswith(b"\n\n")
-            and b"\r" not in chunk
-        ):
-            if not chunk.isascii():
-                check_text(chunk)
-            return [Frame(chunk, chunk[6:-2])]
+        if not self._seam:
+            one = _ONE_LINE(chunk)
+            if one is not None and b"\r" not in chunk:
+                if not chunk.isascii():
+                    check_text(chunk)
+                return [Frame(chunk, one[1])]
         frames: list[Frame] = []
         rest, seam = chunk, self._seam + chunk
         if _has_blank_line(seam):
@@ -106,13 +104,22 @@ def _split(buffer: bytes, frames: list[Frame]) -> int:
 
 def _split_lf(buffer: bytes, frames: list[Frame]) -> int:
     """The usual case: only line feeds."""
-    *events, rest = buffer.split(b"\n\n")
-    for event in events:
-        if event.startswith(b"data: ") and b"\n" not in event:
-            frames.append(Frame(event + b"\n\n", event[6:]))
-        else:
-            frames.append(_frame(event + b"\n\n"))
-    return len(buffer) - len(rest)
+    events = buffer.split(b"\n\n")
+    end = len(buffer) - len(events.pop())
+    if _are_lines(buffer[:end], len(events)):
+        frames += [Frame(event + b"\n\n", event[6:]) for event in events]
+    else:
+        frames += [_frame(event + b"\n\n") for event in events]
+    return end
+
+
+def _are_lines(whole: bytes, events: int) -> bool:
+    """Whether each of so many events is one `data` line."""
+    return (
+        whole.count(b"\n") == 2 * events
+        and whole.startswith(b"data: ")
+        and whole.count(b"\n\ndata: ") == events - 1
+    )
 
 
 def _split_any(buffer: bytes, frames: list[Frame]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct
@@ -51,20 +52,21 @@ class _Whole(Struct, frozen=True):
     usage: Counts | None = None
 
 
-class _SeenChoice(Struct, frozen=True, gc=False):
-    finish_reason: str | None = None
-    usage: dict[str, Raw] | None = None
+class _ContentChoice(Struct, frozen=True, gc=False):
+    finish_reason: Literal[""] | None = None
+    usage: None = None
 
 
-class _Seen(Struct, frozen=True, gc=False):
-    """What of a chunk makes it more than content."""
+class _ContentChunk(Struct, frozen=True, gc=False):
+    """A chunk without an end, an error or counts; one with them is refused as invalid."""
 
-    choices: list[_SeenChoice] | None = None
-    usage: dict[str, Raw] | None = None
-    error: dict[str, Raw] | None = None
+    choices: list[_ContentChoice] | None = None
+    usage: None = None
+    error: None = None
 
 
-_see = msgspec.json.Decoder(_Seen).decode
+_see_content = msgspec.json.Decoder(_ContentChunk).decode
+_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def peek(request: WireRequest) -> Peek:
@@ -135,8 +137,12 @@ class ChatStreamTap:
     def feed(self, frame: Frame) -> bytes:
         """See base.AnswerStream."""
         data = frame.data
-        if self.content and not self.finished and _is_only_content(data):
-            return frame.raw
+        if self.content and not self.finished:
+            try:
+                _see_content(data)
+                return frame.raw
+            except _FAULTS:
+                pass  # it is to be looked at closely
         if self.failure is not None:
             return b""
         if data == DONE:
@@ -199,18 +205,6 @@ class ChatStreamTap:
             return b""
         data = json.encode(json.decode(raw.partition(b"data:")[2], dict[str, Raw]) | {"choices": _NOTHING})
         return b"data: " + data + b"\n\n"
-
-
-def _is_only_content(data: bytes) -> bool:
-    """Whether a chunk is whole, and no end, error or count is in it. False for what is to be looked at closely."""
-    try:
-        seen = _see(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    for choice in seen.choices or ():
-        if choice.finish_reason or choice.usage is not None:
-            return False
-    return seen.usage is None and seen.error is None
 
 
 def _counts_of(choices: Sequence[ChunkChoice]) -> Raw | None:

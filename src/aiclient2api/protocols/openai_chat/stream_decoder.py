@@ -6,6 +6,8 @@ another id, the role in every chunk, a finish reason twice, usage in any chunk.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw
 
@@ -41,6 +43,7 @@ from aiclient2api.wire.frames import Frame
 DONE = b"[DONE]"
 
 
+_decode_text = text_decoder.decode
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -61,34 +64,47 @@ class ChatStreamDecoder:
         self._id = ""
         self._started = False
         self._over = False
-        self._is_talking = False
-        """The last chunk only added text, and so may the next: that is tried first."""
+        self._talks: int | None = None
+        """The candidate whose text the last chunk ended with: the next may only add to it."""
         self._candidates: dict[int, CandidateDecoder] = {}
         self._usage: Usage | None = None
         self._beside: Ext | None = None
 
     def feed(self, frame: Frame) -> list[StreamEvent]:
         """The events of one chunk."""
-        data = frame.data
-        if self._is_talking:
-            try:
-                choice = text_decoder.decode(data).choices[0]
-            except _FAULTS:
-                self._is_talking = False
-            else:
-                candidate = self._candidates.get(choice.index)
-                if candidate is not None and candidate.text is not None:
-                    return [PartDelta(candidate.text, choice.delta.content, "text", 0, None, choice.index)]
         if self._over:
             return []
+        data = frame.data
         if not data:
             return [Ping()]
         if data == DONE:
             return self.close()
         events = self._events(parse_chunk(data), data)
         last = events[-1] if events else None
-        self._is_talking = type(last) is PartDelta and last.channel == "text"
+        self._talks = last.candidate if type(last) is PartDelta and last.channel == "text" else None
         return events
+
+    def more_text(self, frame: Frame) -> str | None:
+        """See base.TextDecoder."""
+        try:
+            choice = _decode_text(frame.data).choices[0]
+        except _FAULTS:
+            return None
+        return choice.delta.content if choice.index == self._talks else None
+
+    def more_texts(self, frames: Sequence[Frame]) -> list[str]:
+        """See base.TextDecoder."""
+        texts: list[str] = []
+        index = self._talks
+        try:
+            for frame in frames:
+                choice = _decode_text(frame.data).choices[0]
+                if choice.index != index:
+                    break
+                texts.append(choice.delta.content)
+        except _FAULTS:
+            pass  # the next is no text, or no chunk: `feed` looks closer
+        return texts
 
     def _events(self, chunk: Chunk, data: bytes) -> list[StreamEvent]:
         has_counts = chunk.usage not in NOTHING
@@ -112,7 +128,7 @@ class ChatStreamDecoder:
             return []
         if not self.finished:
             return self._failed(TRUNCATED)
-        self._over, self._is_talking = True, False
+        self._over = True
         return [*self._usage_report(), ResponseEnd(ext=self._beside)]
 
     def _start(self, chunk: Chunk, data: bytes) -> ResponseStart:
@@ -144,7 +160,7 @@ class ChatStreamDecoder:
         self._usage = sane_counts(lambda: decode_usage(usage)) or self._usage
 
     def _failed(self, error: ErrorInfo) -> list[StreamEvent]:
-        self._over, self._is_talking = True, False
+        self._over = True
         return [*self._usage_report(), Failure(error)]
 
     def _usage_report(self) -> list[StreamEvent]:
