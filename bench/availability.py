@@ -29,7 +29,7 @@ from aiclient2api.accounts.policy import DEFAULTS
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.accounts.surroundings import Surroundings
 from aiclient2api.errors import Overloaded, RateLimited, UpstreamError, UpstreamFailed
-from aiclient2api.gateway.failover import Journey, Request, any_account
+from aiclient2api.gateway.failover import Journey, Request, any_account, hops_of
 from aiclient2api.protocols.profile import DEFAULT_PROFILE
 from aiclient2api.providers.api_key import ApiKeyProvider
 from aiclient2api.providers.credentials import Credentials, Secret
@@ -148,7 +148,7 @@ def run(world: World, *, has_failover: bool = True) -> Figures:
     while world.now < world.horizon:
         requests += 1
         if has_failover:
-            made = _journey(Journey(world.targets, world.pools, ask, policy), world)
+            made = _journey(Journey(hops_of(world.targets, world.pools, policy.retries), ask, policy), world)
         else:
             made = (1, world.outcome(accounts[requests % len(accounts)]) is None)
         calls += made[0]

@@ -10,7 +10,7 @@ from aiclient2api.accounts.policy import DEFAULTS, Policy
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.accounts.surroundings import Surroundings
 from aiclient2api.errors import UpstreamError
-from aiclient2api.gateway.failover import Journey, Request, any_account
+from aiclient2api.gateway.failover import Journey, Request, any_account, hops_of
 from aiclient2api.routing.targets import Target
 from tests.fakes.accounts import Clock, account
 
@@ -41,9 +41,8 @@ class Rig:
 
     def ask(self, upstream: Upstream, request: Request | None = None) -> bool:
         """One request; whether it was answered. Raises what is the client's own mistake."""
-        journey = self.last = Journey(
-            self.targets, self.pools, request or Request(usable=any_account), self.policy
-        )
+        hops = hops_of(self.targets, self.pools, self.policy.retries)
+        journey = self.last = Journey(hops, request or Request(usable=any_account), self.policy)
         while True:
             lease = journey.lease() or journey.panic()
             if lease is None:

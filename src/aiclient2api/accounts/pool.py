@@ -8,7 +8,7 @@ request until the verdict, before all others: that is how it comes back soon.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from statistics import median_low
 from typing import Final
 
@@ -101,7 +101,7 @@ class AccountPool:
 
     # ---- taking
 
-    def take(self, usable: Usable, model: str, tried: set[str], wish: Wish = ANYTHING) -> Lease | None:
+    def take(self, usable: Usable, model: str, tried: Set[str], wish: Wish = ANYTHING) -> Lease | None:
         """The next account that can serve `model` now and was not tried before; None when there is none."""
         now = self.now()
         view = self._views.get(model)
@@ -113,15 +113,19 @@ class AccountPool:
             view = self._view(model, now)
         if wish is ANYTHING and self.surroundings.is_calm and not view.due and view.ring:
             account = view.ring[self._tickets() % len(view.ring)]
-            free = account.is_plain and account.inflight < account.limit
-            if free and account.name not in tried and usable(account):
+            if (
+                account.is_plain
+                and account.inflight < account.limit
+                and account.name not in tried
+                and usable(account)
+            ):
                 return Lease(self, account, model, now)
         account = self._pick(view, usable, model, tried, wish)
         if account is None and view.version != self._version:
             account = self._pick(self._view(model, now), usable, model, tried, wish)
         return None if account is None else Lease(self, account, model, now)
 
-    def _pick(self, view: View, usable: Usable, model: str, tried: set[str], wish: Wish) -> Account | None:
+    def _pick(self, view: View, usable: Usable, model: str, tried: Set[str], wish: Wish) -> Account | None:
         now = self.now()
         if wish is not ANYTHING:
             wished = self._wished(view, usable, model, tried, wish)
@@ -145,7 +149,7 @@ class AccountPool:
                 return account
         return None
 
-    def _wished(self, view: View, usable: Usable, model: str, tried: set[str], wish: Wish) -> Account | None:
+    def _wished(self, view: View, usable: Usable, model: str, tried: Set[str], wish: Wish) -> Account | None:
         now = self.now()
         members = tuple(dict.fromkeys(view.ring))
         if wish.account is not None:
@@ -164,7 +168,7 @@ class AccountPool:
                 return account
         return None
 
-    def take_in_panic(self, usable: Usable, model: str, tried: set[str]) -> Lease | None:
+    def take_in_panic(self, usable: Usable, model: str, tried: Set[str]) -> Lease | None:
         """For want of any other: an account that is out for failures, never one that cools or is disabled.
 
         The adaptive throttle decides how many such tries there are.
@@ -265,7 +269,7 @@ class AccountPool:
         is_recent = self.now() - shared.served_at <= self.policy.health.window
         return is_recent and shared.served_by is not None and shared.served_by is not account
 
-    def is_full(self, usable: Usable, model: str, tried: set[str]) -> bool:
+    def is_full(self, usable: Usable, model: str, tried: Set[str]) -> bool:
         """Whether only the concurrency limits, or tokens that are on their way, stand in the way."""
         now = self.now()
         return any(

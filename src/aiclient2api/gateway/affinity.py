@@ -17,10 +17,12 @@ _BEGINNINGS: Final = (b'"system', b'"instructions"', b'"messages"', b'"input"', 
 def wish_of(inbound: Inbound, policy: Policy, converters: ConverterFactory) -> Wish:
     """By `policy.affinity`; the first preference is for the account that made the sealed state in the history."""
     body = inbound.wire.body
-    account = None
-    if policy.affinity == "conversation" and (inbound.has_envelopes or inbound.records):
-        account = converters.sealed_by(inbound)
-    prompt = _prompt(inbound, body) if policy.affinity == "prompt_cache" else None
+    account = prompt = None
+    if policy.affinity == "conversation":
+        if inbound.has_envelopes or inbound.records:
+            account = converters.sealed_by(inbound)
+    elif policy.affinity == "prompt_cache":
+        prompt = _prompt(inbound, body)
     may_probe = len(body) <= policy.health.probe_body
     if account is None and prompt is None and may_probe:
         return ANYTHING

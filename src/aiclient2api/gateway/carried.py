@@ -82,13 +82,20 @@ class Carried:
         if known is not None:
             self._size -= known.size(key)
 
+    def is_wanted(self, inbound: Inbound) -> bool:
+        """Whether `fetch` has anything to look for."""
+        if inbound.records is not None:
+            return False
+        if self._is_on and any(map(inbound.wire.body.__contains__, _MARKS)):
+            return True
+        inbound.records = {}
+        return False
+
     async def fetch(self, inbound: Inbound) -> None:
         """Give a request the records of its bare turns, once; waits for the store only for those not at hand."""
-        if inbound.records is not None:
+        if not self.is_wanted(inbound):
             return
         inbound.records = {}
-        if not self._is_on or not any(map(inbound.wire.body.__contains__, _MARKS)):
-            return
         try:
             ids = wanted(inbound.request())
         except MalformedMessage:

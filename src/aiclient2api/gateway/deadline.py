@@ -10,22 +10,22 @@ from aiclient2api.wire.http import WireRequest
 
 TIMEOUTS: Final = frozenset(("x-stainless-read-timeout", "x-stainless-timeout", "x-request-timeout"))
 """Seconds: what the official SDKs send with every request, and the plain form."""
-
-
-_RETRY_COUNT: Final = "x-stainless-retry-count"
+_TOLD: Final = TIMEOUTS | {"x-stainless-retry-count"}
 
 
 def told(wire: WireRequest, policy: RetryPolicy) -> tuple[float, bool]:
     """Seconds until the client gives up or the configuration does, whichever is first; and whether it tries again."""
+    if _TOLD.isdisjoint(dict(wire.headers)):
+        return policy.deadline, False
     seconds, is_retry = policy.deadline, False
     for name, value in wire.headers:
-        if not name.startswith("x-"):
+        if name not in _TOLD:
             continue
         if name in TIMEOUTS:
             number = _number(value)
             if number is not None and number - policy.margin < seconds:
                 seconds = max(0.0, number - policy.margin)
-        elif name == _RETRY_COUNT:
+        else:
             number = _number(value)
             is_retry = number is not None and number >= 1
     return seconds, is_retry

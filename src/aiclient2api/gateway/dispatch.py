@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -13,10 +12,9 @@ import msgspec
 from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.lease import Lease
 from aiclient2api.accounts.policy import DEFAULTS, Policy
-from aiclient2api.accounts.pool import AccountPool, Usable, Wish
+from aiclient2api.accounts.pool import AccountPool, Usable
 from aiclient2api.errors import (
     BadRequest,
-    ClientError,
     ContextTooLong,
     GatewayError,
     MalformedMessage,
@@ -33,16 +31,14 @@ from aiclient2api.gateway.effects import has_effects
 from aiclient2api.gateway.exchange import Attempt, Exchange
 from aiclient2api.gateway.exhaustion import Facts, after_failures, all_out
 from aiclient2api.gateway.failover import Journey, Request, any_account
+from aiclient2api.gateway.plans import Aim, Plan, Plans
 from aiclient2api.gateway.sessions import Sessions
 from aiclient2api.gateway.upstream import Empty, Live, Whole
-from aiclient2api.protocols.conversion import Conversion, Inbound
-from aiclient2api.protocols.conversion import Target as ConversionTarget
+from aiclient2api.protocols.conversion import Answer, Conversion, Inbound
 from aiclient2api.protocols.factory import ConverterFactory
-from aiclient2api.routing.table import RouteTable
+from aiclient2api.routing.table import Route, RouteTable
 from aiclient2api.routing.targets import Target
 
-STATEFUL_PROTOCOL: Final = "openai_responses"
-"""The one protocol whose upstreams keep conversations."""
 SHORT_PATIENCE: Final = 300.0
 """A client that is more patient than this (seconds) is served by the time-outs of the attempts."""
 
@@ -65,106 +61,128 @@ class Dispatcher:
         self._attempts = attempts
         self._pins, self._carried, self._sessions = traces.pins, traces.carried, Sessions(traces.pins)
         self._policy = policy
+        self._plans = Plans(pools, converters, traces.carried, policy)
         self.attempting: Sequence[Callable[[Exchange, Attempt], None]] = ()
         """Called when an upstream is about to be."""
         self.wall: Callable[[], float] = time.time
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def open(self, inbound: Inbound, exchange: Exchange, pool: str | None = None) -> Whole | Live:
-        """The first answer along the route. Raises GatewayError when there is none."""
+    def open(
+        self, inbound: Inbound, exchange: Exchange, pool: str | None = None
+    ) -> Coroutine[object, object, Whole | Live]:
+        """The first answer along the route. Raises GatewayError when there is none, UnknownModel at once."""
         route = self._routes.resolve(inbound.peek.model, pool)
-        request = await self._request(inbound, route.targets)
+        plan = self._plans.plan(inbound, route.targets)
+        if route.context_fallback or not self._is_plain(inbound, plan):
+            return self._open(inbound, exchange, plan, route)
+        return self._along(plan, inbound, exchange, self._request(inbound, plan, any_account))
+
+    def _is_plain(self, inbound: Inbound, plan: Plan) -> bool:
+        """Whether nothing has to be looked up before an account is chosen."""
+        peek = inbound.peek
+        if peek.operation != "generate" or peek.previous_id is not None:
+            return False
+        if plan.keeps_sessions and self._sessions.may_know(inbound):
+            return False
+        return not plan.is_converted or not self._carried.is_wanted(inbound)
+
+    async def _open(self, inbound: Inbound, exchange: Exchange, plan: Plan, route: Route) -> Whole | Live:
+        if plan.is_converted:
+            await self._carried.fetch(inbound)  # before the choice of an account, which may depend on it
+        request = self._request(inbound, plan, await self._usable(inbound, route.targets))
+        if request.wish.account is None and plan.keeps_sessions:
+            account = await self._sessions.account_of(inbound)
+            if account is not None:
+                wish = msgspec.structs.replace(request.wish, account=account)
+                request = msgspec.structs.replace(request, wish=wish)
         try:
-            return await self._along(route.targets, inbound, exchange, request)
+            return await self._along(plan, inbound, exchange, request)
         except ContextTooLong:
             if not route.context_fallback:
                 raise
-            return await self._along(route.context_fallback, inbound, exchange, request)
+            plan = self._plans.plan(inbound, route.context_fallback)
+            return await self._along(plan, inbound, exchange, request)
 
-    async def _request(self, inbound: Inbound, targets: tuple[Target, ...]) -> Request:
-        now = self._pools[targets[0].pool].now
+    def _request(self, inbound: Inbound, plan: Plan, usable: Usable) -> Request:
         patience, is_retry = told(inbound.wire, self._policy.retries)
-        first = self._pools[targets[0].pool].accounts[:1]
-        if first and self._converts(inbound, self._protocol(inbound, first[0])):
-            await self._carried.fetch(inbound)  # before the choice of an account, which may depend on it
-        peek = inbound.peek
-        is_anybodys = peek.operation == "generate" and peek.previous_id is None
         return Request(
-            usable=any_account if is_anybodys else await self._usable(inbound, targets),
-            wish=await self._wish(inbound, targets),
+            usable=usable,
+            wish=wish_of(inbound, self._policy, self._converters),
             is_retry=is_retry,
-            deadline=now() + patience,
+            deadline=plan.hops[0].pool.now() + patience,
             has_effects=lambda: has_effects(inbound),
         )
 
-    async def _wish(self, inbound: Inbound, targets: tuple[Target, ...]) -> Wish:
-        wish = wish_of(inbound, self._policy, self._converters)
-        if wish.account is None and self._keeps_sessions(inbound, targets):
-            account = await self._sessions.account_of(inbound)
-            if account is not None:
-                return msgspec.structs.replace(wish, account=account)
-        return wish
-
-    def _keeps_sessions(self, inbound: Inbound, targets: tuple[Target, ...]) -> bool:
-        """Whether it matters who answered before: there is a choice, and a relay would not say."""
-        if self._policy.affinity != "conversation" or inbound.peek.operation != "generate":
-            return False
-        for target in targets:
-            accounts = self._pools[target.pool].accounts
-            if len(accounts) > 1 and inbound.converter.name in accounts[0].protocols:
-                return True
-        return False
-
     async def _along(
-        self, targets: tuple[Target, ...], inbound: Inbound, exchange: Exchange, request: Request
+        self, plan: Plan, inbound: Inbound, exchange: Exchange, request: Request
     ) -> Whole | Live:
         """Each target in order, each account once; the journey says where to go next."""
-        journey = Journey(targets, self._pools, request, self._policy)
-        refusal: ClientError | None = None
+        journey = Journey(plan.hops, request, self._policy)
+        conversion: Conversion | None = None
         while True:
-            lease = await self._lease(journey, exchange, request)
+            if exchange.explain:
+                _explain(journey, exchange, request)
+            lease = journey.lease()
+            if lease is None or journey.pause:
+                lease = await self._lease(journey, exchange, lease)
             if lease is None:
                 if journey.onward():
                     continue
-                break
+                return self._nothing(journey, inbound, exchange)
+            aim = self._plans.aim(inbound, lease.account, journey.target.model)
+            attempt = _begun(exchange, journey, lease, aim)
             try:
-                return await self._attempt(inbound, exchange, journey, lease, request)
-            except UpstreamError as error:
-                journey.failed(lease, error)
-            except Unrepresentable as error:
-                journey.refused(lease, self._alike(inbound, journey.target, lease.account))
-                refusal = error
-            except BaseException:
-                lease.abandoned()
-                raise
+                if aim.is_converted and self._carried.is_wanted(inbound):
+                    await self._carried.fetch(inbound)
+                conversion = self._convert(inbound, exchange, aim)
+                opened = await self._sent(exchange, journey, lease, aim, conversion)
+                attempt.outcome, attempt.ended = "ok", journey.pool.now()
+                _note(exchange, attempt, conversion)
+                if aim.is_stateful:
+                    self._pin(opened, lease.account, inbound.tenant)
+                if plan.keeps_sessions and aim.is_own:
+                    self._sessions.remember(inbound, lease.account.mark)
+                return opened
+            except BaseException as error:
+                attempt.failed(error)
+                attempt.ended = journey.pool.now()
+                if isinstance(error, Empty) and conversion is not None:
+                    _note(exchange, attempt, conversion)  # for if it stays at this
+                if not self._goes_on(error, inbound, journey, lease):
+                    raise
+
+    def _goes_on(self, error: BaseException, inbound: Inbound, journey: Journey, lease: Lease) -> bool:
+        """Whether a failed attempt may be followed by another. Raises the error when it is the client's own."""
+        if isinstance(error, UpstreamError):
+            journey.failed(lease, error)
+            return True
+        if isinstance(error, Unrepresentable):
+            journey.refused(lease, self._alike(inbound, journey.target, lease.account))
+            journey.refusal = error
+            return True
+        lease.abandoned()
+        return False
+
+    def _nothing(self, journey: Journey, inbound: Inbound, exchange: Exchange) -> Whole | Live:
+        """What there is at the end of the way. Raises GatewayError."""
         if exchange.explain:
             exchange.passed_over.extend(journey.skipped)
-        if refusal is not None and not journey.failures:
-            raise refusal
+        if journey.refusal is not None and not journey.failures:
+            raise journey.refusal
         for error in reversed(journey.failures):
             if isinstance(error, Empty):
                 return error.opened
-        raise self._exhausted(journey, inbound, request.usable)
+        raise self._exhausted(journey, inbound, journey.request.usable)
 
     def _alike(self, inbound: Inbound, target: Target, refusing: Account) -> set[str]:
         """The accounts of this pool that would refuse the same content for the same reason."""
-        protocol = self._protocol(inbound, refusing)
+        protocol_of = self._plans.protocol
+        protocol = protocol_of(inbound, refusing)
         accounts = self._pools[target.pool].accounts
-        return {account.name for account in accounts if self._protocol(inbound, account) == protocol}
+        return {account.name for account in accounts if protocol_of(inbound, account) == protocol}
 
-    def _protocol(self, inbound: Inbound, account: Account) -> str:
-        client, operation = inbound.converter.name, inbound.peek.operation
-        return self._converters.protocol_for(client, account.protocols, operation)
-
-    def _converts(self, inbound: Inbound, protocol: str) -> bool:
-        """Whether a conversation is decoded for another protocol: a relay strips nothing, so it restores nothing."""
-        return protocol != inbound.converter.name and inbound.peek.operation != "embed"
-
-    async def _lease(self, journey: Journey, exchange: Exchange, request: Request) -> Lease | None:
-        """An account for the next attempt on this target, waited for where only its limit stands in the way."""
-        if exchange.explain:
-            _explain(journey, exchange, request)
-        lease = journey.lease()
+    async def _lease(self, journey: Journey, exchange: Exchange, lease: Lease | None) -> Lease | None:
+        """An account after all, waited for where only its limit stands in the way; and the pause before a retry."""
         if lease is None and journey.is_full():
             lease = await self._waited(journey, exchange)
         if lease is None:
@@ -213,65 +231,23 @@ class Dispatcher:
             return any_account
         return lambda account: offered(operation, account.protocols)
 
-    async def _attempt(
-        self, inbound: Inbound, exchange: Exchange, journey: Journey, lease: Lease, request: Request
-    ) -> Whole | Live:
-        account, target, now = lease.account, journey.target, journey.pool.now
-        protocol = self._protocol(inbound, account)
-        attempt = Attempt(
-            pool=target.pool, account=account.name, model=target.model, protocol=protocol, started=now()
-        )
-        exchange.attempts.append(attempt)
-        try:
-            if self._converts(inbound, protocol):
-                await self._carried.fetch(inbound)
-            conversion = self._convert(inbound, exchange, target, account, protocol)
-            if conversion.local is not None:
-                lease.abandoned()  # nobody has to be asked
-                opened = Whole(conversion.local)
-            else:
-                self._tell(exchange, attempt, conversion)
-                try:
-                    opened = await self._run(journey, lease, protocol, conversion, request.deadline)
-                except Empty:
-                    _note(exchange, journey, protocol, conversion)  # for if it stays at this
-                    raise
-            attempt.outcome = "ok"
-        except UpstreamError as error:
-            attempt.failed(error)
-            raise
-        except ClientError:
-            attempt.outcome = "refused"
-            raise
-        except BaseException:
-            attempt.outcome = "abandoned"
-            raise
-        finally:
-            attempt.ended = now()
-        _note(exchange, journey, protocol, conversion)
-        if protocol == inbound.converter.name == STATEFUL_PROTOCOL:
-            self._pin(opened, account, inbound.tenant)
-        if protocol == inbound.converter.name and self._keeps_sessions(inbound, tuple(journey.targets)):
-            self._sessions.remember(inbound, account.mark)
-        return opened
-
-    def _tell(self, exchange: Exchange, attempt: Attempt, conversion: Conversion) -> None:
+    def _sent(
+        self, exchange: Exchange, journey: Journey, lease: Lease, aim: Aim, conversion: Conversion
+    ) -> Awaitable[Whole | Live]:
+        """The attempt; a client that gives up early is answered before it does."""
+        if conversion.local is not None:
+            return _at_once(lease, conversion.local)
+        attempt = exchange.attempts[-1]
         attempt.is_sent = True
         attempt.size = len(conversion.request.body)
         for call in self.attempting:
             call(exchange, attempt)
-
-    def _run(
-        self, journey: Journey, lease: Lease, protocol: str, conversion: Conversion, deadline: float
-    ) -> Coroutine[object, object, Whole | Live]:
-        """The attempt; a client that gives up early is answered before it does."""
-        attempt = self._attempts.run(
-            lease, self._converters[protocol], conversion, is_last=journey.is_alone(lease.account)
-        )
-        remaining = deadline - journey.pool.now()
+        is_last = journey.is_alone(lease.account)
+        running = self._attempts.run(lease, aim.converter, conversion, is_last=is_last)
+        remaining = journey.request.deadline - journey.pool.now()
         if remaining >= SHORT_PATIENCE:
-            return attempt
-        return _within(max(remaining, self._policy.retries.least), attempt)
+            return running
+        return _within(max(remaining, self._policy.retries.least), running)
 
     def _pin(self, opened: Whole | Live, account: Account, tenant: str) -> None:
         """Remember where a stored response lives, so that the next request can continue it there."""
@@ -279,19 +255,10 @@ class Dispatcher:
         if response_id:
             self._pins.remember(tenant, response_id, account.name)
 
-    def _convert(
-        self, inbound: Inbound, exchange: Exchange, target: Target, account: Account, protocol: str
-    ) -> Conversion:
-        profile = account.provider.profile(target.model, protocol)
-        wanted = ConversionTarget(
-            model=target.model,
-            profile=profile,
-            streams=account.provider.streams,
-            account=account.mark,
-            remember=partial(self._carried.remember, inbound.tenant),
-        )
+    def _convert(self, inbound: Inbound, exchange: Exchange, aim: Aim) -> Conversion:
+        protocol = aim.converter.name
         try:
-            conversion = self._converters.convert(inbound, protocol, wanted)
+            conversion = self._converters.convert(inbound, protocol, aim.target)
         except MalformedMessage as error:
             raise BadRequest(info=as_client_error(error)) from error
         if exchange.strict:
@@ -321,10 +288,29 @@ async def _within(seconds: float, attempt: Coroutine[object, object, Whole | Liv
         raise TimedOut("no answer came within the client's own time-out") from error
 
 
-def _note(exchange: Exchange, journey: Journey, protocol: str, conversion: Conversion) -> None:
-    """Where the answer comes from."""
+async def _at_once(lease: Lease, answer: Answer) -> Whole:
+    """Nobody has to be asked."""
+    lease.abandoned()
+    return Whole(answer)
+
+
+def _begun(exchange: Exchange, journey: Journey, lease: Lease, aim: Aim) -> Attempt:
     target = journey.target
-    exchange.pool, exchange.target_model, exchange.upstream_protocol = target.pool, target.model, protocol
+    attempt = Attempt(
+        pool=target.pool,
+        account=lease.account.name,
+        model=target.model,
+        protocol=aim.converter.name,
+        started=journey.pool.now(),
+    )
+    exchange.attempts.append(attempt)
+    return attempt
+
+
+def _note(exchange: Exchange, attempt: Attempt, conversion: Conversion) -> None:
+    """Where the answer comes from."""
+    exchange.pool, exchange.target_model = attempt.pool, attempt.model
+    exchange.upstream_protocol = attempt.protocol
     exchange.conversion, exchange.losses = conversion.label, conversion.losses
 
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
-from aiclient2api.errors import GatewayError, UpstreamError
+from aiclient2api.errors import ClientError, UpstreamError
 from aiclient2api.gateway.state_refusals import refuses_state
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.request import Operation
@@ -58,12 +58,14 @@ class Attempt(Struct, kw_only=True):
     refuses_state: bool = False
     """The upstream complained about a signature or encrypted reasoning in the history."""
 
-    def failed(self, error: GatewayError) -> None:
-        """Note why it failed."""
-        self.outcome = error.info.label
+    def failed(self, error: BaseException) -> None:
+        """Note why."""
         if isinstance(error, UpstreamError):
+            self.outcome = error.info.label
             self.scope, self.cause = error.scope.value, error.cause
             self.refuses_state = refuses_state(error.info)
+        else:
+            self.outcome = "refused" if isinstance(error, ClientError) else "abandoned"
 
     @property
     def verdict(self) -> str:

@@ -5,8 +5,7 @@ No I/O and no waiting: the dispatcher drives it with real attempts, the availabi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Final
 
 from msgspec import Struct
@@ -17,6 +16,7 @@ from aiclient2api.accounts.lease import Lease
 from aiclient2api.accounts.policy import Policy, RetryPolicy
 from aiclient2api.accounts.pool import ANYTHING, AccountPool, Usable, Wish
 from aiclient2api.errors import (
+    ClientError,
     ContextTooLong,
     EmptyAnswer,
     Overloaded,
@@ -55,68 +55,97 @@ class Request(Struct, frozen=True, kw_only=True):
     """Whether the upstream may do more than answer, so that only what was refused may be sent again."""
 
 
-class Journey:
-    """One request's way along its targets."""
+class Hop(Struct, frozen=True):
+    """One target of a chain, with what is the same for every request that comes there."""
 
-    def __init__(
-        self, targets: Sequence[Target], pools: Mapping[str, AccountPool], request: Request, policy: Policy
-    ) -> None:
-        self.targets = targets
-        self.failures: list[UpstreamError] = []
-        self.attempts = 0
-        self.pause = 0.0
-        """Seconds to wait before the attempt that was just granted."""
-        self.tried: set[str] = set()
-        self.skipped: list[str] = []
-        """Why attempts were not made although there was an account, in words."""
-        self._pools = pools
-        self._request = request
+    target: Target
+    pool: AccountPool
+    place: int
+    """In the chain, from 0."""
+    is_last: bool
+    """Whether no target comes after this one."""
+    allowed: int
+    """Attempts up to and with this target."""
+
+
+def hops_of(
+    targets: Sequence[Target], pools: Mapping[str, AccountPool], retries: RetryPolicy
+) -> tuple[Hop, ...]:
+    """The chain as a journey needs it."""
+    kept = len(targets) - 1
+    return tuple(
+        Hop(target, pools[target.pool], hop, hop == kept, _allowed(retries, hop, kept - hop))
+        for hop, target in enumerate(targets)
+    )
+
+
+class Journey:
+    """One request's way along its targets. What stands here of its state is how it begins."""
+
+    attempts = 0
+    pause = 0.0
+    """Seconds to wait before the attempt that was just granted."""
+    failures: Sequence[UpstreamError] = ()
+    tried: Set[str] = frozenset()
+    refusal: ClientError | None = None
+    """The last account's protocol cannot express the request."""
+    skipped: Sequence[str] = ()
+    """Why attempts were not made although there was an account, in words."""
+    _is_retry = False
+    _overloads = 0
+    _unsafe = 0
+    _is_over = False
+    _is_hop_over = False
+    _in_panic = False
+
+    def __init__(self, hops: Sequence[Hop], request: Request, policy: Policy) -> None:
+        self._hops = hops
+        self.request = request
         self._policy = policy
-        self._is_retry = False
-        self._turn_to(0)
-        self._overloads = 0
-        self._unsafe = 0
-        self._is_over = False
-        self._is_hop_over = False
-        self._in_panic = False
+        self._turn_to(hops[0])
         if request.is_retry and self.pool.is_unhealthy(self.target.model):
             self._is_retry = True
             self.allowed = 1
 
-    def _turn_to(self, hop: int) -> None:
-        self._hop = hop
-        self.target = self.targets[hop]
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All of the chain."""
+        return tuple(hop.target for hop in self._hops)
+
+    def _turn_to(self, hop: Hop) -> None:
+        self._hop = hop.place
+        self.target = hop.target
         """Whose turn it is."""
-        self.pool = self._pools[self.target.pool]
+        self.pool = hop.pool
         """Its pool."""
-        kept = len(self.targets) - 1 - hop
-        self.is_last = not kept
-        """Whether no target comes after this one."""
-        self.allowed = 1 if self._is_retry else _allowed(self._policy.retries, hop, kept)
-        """Attempts up to and with this target."""
+        self.is_last = hop.is_last
+        self.allowed = 1 if self._is_retry else hop.allowed
 
     def onward(self) -> bool:
         """Go to the next target; False when there is none."""
         if self._is_over or self.is_last:
             return False
-        self._turn_to(self._hop + 1)
+        self._turn_to(self._hops[self._hop + 1])
         self._overloads = 0
         self._is_hop_over = False
-        self.tried = set()
+        self.tried = frozenset()
         return True
+
+    def _skip(self, why: str) -> None:
+        self.skipped = (*self.skipped, why)
 
     def lease(self) -> Lease | None:
         """An account of this target for the next attempt; None when there is none or no attempt left for it."""
-        if not self._may_try():
+        if self.attempts and not self._may_try():
             return None
-        request = self._request
+        request = self.request
         if self._unsafe:
             lease = self._take_beyond_doubt()
         else:
             lease = self.pool.take(request.usable, self.target.model, self.tried, request.wish)
         if lease is None and self.is_last and self.failures and isinstance(self.failures[-1], EmptyAnswer):
             # the same one once more
-            lease = self.pool.take(request.usable, self.target.model, set(), request.wish)
+            lease = self.pool.take(request.usable, self.target.model, frozenset(), request.wish)
         if lease is None:
             return None
         return lease if self._is_granted(lease) else None
@@ -127,7 +156,7 @@ class Journey:
         Where there is none and a target comes after this one, the retry is kept for that: accounts of one provider
         often fail together.
         """
-        request, pool, model = self._request, self.pool, self.target.model
+        request, pool, model = self.request, self.pool, self.target.model
         beyond_doubt = pool.take(
             lambda account: (
                 account.is_sound and account.shared(model).doubts < DOUBTFUL and request.usable(account)
@@ -143,7 +172,7 @@ class Journey:
         """Nothing is left: one account that is out for failures, all the same, as the last attempt."""
         if not self._may_try() or not self.is_last or self._in_panic:
             return None
-        request, target = self._request, self.target
+        request, target = self.request, self.target
         lease = self.pool.take_in_panic(request.usable, target.model, self.tried)
         if lease is None or not self._is_granted(lease):
             return None
@@ -154,30 +183,31 @@ class Journey:
         """Whether anything is left of attempts and time."""
         if self._is_over or self._is_hop_over or self.attempts >= self.allowed:
             return False
-        if self.attempts and self.pool.now() + self._policy.retries.least > self._request.deadline:
+        if self.attempts and self.pool.now() + self._policy.retries.least > self.request.deadline:
             self._is_over = True
-            self.skipped.append("no time left before the deadline")
+            self._skip("no time left before the deadline")
             return False
         return True
 
     def _is_granted(self, lease: Lease) -> bool:
         """Throttle, where another target can take over, and budget, for retries."""
-        now, pool = self.pool.now(), self.pool
-        throttle = lease.shared.throttle
+        now, pool, throttle = lease.started, self.pool, lease.shared.throttle
         if not self.is_last and throttle.has_failures and throttle.rejects(now, pool.random):
             lease.abandoned()
-            self.skipped.append(f"{self.target}: throttled")
+            self._skip(f"{self.target}: throttled")
             return False
         if not self.failures:
             if not self.attempts:
                 pool.budget.first()
-            self.attempts += 1
-            self.pause = 0.0
+                self.attempts = 1
+            else:
+                self.attempts += 1
+                self.pause = 0.0
             throttle.started(now)
             return True
         if not pool.budget.spend(now, safe=self.failures[-1].is_safe):
             lease.abandoned()
-            self.skipped.append(f"{self.target}: its retry budget is spent")
+            self._skip(f"{self.target}: its retry budget is spent")
             return False
         self.pause = self._backoff()
         self.attempts += 1
@@ -195,17 +225,17 @@ class Journey:
         """An attempt failed. Raises the error when it is the client's own."""
         pool = self.pool
         if not isinstance(error, TokenRefused):
-            self.tried.add(lease.account.name)
+            self.tried = self.tried | {lease.account.name}
         if isinstance(error, Unexplained) and pool.others_serve(lease.account, self.target.model):
             error = UpstreamFailed("the upstream refused what others accept")
         lease.failed(error)
         if isinstance(error, ContextTooLong) and self._is_fallback():
             # the model that the client asked for takes it and is out: that is what it is told
-            self.skipped.append(f"{self.target}: the request is too long for it")
+            self._skip(f"{self.target}: the request is too long for it")
             self._is_hop_over = True
             return
         tracebacks.forget(error)
-        self.failures.append(error)
+        self.failures = (*self.failures, error)
         if error.failover is Failover.NEVER:
             raise error
         if error.failover is Failover.NEXT_TARGET:
@@ -215,9 +245,9 @@ class Journey:
             self._is_hop_over = self._overloads >= OVERLOADS_PER_HOP
         if not error.is_safe:
             self._unsafe += 1
-            if self._unsafe > self._policy.retries.unsafe or self._request.has_effects():
+            if self._unsafe > self._policy.retries.unsafe or self.request.has_effects():
                 self._is_over = True
-                self.skipped.append("the request may have taken effect: it is not sent again")
+                self._skip("the request may have taken effect: it is not sent again")
         if self._in_panic:
             self._is_over = True
 
@@ -227,16 +257,15 @@ class Journey:
             return True
         return any(
             obstacle is not None and obstacle.cause not in (Cause.MODEL, Cause.DISABLED)
-            for target in self.targets[: self._hop]
-            for _, obstacle in self._pools[target.pool].obstacles(self._request.usable, target.model)
+            for hop in self._hops[: self._hop]
+            for _, obstacle in hop.pool.obstacles(self.request.usable, hop.target.model)
         )
 
     def refused(self, lease: Lease, alike: set[str]) -> None:
         """The request cannot be expressed for this account, nor for those that are `alike`; nothing was sent."""
         lease.abandoned()
         self.attempts -= 1
-        self.tried.add(lease.account.name)
-        self.tried.update(alike)
+        self.tried = self.tried | alike | {lease.account.name}
 
     def is_alone(self, account: Account) -> bool:
         """Whether nobody else could be asked if the attempt that was just granted, on `account`, failed."""
@@ -244,14 +273,14 @@ class Journey:
             return True
         if not self.is_last:
             return False
-        if self.attempts >= self.allowed:
+        if self.attempts >= self.allowed or len(self.pool.accounts) == 1:
             return True
         now, model = self.pool.now(), self.target.model
         for other in self.pool.accounts:
             if (
                 other is not account
                 and other.name not in self.tried
-                and self._request.usable(other)
+                and self.request.usable(other)
                 and other.why_not(model, now) is None
             ):
                 return False
@@ -261,10 +290,9 @@ class Journey:
         """Whether only the concurrency limits stand in the way of another attempt."""
         if self._is_over or self._is_hop_over or self.attempts >= self.allowed:
             return False
-        return self.pool.is_full(self._request.usable, self.target.model, self.tried)
+        return self.pool.is_full(self.request.usable, self.target.model, self.tried)
 
 
-@lru_cache(64)
 def _allowed(retries: RetryPolicy, hop: int, kept: int) -> int:
     """One attempt is kept for each target to come."""
     return max(min(retries.first_hop + hop, retries.attempts - kept), min(hop + 1, retries.attempts))

@@ -46,9 +46,13 @@ class Sessions:
     def __init__(self, pins: Pins) -> None:
         self._pins = pins
 
+    def may_know(self, inbound: Inbound) -> bool:
+        """Whether the history has state of an account."""
+        return any(map(inbound.wire.body.__contains__, _STATE.get(inbound.converter.name, ())))
+
     async def account_of(self, inbound: Inbound) -> str | None:
         """The account that made the state in a relayed history, as far as it is known here or in the store."""
-        if not any(mark in inbound.wire.body for mark in _STATE.get(inbound.converter.name, ())):
+        if not self.may_know(inbound):
             return None
         name = name_of(inbound)
         return await self._pins.account_of(inbound.tenant, name) if name else None
