@@ -34,8 +34,14 @@ class Tickets:
 
     def __call__(self) -> int:
         """The next number."""
-        is_low = self._end - self._next <= REFILL_AT and not self._pending
-        if is_low and self._refill is not None and not self._is_asking:
+        ticket = self._next
+        if self._end - ticket > REFILL_AT:
+            self._next = ticket + 1
+            return ticket
+        return self._near_the_end()
+
+    def _near_the_end(self) -> int:
+        if not self._pending and self._refill is not None and not self._is_asking:
             self._is_asking = True
             self._refill()
         if self._next >= self._end and self._pending:

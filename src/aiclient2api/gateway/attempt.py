@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
-from urllib.parse import quote
+from collections.abc import Coroutine, Mapping
+from functools import lru_cache
 
 import msgspec
 
-from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.lease import Lease
 from aiclient2api.errors import (
-    BadRequest,
     CredentialsRejected,
     ErrorInfo,
     Malformed,
@@ -25,12 +22,14 @@ from aiclient2api.gateway.bodies import (
     NotAStream,
     content_type,
     error_in,
+    frames_at_once,
     frames_of,
     has_error,
     is_json,
     unexpected,
     without_blame,
 )
+from aiclient2api.gateway.calls import Calls
 from aiclient2api.gateway.failover import TokenRefused
 from aiclient2api.gateway.time_limits import TimeLimits
 from aiclient2api.gateway.upstream import Empty, Live, Whole
@@ -38,14 +37,13 @@ from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
 from aiclient2api.protocols.base import AnswerStream, Converter
 from aiclient2api.protocols.conversion import Answer, Conversion
 from aiclient2api.protocols.pivot_streams import FoldingStream
-from aiclient2api.wire.http import WireRequest, WireResponse
+from aiclient2api.wire.http import WireResponse
 
 FRAMING = 10
 """A stream of small deltas spends up to about this many times the bytes of its content."""
 MIN_PRELUDE_BYTES = 256 * 1024
-USER_AGENT = "aiclient2api"
 KEPT = 1024
-"""Different time-outs, and different paths, that are worked out once."""
+"""Different time-outs that are worked out once."""
 
 
 class Attempts:
@@ -56,64 +54,81 @@ class Attempts:
         self._timeouts = timeouts
         self._answer_limit = answer_limit
         self._limits = TimeLimits()
+        self._calls = Calls()
+        self._patience: dict[tuple[str, bool, bool, bool], Timeouts] = {}
 
-    async def run(
-        self,
-        lease: Lease,
-        protocol: Converter,
-        conversion: Conversion,
-        *,
-        is_last: bool = False,
-    ) -> Whole | Live:
+    def run(
+        self, lease: Lease, protocol: Converter, conversion: Conversion, *, is_last: bool = False
+    ) -> Coroutine[object, object, Whole | Live]:
         """The answer, begun or complete. Raises UpstreamError; the lease stays open then.
 
         `is_last`: nobody else is left to ask, so the first content may take as long as the whole answer may.
         """
-        timeouts = patience(self._timeouts[lease.account.name], conversion, is_last=is_last)
+        account, streaming = lease.account, conversion.streaming
+        kind = (account.name, streaming, conversion.thinks, is_last)
+        timeouts = self._patience.get(kind)
+        if timeouts is None:
+            timeouts = patience(self._timeouts[account.name], conversion, is_last=is_last)
+            timeouts = self._patience[kind] = timeouts if streaming else unary(timeouts)
+        call = self._calls.call(account, protocol.name, conversion.request, timeouts, streaming=streaming)
+        if streaming:
+            return self._begin(lease, protocol, conversion, call)
+        return self._ask(lease, protocol, conversion, call)
+
+    async def _ask(self, lease: Lease, protocol: Converter, conversion: Conversion, call: Call) -> Whole:
+        """A whole body is asked for."""
         opened: HttpStream | None = None
-        generation = lease.account.credentials.generation
+        generation, eof = lease.account.credentials.generation, call.timeouts.eof
         try:
-            with self._limits.within(timeouts.first_content if conversion.streaming else timeouts.total):
-                opened = stream = await self._transport.send(
-                    upstream_call(
-                        lease.account,
-                        protocol.name,
-                        conversion.request,
-                        timeouts,
-                        streaming=conversion.streaming,
-                    )
-                )
+            with self._limits.within(call.timeouts.total):
+                opened = stream = await self._transport.send(call)
                 if stream.status not in ANSWERED:
-                    raise _renewed(
-                        lease, generation, await self._refusal(lease, protocol, stream, timeouts.eof)
-                    )
-                if not conversion.streaming:
-                    return await self._whole(lease, conversion, stream, timeouts.eof)
+                    raise _renewed(lease, generation, await self._refusal(lease, protocol, stream, eof))
+                body = await stream.read(self._answer_limit)
+                await stream.release(eof)
+                return _whole(lease, conversion, stream, body)
+        except TimeoutError as error:
+            raise _late(opened) from error
+        except BaseException as error:
+            _give_up(opened, error)
+            raise
+
+    async def _begin(
+        self, lease: Lease, protocol: Converter, conversion: Conversion, call: Call
+    ) -> Whole | Live:
+        """A stream is asked for: up to its first content, or all of it for a unary client."""
+        opened: HttpStream | None = None
+        generation, timeouts = lease.account.credentials.generation, call.timeouts
+        try:
+            with self._limits.within(timeouts.first_content):
+                opened = stream = await self._transport.send(call)
+                if stream.status not in ANSWERED:
+                    error = await self._refusal(lease, protocol, stream, timeouts.eof)
+                    raise _renewed(lease, generation, error)
                 answer = conversion.stream()
-                try:
-                    stream, frames = await frames_of(protocol, stream)
-                except NotAStream as other:
-                    return await self._other(lease, conversion, answer, other.stream, timeouts.eof)
+                frames = frames_at_once(protocol, stream)
+                if frames is None:
+                    try:
+                        stream, frames = await frames_of(protocol, stream)
+                    except NotAStream as other:
+                        return await self._other(lease, conversion, answer, other.stream, timeouts.eof)
                 live = Live(stream, frames, answer, lease, timeouts)
-                live.lasting = self._limits.within(timeouts.total_stream)
                 # a Responses prelude repeats the request twice
-                await live.wait_for_content(MIN_PRELUDE_BYTES + 4 * len(conversion.request.body))
+                await live.wait_for_content(MIN_PRELUDE_BYTES + 4 * len(call.body))
             if isinstance(answer, FoldingStream):
-                return await self._fold(live, answer, timeouts)
+                if not live.is_done:  # what is short came with its first content
+                    await self._collect(live, timeouts)
+                await live.release()
+                return _folded(lease, answer)
             if live.is_empty:
                 await live.release()
                 raise Empty(live)
+            live.lasting = self._limits.within(timeouts.total_stream)
             return live
-        except Empty:
-            raise
         except TimeoutError as error:
-            if opened is not None:
-                opened.abort()
-            cause = "headers" if opened is None else "first content"
-            raise TimedOut("the upstream did not answer in time", cause=cause) from error
-        except BaseException:
-            if opened is not None:
-                opened.abort()
+            raise _late(opened) from error
+        except BaseException as error:
+            _give_up(opened, error)
             raise
 
     async def _refusal(
@@ -133,21 +148,6 @@ class Attempts:
         error.cause = status
         return error
 
-    async def _whole(self, lease: Lease, conversion: Conversion, stream: HttpStream, eof: float) -> Whole:
-        body = await stream.read(self._answer_limit)
-        await stream.release(eof)
-        if not is_json(body) and "json" not in content_type(stream):
-            raise unexpected(stream, body)
-        if has_error(body):
-            answer = conversion.stream()
-            error_in(answer, body)
-            if answer.failure is not None:
-                raise _told_with_status(lease, answer.failure, stream.status)
-        response = WireResponse(status=stream.status, headers=stream.headers, body=body)
-        whole = _checked(partial(conversion.whole, response))
-        lease.succeeded()
-        return whole
-
     async def _other(
         self, lease: Lease, conversion: Conversion, answer: AnswerStream, stream: HttpStream, eof: float
     ) -> Whole:
@@ -161,21 +161,13 @@ class Attempts:
         if not isinstance(answer, FoldingStream):
             raise unexpected(stream, body)
         await stream.release(eof)
-        response = WireResponse(status=stream.status, headers=stream.headers, body=body)
-        whole = _checked(partial(conversion.whole, response))
-        lease.succeeded()
-        return whole
+        return _answered(lease, conversion, stream, body)
 
-    async def _fold(self, live: Live, answer: FoldingStream, timeouts: Timeouts) -> Whole:
-        """Collect a converted unary answer; nothing was sent to the client yet, so any failure may fail over."""
+    async def _collect(self, live: Live, timeouts: Timeouts) -> None:
+        """A converted unary answer; nothing was sent to the client yet, so any failure may fail over."""
         live.limit = self._answer_limit * FRAMING
-        if not live.is_done:  # what is short came with its first content
-            with self._limits.within(timeouts.total):
-                await live.pour(_kept)
-        await live.release()
-        whole = _checked(answer.answer)
-        await live.finish()
-        return whole
+        with self._limits.within(timeouts.total):
+            await live.pour(_kept)
 
 
 def patience(timeouts: Timeouts, conversion: Conversion, *, is_last: bool) -> Timeouts:
@@ -201,7 +193,7 @@ def _stretched(timeouts: Timeouts, *, thinks: bool, is_last: bool) -> Timeouts:
 
 
 @lru_cache(KEPT)
-def _unary(timeouts: Timeouts) -> Timeouts:
+def unary(timeouts: Timeouts) -> Timeouts:
     """A unary answer may take all of its time before the first byte."""
     return msgspec.structs.replace(timeouts, headers=timeouts.total, idle=timeouts.total)
 
@@ -223,51 +215,58 @@ def _told_with_status(lease: Lease, failure: ErrorInfo, status: int) -> Upstream
     return error
 
 
-def upstream_call(
-    account: Account, protocol: str, request: WireRequest, timeouts: Timeouts, *, streaming: bool
-) -> Call:
-    """A converted request, signed and addressed for one account."""
-    signed = account.provider.sign(request, protocol, account.credentials)
-    headers = dict(signed.headers)
-    if signed.body:
-        headers.setdefault("content-type", "application/json")
-    headers.setdefault("user-agent", USER_AGENT)
-    headers["accept"] = "text/event-stream, application/json" if streaming else "application/json"
-    headers.update(account.settings.headers)
-    url = account.provider.url(protocol, _upstream_path(signed.path))
-    return Call(
-        url=f"{url}?{signed.query}" if signed.query else url,
-        method=signed.method,
-        headers=tuple(headers.items()),
-        body=signed.body,
-        pool=account.provider_name,
-        timeouts=timeouts if streaming else _unary(timeouts),
-        proxy=account.settings.proxy,
-        ca=account.settings.ca,
-    )
-
-
-@lru_cache(KEPT)
-def _upstream_path(path: str) -> str:
-    """The path as it is sent. A model name is the client's: it must not lead anywhere else on the upstream's host."""
-    if "/." in f"/{path}" and any(segment in (".", "..") for segment in path.split("/")):
-        raise BadRequest("the model name is not valid")
-    return quote(path, safe="/:@!$&'()*+,;=-._~")
-
-
 def _kept(_: bytes, _is_last: bool) -> bool:
     """Nothing is passed on of an answer that is collected."""
     return True
 
 
-def _checked(make: Callable[[], Answer]) -> Whole:
+def _whole(lease: Lease, conversion: Conversion, stream: HttpStream, body: bytes) -> Whole:
+    """What came for a whole body. Raises UpstreamError."""
+    if not is_json(body) and "json" not in content_type(stream):
+        raise unexpected(stream, body)
+    if has_error(body):
+        answer = conversion.stream()
+        error_in(answer, body)
+        if answer.failure is not None:
+            raise _told_with_status(lease, answer.failure, stream.status)
+    return _answered(lease, conversion, stream, body)
+
+
+def _answered(lease: Lease, conversion: Conversion, stream: HttpStream, body: bytes) -> Whole:
     try:
-        answer = make()
+        answer = conversion.whole(WireResponse(status=stream.status, headers=stream.headers, body=body))
     except MalformedMessage as error:
         raise Malformed(f"the upstream broke its protocol: {error}") from error
+    return _succeeded(lease, answer)
+
+
+def _folded(lease: Lease, stream: FoldingStream) -> Whole:
+    try:
+        answer = stream.answer()
+    except MalformedMessage as error:
+        raise Malformed(f"the upstream broke its protocol: {error}") from error
+    return _succeeded(lease, answer)
+
+
+def _succeeded(lease: Lease, answer: Answer) -> Whole:
+    whole = Whole(answer)
     if answer.is_empty:
-        raise Empty(Whole(answer))
-    return Whole(answer)
+        raise Empty(whole)
+    lease.succeeded()
+    return whole
+
+
+def _late(opened: HttpStream | None) -> TimedOut:
+    if opened is not None:
+        opened.abort()
+    cause = "headers" if opened is None else "first content"
+    return TimedOut("the upstream did not answer in time", cause=cause)
+
+
+def _give_up(opened: HttpStream | None, error: BaseException) -> None:
+    """An answer without anything in it is one all the same: it may be all that there is."""
+    if opened is not None and not isinstance(error, Empty):
+        opened.abort()
 
 
 def as_client_error(error: MalformedMessage) -> ErrorInfo:

@@ -74,12 +74,16 @@ class NotAStream(Exception):
         self.stream = stream
 
 
-async def frames_of(protocol: Converter, stream: HttpStream) -> tuple[HttpStream, FrameDecoder]:
-    """How this stream is cut, by its content type or else by its first bytes. Raises NotAStream."""
+def frames_at_once(protocol: Converter, stream: HttpStream) -> FrameDecoder | None:
+    """How this stream is cut, by its content type; None when its first bytes must tell."""
     try:
-        return stream, protocol.frames(content_type(stream))
+        return protocol.frames(content_type(stream))
     except MalformedMessage:
-        pass
+        return None
+
+
+async def frames_of(protocol: Converter, stream: HttpStream) -> tuple[HttpStream, FrameDecoder]:
+    """How this stream is cut, by its first bytes. Raises NotAStream."""
     first = await stream.receive()
     while (
         first

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from aiclient2api.accounts.account import Account
 from aiclient2api.errors import Malformed, MalformedMessage
-from aiclient2api.gateway.attempt import upstream_call
 from aiclient2api.gateway.bodies import MAX_ERROR_BYTES
+from aiclient2api.gateway.calls import upstream_call
 from aiclient2api.net.transport import Timeouts, Transport
 from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.wire.http import WireResponse

@@ -11,6 +11,8 @@ import itertools
 from types import TracebackType
 from typing import Final, Self
 
+from msgspec import Struct
+
 GRAIN: Final = 0.01
 """Seconds by which a limit may pass late: in an outage, when they all do, the loop is not asked for each."""
 
@@ -60,38 +62,41 @@ class _Row:
             self.loop.call_at(max(first.at, now + GRAIN), self._look)
 
 
-class TimeLimit:
+class TimeLimit(Struct, eq=False):
     """One `with`, entered once, in a task. A cancellation from elsewhere stays one, as with `asyncio.timeout`."""
 
-    __slots__ = ("_cancelling", "_has_passed", "_row", "_task", "at")
-
-    def __init__(self, row: _Row) -> None:
-        self.at = 0.0
-        """In the loop's seconds."""
-        self._row = row
-        self._has_passed = False
+    row: _Row
+    at: float = 0.0
+    """In the loop's seconds."""
+    has_passed: bool = False
+    task: asyncio.Task[object] | None = None
+    cancelling: int = 0
+    """Of the task, when the limit was set."""
 
     def __enter__(self) -> Self:
-        row = self._row
-        task = asyncio.current_task(row.loop)
+        row = self.row
+        loop = row.loop
+        self.task = task = asyncio.current_task(loop)
         assert task is not None, "a time limit is for a task"
-        self._task = task
-        self._cancelling = task.cancelling()
-        self.at = row.loop.time() + row.seconds
+        self.cancelling = task.cancelling()
+        self.at = at = loop.time() + row.seconds
         row.limits[self] = None
         if not row.is_armed:
-            row.arm(self.at)
+            row.arm(at)
         return self
 
     def pass_(self) -> None:
         """Cancel what takes too long."""
-        self._has_passed = True
-        self._task.cancel()
+        self.has_passed = True
+        if self.task is not None:
+            self.task.cancel()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._has_passed:
-            del self._row.limits[self]
-        elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if not self.has_passed:
+            del self.row.limits[self]
+            return
+        task = self.task
+        if task is not None and task.uncancel() <= self.cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error

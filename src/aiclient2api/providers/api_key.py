@@ -6,7 +6,7 @@ What differs between them (protocols, header, path prefix, capabilities) is data
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -30,6 +30,8 @@ _CREDENTIAL_HEADERS = frozenset(("authorization", "x-api-key", "x-goog-api-key",
 class ApiKeyProvider(Struct, frozen=True, kw_only=True):
     """One account at such an upstream; see Provider for what the attributes and methods mean."""
 
+    signs_alike: ClassVar[bool] = True
+    """See Provider."""
     protocols: Sequence[str]
     base_url: str
     credentials: Credentials

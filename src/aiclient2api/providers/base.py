@@ -14,7 +14,11 @@ from aiclient2api.wire.http import WireRequest
 
 
 class Provider(Protocol):
-    """The adapter of one account."""
+    """The adapter of one account.
+
+    One whose `sign` looks at nothing but a request's headers and the credentials, and changes neither path nor body,
+    may say so with an attribute `signs_alike = True`: then it is not asked again for what it was asked before.
+    """
 
     @property
     def protocols(self) -> Sequence[str]:
