@@ -268,3 +268,16 @@ async def test_a_reset_after_the_last_byte_is_no_failure(transport: Transport) -
 
         assert await stream.receive() == b""
         await stream.release(1.0)
+
+
+async def test_trailers_without_end_break_a_stream_that_is_poured(transport: Transport) -> None:
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(chunked(b"data: 1\n\n", end=False) + b"0\r\n")
+        for number in range(10_000):
+            await connection.send(b"x-%d: y\r\n" % number)
+        await connection.gone()
+
+    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
+        with pytest.raises((Malformed, Truncated, UpstreamFailed)):  # by how much comes with the head
+            await (await transport.send(call(server.url))).pour(bool)

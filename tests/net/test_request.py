@@ -95,3 +95,17 @@ def test_an_http_proxy_gets_the_whole_url_and_its_credentials() -> None:
         b"POST http://host/v1 HTTP/1.1\r\nhost: host\r\naccept-encoding: identity\r\n"
         b"proxy-authorization: Basic bWU6cEBzcw==\r\n"
     )
+
+
+def test_a_head_like_the_last_one_is_the_same_but_for_its_length() -> None:
+    writer, where = HeadWriter(), target(call("http://host/"))
+    one = call("http://host/", headers=(("x-one", "1"),), body=b"{}")
+    other = call("http://host/", headers=(("x-one", "2"),), body=b"{}")
+    heads = [
+        writer.head(where, each)
+        for each in (one, other, other, one, msgspec.structs.replace(one, body=b"[1]"))
+    ]
+
+    assert heads == [*(HeadWriter().head(target(each), each) for each in (one, other, other, one)), heads[4]]
+    assert heads[4] == heads[0].replace(b"content-length: 2", b"content-length: 3")
+    assert "1" not in repr(where)

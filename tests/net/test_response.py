@@ -59,6 +59,9 @@ def test_a_body_without_a_length_ends_with_the_connection_only() -> None:
         HEAD + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello",
         HEAD + b"content-length: -1\r\n\r\n",
         HEAD + b"transfer-encoding: gzip\r\n\r\n",
+        HEAD + b"transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"transfer-encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
+        HEAD + b"Content-Encoding: identity\r\ncontent-encoding: gzip\r\ncontent-length: 0\r\n\r\n",
         HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
         HEAD + b"transfer-encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",
@@ -115,3 +118,32 @@ def test_connection_close_is_heeded() -> None:
 
     assert reader.done
     assert not reader.keeps_alive
+
+
+def test_headers_are_text_in_small_letters_and_the_first_of_a_name_counts() -> None:
+    reader = read(HEAD + b"X-A: 1\r\nx-b: \xe9\r\nX-A: 2\r\ncontent-length: 0\r\n\r\n")
+
+    assert reader.headers == (("x-a", "1"), ("x-b", "é"), ("content-length", "0"))
+
+
+def test_a_head_without_headers_has_none() -> None:
+    assert read(b"HTTP/1.1 204 None\r\n\r\n").headers == ()
+
+
+@pytest.mark.parametrize("step", [1000, 0])
+def test_trailers_have_the_bounds_of_a_head(step: int) -> None:
+    trailers = b"".join(b"x-%d: 1\r\n" % number for number in range(MAX_FIELDS + 1))
+    chunked = HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+
+    with pytest.raises(InvalidResponse):
+        read(chunked + trailers + b"\r\n", step=step)
+
+
+def test_a_head_says_nothing_of_the_next_one() -> None:
+    reader = read(HEAD + b"content-encoding: gzip\r\nx-a: 1\r\ncontent-length: 2\r\n\r\nok")
+    reader.begin()
+    reader.feed(HEAD + b"transfer-encoding: chunked\r\n\r\n0\r\nx-t: 1\r\n\r\n")
+    reader.begin()
+    reader.feed(HEAD + b"content-length: 2\r\n\r\n")
+
+    assert (reader.headers, reader.is_encoded, reader.done) == ((("content-length", "2"),), False, False)

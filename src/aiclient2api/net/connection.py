@@ -23,6 +23,7 @@ MAX_DRAIN = 256 * 1024
 """Bytes that may follow a response that nobody reads any more."""
 _JOIN_LIMIT = 64 * 1024
 _NEVER = float("inf")
+_NONE = Timeouts()
 _SLACK = 0.001
 """Timers may fire a little early: loops keep milliseconds."""
 
@@ -69,8 +70,7 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._is_writing = False
         self._unwritten = 0
-        self._write_limit = 0.0
-        self._head_limit = 0.0
+        self._timeouts = _NONE
 
     # what the owner calls
 
@@ -89,19 +89,17 @@ class Connection(asyncio.Protocol):
         assert transport is not None
         self.reader.begin(head_only=head_only)
         self.phase = Phase.HEAD
-        self._write_limit = timeouts.write
-        self._head_limit = timeouts.headers
+        self._timeouts = timeouts
         self._untaken = 0
         waiter = self._waiter = self._loop.create_future()
-        if not body:
-            transport.write(head)
-        elif len(body) <= _JOIN_LIMIT:
+        if len(body) <= _JOIN_LIMIT:
             transport.write(head + body)
         else:
             transport.writelines((head, body))
-        if transport.is_closing():  # broken off while it was written
+        if (
+            self._is_writing or transport.is_closing()
+        ):  # not all of it is with the kernel, or it is broken off
             self._is_writing = True
-        if self._is_writing:
             self._unwritten = transport.get_write_buffer_size()
             self._set_deadline(timeouts.write)
         else:
@@ -126,8 +124,11 @@ class Connection(asyncio.Protocol):
     def take(self) -> bytes:
         """All that has come of the body."""
         chunks = self.reader.chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
+        if len(chunks) == 1:
+            data = chunks.pop()
+        else:
+            data = b"".join(chunks)
+            chunks.clear()
         self._untaken = 0
         if self._is_paused:
             self._resume()
@@ -194,16 +195,17 @@ class Connection(asyncio.Protocol):
             self._deadline = self._loop.time() + self._limit
         if reader.done:
             self._wake()
+        elif reader.fields:
+            self._check_trailers()
 
     def _received(self, data: bytes) -> None:
         """What nobody has poured yet: a head, a body that is read, or what nobody asked for."""
-        phase = self.phase
+        phase, reader = self.phase, self.reader
         if phase is Phase.CLOSED:
             return
         if phase is Phase.IDLE:  # nobody asked
             self.close()
             return
-        reader = self.reader
         try:
             reader.feed(data)
         except InvalidResponse as error:
@@ -212,16 +214,25 @@ class Connection(asyncio.Protocol):
         if phase is Phase.DRAINING:
             self._drained(len(data))
             return
-        if phase is Phase.HEAD and reader.has_head:
+        if phase is Phase.HEAD:
+            if not reader.has_head:
+                return
             self.phase = Phase.BODY
             self._wake()
         elif reader.chunks or reader.done:
             self._wake()
-        self._untaken += len(data)
-        if self._untaken > HIGH_WATER and not self._is_paused and not reader.done:
-            self._is_paused = True
-            assert self._transport is not None
-            self._transport.pause_reading()
+        if not reader.done:
+            self._untaken += len(data)
+            if self._untaken > HIGH_WATER and not self._is_paused:
+                self._is_paused = True
+                assert self._transport is not None
+                self._transport.pause_reading()
+
+    def _check_trailers(self) -> None:
+        try:
+            self.reader.check_fields()
+        except InvalidResponse as error:
+            self._fail(_broken(error, in_body=True))
 
     def _is_sound(self, error: HttpParserError | HttpParserUpgrade) -> bool:
         """Whether the body is whole in spite of what follows it; otherwise this is the connection's end."""
@@ -249,7 +260,7 @@ class Connection(asyncio.Protocol):
         """See asyncio: the request's last byte is on its way."""
         self._is_writing = False
         if self.phase is Phase.HEAD:
-            self._set_deadline(self._head_limit)
+            self._set_deadline(self._timeouts.headers)
 
     # the end of things
 
@@ -355,7 +366,7 @@ class Connection(asyncio.Protocol):
         if left >= self._unwritten:
             return False
         self._unwritten = left
-        self._set_deadline(self._write_limit)
+        self._set_deadline(self._timeouts.write)
         return True
 
 

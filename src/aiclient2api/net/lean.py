@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from msgspec import Struct
+
 from aiclient2api.errors import Malformed, UpstreamFailed
 from aiclient2api.net.connection import Connection, Phase
 from aiclient2api.net.dial import Dialler
@@ -16,8 +18,10 @@ from aiclient2api.net.inflate import Inflater, inflater
 from aiclient2api.net.pool import ConnectionPool
 from aiclient2api.net.request import HeadWriter, Target, target
 from aiclient2api.net.resolve import Resolver
+from aiclient2api.net.response import ResponseReader
 from aiclient2api.net.transport import DEFAULT_CONNECTIONS, Call, HttpStream, pour_received
 from aiclient2api.net.trust import Trust
+from aiclient2api.wire.http import Headers
 
 _TARGETS_LIMIT = 1024
 
@@ -46,8 +50,16 @@ class LeanTransport:
                 except BaseException:
                     connection.close()
                     raise
-                if connection.reader.has_head:
-                    return LeanStream(connection, call.timeouts.idle)
+                reader = connection.reader
+                if reader.has_head:
+                    return LeanStream(
+                        reader.status,
+                        reader.headers,
+                        reader,
+                        connection,
+                        call.timeouts.idle,
+                        reader.is_encoded,
+                    )
                 if connection.failure is not None:
                     raise connection.taken_failure()
             # it had been closed before a byte of the response
@@ -86,18 +98,20 @@ class LeanTransport:
             await asyncio.sleep(0)
 
 
-class LeanStream:
+class LeanStream(Struct, eq=False):
     """See HttpStream. `idle` in seconds."""
 
-    def __init__(self, connection: Connection, idle: float) -> None:
-        reader = connection.reader
-        self.status = reader.status
-        self.headers = reader.headers
-        self._reader = reader
-        self._connection: Connection | None = connection
-        self._idle = idle
-        self._is_encoded = reader.is_encoded
-        self._inflater: Inflater | None = None
+    status: int
+    headers: Headers
+    _reader: ResponseReader
+    _connection: Connection | None
+    _idle: float
+    _is_encoded: bool
+    _inflater: Inflater | None = None
+
+    def __repr__(self) -> str:
+        """Nothing of what an upstream says."""
+        return f"LeanStream({self.status})"
 
     async def receive(self) -> bytes:
         """See HttpStream."""
@@ -167,9 +181,13 @@ class LeanStream:
 
     async def read(self, limit: int) -> bytes:
         """See HttpStream."""
-        data = await self.receive()
-        if len(data) <= limit and self._reader.done and not self._reader.chunks and not self._is_encoded:
+        connection = self._connection
+        if connection is not None and self._reader.done and not self._is_encoded:  # it came with its head
+            data = connection.take()
+            if len(data) > limit:
+                raise Malformed(f"the upstream's answer is larger than {limit} bytes")
             return data
+        data = await self.receive()
         parts: list[bytes] = []
         size = 0
         while data:

@@ -126,7 +126,8 @@ class ConnectionPool:
             connection.close()
             return
         connection.rest(KEEP_ALIVE)
-        if waiter := self._next_waiter():
+        waiter = self._next_waiter() if self._waiting else None
+        if waiter is not None:
             if waiter.route == route:
                 waiter.found.set_result(connection)
             else:

@@ -15,11 +15,8 @@ from aiclient2api.wire.http import Headers
 MAX_HEAD = 64 * 1024
 """Bytes of a head, interim responses and trailers included."""
 MAX_FIELDS = 200
-_NAMES_LIMIT = 1024
-_BODY_HEADERS = frozenset(("content-encoding", "content-length", "transfer-encoding"))
-
-_names: dict[bytes, str] = {}
-"""Header names as they are written by upstreams, to lower-case text: the same few over and over."""
+_BODY_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
+_VERSIONS = ("1.1", "1.0")
 
 
 class InvalidResponse(Exception):
@@ -37,6 +34,14 @@ class ResponseReader:
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
         self.on_body = self.chunks.append  # no Python frame for each chunk
+        self.fields: dict[bytes, bytes] = {}
+        """Header lines of a head that is being read, then trailers; the first of a name counts."""
+        self.on_header = self.fields.setdefault  # nor for each header
+        self.status = 0
+        self.headers: Headers = ()
+        self.keeps_alive = False
+        self.ends_by_close = False
+        self.is_encoded = False
         self.begin()
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self.parse: Callable[[bytes], None] = self._parser.feed_data
@@ -44,34 +49,36 @@ class ResponseReader:
 
     def begin(self, *, head_only: bool = False) -> None:
         """Expect a response. `head_only`: to a HEAD request, which has no body whatever its headers say."""
-        self.status = 0
-        self.headers: Headers = ()
         self.has_head = False
         self.done = False
-        self.keeps_alive = False
-        self.ends_by_close = False
-        self.is_encoded = False
         self.untouched = True
         self._head_only = head_only
         self._interim = False
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._fields_size = 0
         self._head_size = 0
+        self.fields.clear()
         self.chunks.clear()
 
     def feed(self, data: bytes) -> None:
         """Take what was read. Raises InvalidResponse, which ends the connection; `chunks` stay good."""
         self.untouched = False
-        if self._parser is None:
-            return
+        if not self.has_head:
+            self._head_size += len(data)
         try:
             self.parse(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self.reject(error)
         if not self.has_head:
-            self._head_size += len(data)
             if self._head_size > MAX_HEAD:
                 raise InvalidResponse("the head is too large")
+        elif self.fields:
+            self.check_fields()
+
+    def check_fields(self) -> None:
+        """Raise InvalidResponse where a head, or trailers, which nobody asked for, are too large."""
+        fields = self.fields
+        size = sum(map(len, fields)) + sum(map(len, fields.values()))
+        if size > MAX_HEAD or len(fields) > MAX_FIELDS:
+            raise InvalidResponse("the head is too large")
 
     def reject(self, error: HttpParserError | HttpParserUpgrade) -> None:
         """Raise InvalidResponse, unless the response is whole: then only its connection is of no use any more."""
@@ -95,48 +102,37 @@ class ResponseReader:
         if self.done:
             raise InvalidResponse("bytes behind the end of the response")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which nobody asked for."""
-        self._fields_size += len(name) + len(value)
-        self._fields.append((name, value))
-        if self._fields_size > MAX_HEAD or len(self._fields) > MAX_FIELDS:
-            raise InvalidResponse("the head is too large")
-
     def on_headers_complete(self) -> None:
         """The end of the head."""
-        parser = self._parser
+        parser, fields = self._parser, self.fields
         assert parser is not None
         status = parser.get_status_code()
         if status < 200:
             if status == 101:
                 raise InvalidResponse("the upstream switches protocols")
             self._interim = True
-            self._fields = []
+            fields.clear()
             return
-        if parser.get_http_version() not in ("1.1", "1.0"):
+        if parser.get_http_version() not in _VERSIONS:
             raise InvalidResponse("not HTTP/1")
+        if self._head_size > MAX_HEAD or len(fields) > MAX_FIELDS:
+            self.check_fields()
         self.status = status
-        self.headers = tuple([(_names.get(n) or _name(n), v.decode("latin-1")) for n, v in self._fields])
-        self._fields = []
         self.keeps_alive = parser.should_keep_alive()
-        self._check_framing()
+        headers = _text(fields)
+        if len(headers) < len(fields):
+            _refuse_doubled(fields)
+        self.headers = tuple(headers.items())
+        fields.clear()
+        self.is_encoded = "content-encoding" in headers
+        coding = headers.get("transfer-encoding")
+        if coding is not None and coding.lower() != "chunked":
+            raise InvalidResponse("a transfer encoding that we did not ask for")
+        self.ends_by_close = coding is None and "content-length" not in headers
         self.has_head = True
         if self._head_only:
             self.done = True
             self.keeps_alive = False  # the parser waits for a body
-
-    def _check_framing(self) -> None:
-        sized = False
-        for name, value in self.headers:
-            if name not in _BODY_HEADERS:
-                continue
-            if name == "content-encoding":
-                self.is_encoded = True
-                continue
-            if name == "transfer-encoding" and value.lower() != "chunked":
-                raise InvalidResponse("a transfer encoding that we did not ask for")
-            sized = True
-        self.ends_by_close = not sized
 
     def on_message_complete(self) -> None:
         """The end of the body, or of an interim response."""
@@ -150,8 +146,18 @@ def _ignore(_: bytes) -> None:
     """What comes behind the end of a connection."""
 
 
-def _name(raw: bytes) -> str:
-    name = raw.decode("latin-1").lower()
-    if len(_names) < _NAMES_LIMIT:
-        _names[raw] = name
-    return name
+def _text(fields: dict[bytes, bytes]) -> dict[str, str]:
+    """Header lines as text with lower-case names; without a loop where, as always, no line end is in them."""
+    names = b"\n".join(fields).lower().decode("latin-1").split("\n")
+    values = b"\n".join(fields.values()).decode("latin-1").split("\n")
+    if len(names) != len(values) or len(names) != len(fields):
+        names = [name.lower().decode("latin-1") for name in fields]
+        values = [value.decode("latin-1") for value in fields.values()]
+    return dict(zip(names, values, strict=True))
+
+
+def _refuse_doubled(fields: dict[bytes, bytes]) -> None:
+    """A name is there twice, in small letters and in large ones: no matter, unless it tells how a body is read."""
+    names = [name.lower() for name in fields]
+    if any(names.count(name) > 1 for name in _BODY_HEADERS):
+        raise InvalidResponse("two headers that tell how the body is read")
