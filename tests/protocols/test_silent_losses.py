@@ -13,6 +13,7 @@ from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.protocols.profile import ModelProfile
 from aiclient2api.wire.http import WireRequest
 from tests.fakes.sealing import CARRIER
+from tests.protocols.exchanges import streamed
 from tests.protocols.test_pairs import BUILTIN, CONVERTERS, PATHS
 
 OC, OR, AM, GG = "openai_chat", "openai_responses", "anthropic", "gemini"
@@ -304,3 +305,40 @@ SEARCHED = {
     "status": "completed",
     "action": {"type": "search", "query": "q"},
 }
+
+
+def _chunk(delta: Any, finish: str | None = None, choice: Any = None, **members: Any) -> Any:
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish, **(choice or {})}]
+    return {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": choices,
+        **members,
+    }
+
+
+UNKNOWN: dict[str, Any] = {"hologram": {"depth": 1}}
+TEXT: Any = {"role": "assistant", "content": "hi"}
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [_chunk(TEXT, **UNKNOWN), _chunk({}, "stop")],
+        [_chunk(TEXT, choice=UNKNOWN), _chunk({}, "stop")],
+        [_chunk({**TEXT, **UNKNOWN}), _chunk({}, "stop")],
+        [_chunk(TEXT), _chunk({}, "stop", **UNKNOWN)],
+        [_chunk(TEXT), _chunk({}, "stop", choice=UNKNOWN)],
+        [_chunk(TEXT), _chunk(UNKNOWN, "stop")],
+        [{**_chunk(TEXT, **UNKNOWN), "choices": []}, _chunk(TEXT), _chunk({}, "stop")],
+    ],
+    ids=["first", "first choice", "first delta", "end", "end choice", "end delta", "before the first"],
+)
+@pytest.mark.parametrize("client", [OR, AM, GG])
+def test_a_member_that_nobody_knows_is_told_wherever_a_chat_stream_begins_or_ends(
+    client: str, chunks: list[Any]
+) -> None:
+    _, _, losses = streamed(client, OC, chunks)
+    assert [(loss.feature, loss.act) for loss in losses] == [("ext.hologram", "dropped")]

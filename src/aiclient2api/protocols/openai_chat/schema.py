@@ -183,9 +183,27 @@ class TextChunk(Struct, frozen=True, gc=False):
     moderation: None = None
 
 
+class _KnownDelta(Delta, frozen=True, forbid_unknown_fields=True):
+    role: Raw = ABSENT
+
+
+class _KnownChoice(ChunkChoice, frozen=True, forbid_unknown_fields=True):
+    delta: _KnownDelta | None = None
+
+
+class _KnownChunk(Chunk, frozen=True, forbid_unknown_fields=True):
+    choices: list[_KnownChoice] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    object: Raw = ABSENT
+    obfuscation: Raw = ABSENT
+
+
+known_decoder: Final = msgspec.json.Decoder(_KnownChunk)
+"""For a look whether there is any member that nobody knows."""
+CHOICE_MEMBERS: Final = frozenset(_KnownChoice.__struct_fields__)
+DELTA_MEMBERS: Final = frozenset(_KnownDelta.__struct_fields__)
 chunk_decoder: Final = msgspec.json.Decoder(Chunk)
 text_decoder: Final = msgspec.json.Decoder(TextChunk)
-CHUNK_MEMBERS: Final = frozenset((*Chunk.__struct_fields__, "object", "obfuscation"))
+CHUNK_MEMBERS: Final = frozenset(_KnownChunk.__struct_fields__)
 fragment_decoder: Final = msgspec.json.Decoder(ToolFragment)
 CALL_MEMBERS: Final = frozenset(ToolFragment.__struct_fields__)
 

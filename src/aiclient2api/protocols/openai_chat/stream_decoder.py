@@ -21,17 +21,19 @@ from aiclient2api.ir.events import (
     StreamEvent,
     UsageReport,
 )
-from aiclient2api.ir.parts import Ext
 from aiclient2api.ir.response import Usage
 from aiclient2api.protocols.counts import sane_counts
 from aiclient2api.protocols.ext import unheard
 from aiclient2api.protocols.openai_chat.schema import (
+    CHOICE_MEMBERS,
     CHUNK_MEMBERS,
+    DELTA_MEMBERS,
     NAME,
     NOTHING,
     Chunk,
     ChunkChoice,
     chunk_decoder,
+    known_decoder,
     text_decoder,
 )
 from aiclient2api.protocols.openai_chat.stream_decode_candidate import CandidateDecoder
@@ -55,6 +57,22 @@ def parse_chunk(data: bytes) -> Chunk:
         raise MalformedMessage(f"not a chat completion chunk: {error}") from None
 
 
+def _unknown(data: bytes) -> dict[str, Raw]:
+    """What a chunk, its choices and their deltas have that nobody knows."""
+    try:
+        known_decoder.decode(data)
+    except _FAULTS:
+        pass
+    else:
+        return {}
+    found = unheard(data, CHUNK_MEMBERS)
+    choices = (json.as_object(data) or {}).get("choices", json.NULL)
+    for raw in json.parse_array(choices) if choices != json.NULL else ():
+        found |= unheard(raw, CHOICE_MEMBERS)
+        found |= unheard((json.as_object(raw) or {}).get("delta", json.NULL), DELTA_MEMBERS)
+    return found
+
+
 class ChatStreamDecoder:
     """See base.StreamDecoder."""
 
@@ -68,7 +86,8 @@ class ChatStreamDecoder:
         """The candidate whose text the last chunk ended with: the next may only add to it."""
         self._candidates: dict[int, CandidateDecoder] = {}
         self._usage: Usage | None = None
-        self._beside: Ext | None = None
+        self._beside: dict[str, Raw] = {}
+        """Members that no event has a field for, of the first and the last chunks."""
 
     def feed(self, frame: Frame) -> list[StreamEvent]:
         """The events of one chunk."""
@@ -111,14 +130,18 @@ class ChatStreamDecoder:
         if chunk.error not in NOTHING:
             return self._failed(decode_error_object(chunk.error))
         if chunk.moderation not in NOTHING:
-            self._beside = {NAME: {"moderation": chunk.moderation}}
+            self._beside["moderation"] = chunk.moderation
         if has_counts:
             self._count(chunk.usage)
         events: list[StreamEvent] = []
         # Azure sends a chunk without choices, id and model before the first real one
         if not self._started and (chunk.choices or has_counts):
-            events.append(self._start(chunk, data))
+            events.append(self._start(chunk))
+        if not chunk.choices:
+            self._beside |= _unknown(data)
         for choice in chunk.choices or ():
+            if choice.finish_reason or choice.index not in self._candidates:
+                self._beside |= _unknown(data)
             self._choice(choice, events)
         return events
 
@@ -129,12 +152,12 @@ class ChatStreamDecoder:
         if not self.finished:
             return self._failed(TRUNCATED)
         self._over = True
-        return [*self._usage_report(), ResponseEnd(ext=self._beside)]
+        return [*self._usage_report(), ResponseEnd(ext={NAME: self._beside} if self._beside else None)]
 
-    def _start(self, chunk: Chunk, data: bytes) -> ResponseStart:
+    def _start(self, chunk: Chunk) -> ResponseStart:
         self._started = True
         self._id = chunk.id or ""
-        beside = unheard(data, CHUNK_MEMBERS)
+        beside: dict[str, Raw] = {}
         if chunk.system_fingerprint:
             beside["system_fingerprint"] = json.raw(chunk.system_fingerprint)
         return ResponseStart(
