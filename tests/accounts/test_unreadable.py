@@ -54,8 +54,22 @@ async def test_an_admins_word_that_cannot_be_read_is_told_and_the_last_one_goes_
         await hear_again(node, store)
 
     assert node.a.state.status is Status.DISABLED
-    assert told == [("account_word_unreadable", {"account": "a"})] * 2
+    remedy = "aiclient2api accounts disable a, or enable a, writes it anew"
+    assert told == [("account_word_unreadable", {"account": "a", "disabled": True, "remedy": remedy})] * 2
     assert await store.fields(keys.accounts_admin()) == {"a": b"\xff"}
+
+
+async def test_an_account_whose_only_word_cannot_be_read_is_enabled_and_that_is_told(
+    node: Node, store: MemoryStore, told: Told
+) -> None:
+    await store.apply([PutFields(keys.accounts_admin(), {"a": b"{cut"})])
+    await node.states.hear()
+    assert node.a.state == HEALTHY
+    assert [(event, fields["disabled"]) for event, fields in told] == [("account_word_unreadable", False)]
+
+    await say(store, "a", AdminWord(disabled=True, at=EPOCH, by="me"))  # the remedy
+    await node.states.hear()
+    assert node.a.state.status is Status.DISABLED
 
 
 async def test_a_state_that_cannot_be_read_is_told_and_kept_aside_when_it_is_written_over(

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.program import run, serving_program, simulating, write_config
+from tests.store.servers import VALKEY, running
 
 HELLO = {"model": "claude/x", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -67,6 +68,16 @@ def test_a_data_directory_that_cannot_be_used_is_a_configuration_mistake(tmp_pat
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"error: store.data_dir: {tmp_path / 'data'}")
     assert "Traceback" not in ended.stderr
+
+
+def test_a_store_that_never_can_be_used_is_a_configuration_mistake(tmp_path: Path) -> None:
+    with running(VALKEY, "sentinel monitor another 127.0.0.1 1 1") as sentinel:
+        url = f"redis+sentinel://127.0.0.1:{sentinel.port}/mymaster"
+        shared = {"store": {"url": url}, "secrets": {"key": "0123456789abcdef" * 4}}
+        ended = run(tmp_path, "serve", "--config", str(write_config(tmp_path, sections() | shared)))
+
+    assert ended.returncode == 2
+    assert ended.stderr == f"error: store.url: {url}: the sentinels know no master named 'mymaster'\n"
 
 
 def test_the_demo_has_a_new_key_each_time_and_writes_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from aiclient2api.store.base import StoreUnavailable
 from aiclient2api.store.opening import StoreSettings, open_store
 from aiclient2api.store.redis import RedisStore
 from tests import certificates
-from tests.store.servers import VALKEY, Server, running
+from tests.store.servers import VALKEY, Server, free_port, running
 
 
 @contextlib.asynccontextmanager
@@ -87,6 +87,59 @@ async def _answers(url: str) -> None:
         assert await store.get("a2:v1:x") == b"1"
     finally:
         await store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("redis://127.0.0.1:{tls}", "the server speaks TLS, use rediss://"),
+        ("redis+cluster://127.0.0.1:{tls}", "the member 127.0.0.1:{tls} speaks TLS, use ?tls=true"),
+        (
+            "redis+sentinel://127.0.0.1:{tls}/main",
+            "the sentinel 127.0.0.1:{tls} speaks TLS, use ?sentinel_tls=true",
+        ),
+        (
+            "redis+sentinel://127.0.0.1:{sentinel}/main",
+            "the master 127.0.0.1:{tls} speaks TLS, use ?tls=true",
+        ),
+        ("rediss://127.0.0.1:{plain}", "the server does not speak TLS, use redis://"),
+        (
+            "redis+cluster://127.0.0.1:{plain}?tls=true",
+            "the member 127.0.0.1:{plain} does not speak TLS, use no ?tls=true",
+        ),
+        (
+            "redis+sentinel://127.0.0.1:{sentinel}/main?tls=true",
+            "the sentinel 127.0.0.1:{sentinel} does not speak TLS, use ?sentinel_tls=false",
+        ),
+        ("redis://127.0.0.1:{gone}", None),
+        ("rediss://127.0.0.1:{gone}", None),
+        ("rediss://127.0.0.1:{tls}", None),
+    ],
+)
+async def test_tls_where_none_is_expected_is_told_at_start_and_the_other_way_round(
+    tmp_path: Path, url: str, sentence: str | None
+) -> None:
+    cert, key = certificates.self_signed(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    with running(VALKEY) as server:
+        async with tls_in_front(server, context) as tls:
+            watch = (
+                f"sentinel monitor main 127.0.0.1 {tls} 1",
+                "sentinel down-after-milliseconds main 3600000",
+            )
+            with running(VALKEY, *watch) as sentinel:
+                ports = {"tls": tls, "plain": server.port, "sentinel": sentinel.port, "gone": free_port()}
+                settings = StoreSettings(url=url.format(**ports), data_dir=tmp_path, timeout=5.0)
+                try:
+                    opened = await open_store(settings, lambda level, event, fields: None)
+                except ConfigError as error:
+                    assert sentence is not None
+                    assert error.problems[0].endswith(f": {sentence.format(**ports)}")
+                else:
+                    await opened.close()
+                    assert sentence is None
+                    assert "does not answer; going on without it until it does" in opened.warnings[0]
 
 
 @pytest.mark.parametrize("text", [None, "no certificate"])

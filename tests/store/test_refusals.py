@@ -11,7 +11,7 @@ from aiclient2api.store.address import parse
 from aiclient2api.store.base import Put, StoreUnavailable, StoreUnusable
 from aiclient2api.store.redis import RedisStore
 from tests.store.clusters import Cluster
-from tests.store.servers import VALKEY, free_port, running
+from tests.store.servers import DEADLINE, VALKEY, free_port, running
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,11 @@ from tests.store.servers import VALKEY, free_port, running
             "the sentinels do not accept the user or password",
         ),
         (
+            ("sentinel monitor another 127.0.0.1 1 1",),
+            "redis+sentinel://127.0.0.1:{port}/mymaster",
+            "the sentinels know no master named 'mymaster'",
+        ),
+        (
             ("sentinel monitor mymaster 127.0.0.1 1 1",),
             "redis://127.0.0.1:{port}",
             "is a sentinel, use redis+sentinel://",
@@ -53,6 +58,41 @@ async def test_a_server_that_must_not_be_used_is_refused_in_one_sentence(
 
     assert sentence in str(refused.value)
     assert "wrong" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+async def test_a_name_that_one_sentinel_of_two_does_not_know_may_be_right() -> None:
+    with running(VALKEY, "sentinel monitor another 127.0.0.1 1 1") as server:
+        store = RedisStore(
+            parse(f"redis+sentinel://127.0.0.1:{server.port},127.0.0.1:{free_port()}/mymaster")
+        )
+        try:
+            with pytest.raises(StoreUnavailable, match="no sentinel names the master 'mymaster'"):
+                await store.check()
+        finally:
+            await store.close()
+
+
+async def test_a_name_that_sentinels_forget_under_way_is_an_outage() -> None:
+    said: list[str] = []
+    with running() as master, running(VALKEY, f"sentinel monitor main 127.0.0.1 {master.port} 1") as sentinel:
+        store = RedisStore(parse(f"redis+sentinel://127.0.0.1:{sentinel.port}/main"), timeout=30.0)
+        store.on_outage.append(said.append)
+        try:
+            await store.put("a2:v1:x", b"1")
+            with sentinel.admin() as asking, master.admin() as client:
+                asking.execute_command("SENTINEL", "REMOVE", "main")
+                client.client_kill_filter(_type="normal", skipme=True)
+                while store.is_available:
+                    with pytest.raises(StoreUnavailable):
+                        await store.get("a2:v1:x")
+                asking.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", master.port, "1")
+            async with asyncio.timeout(DEADLINE):
+                while not store.is_available:
+                    await asyncio.sleep(0.005)
+            assert await store.get("a2:v1:x") == b"1"
+        finally:
+            await store.close()
+    assert "UnknownName: the sentinels know no master named 'main'" in said
 
 
 @pytest.mark.parametrize(
@@ -109,6 +149,22 @@ async def test_a_server_of_another_kind_is_refused_in_one_sentence() -> None:
         store = RedisStore(parse(f"redis://127.0.0.1:{port}"), timeout=30.0)
         try:
             with pytest.raises(StoreUnusable, match="does not speak the protocol of Redis"):
+                await store.check()
+        finally:
+            await store.close()
+
+
+async def test_an_alert_of_tls_is_known_for_what_it_is() -> None:
+    async def alert(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(bytes.fromhex("15030100020246"))  # fatal, protocol version
+        writer.close()
+
+    async with await asyncio.start_server(alert, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        store = RedisStore(parse(f"redis://127.0.0.1:{port}"), timeout=30.0)
+        try:
+            with pytest.raises(StoreUnusable, match=r"speaks TLS, use rediss:// or \?tls=true"):
                 await store.check()
         finally:
             await store.close()

@@ -16,7 +16,7 @@ from aiclient2api.store.base import StoreUnavailable
 from aiclient2api.store.connection import connections
 from aiclient2api.store.master import Answer, NoMaster, chosen, read
 from aiclient2api.store.redis import RedisStore
-from aiclient2api.store.sentinels import MEMORY, SILENCE, Sentinels
+from aiclient2api.store.sentinels import MEMORY, SILENCE, MasterPool, Sentinels
 from tests.fakes.accounts import Clock
 from tests.store.clusters import told_by
 from tests.store.servers import DEADLINE, VALKEY, Server, running, until
@@ -98,7 +98,7 @@ async def test_a_sentinel_that_stands_still_is_waited_for_once() -> None:
 
 
 async def test_an_answer_that_comes_late_still_counts() -> None:
-    with two_views() as (old, _, late, informed):
+    with two_views() as (old, new, late, informed):
         informed.pause()
         outdated = asyncio.Event()
         async with asking(late, informed, grace=0.05) as sentinels:
@@ -108,6 +108,8 @@ async def test_an_answer_that_comes_late_still_counts() -> None:
             informed.resume()
             async with asyncio.timeout(DEADLINE):
                 await outdated.wait()
+            sentinels.grace = LONG
+            assert await place(sentinels) == new.port  # it is waited for again
 
 
 async def test_one_new_connection_that_finds_another_master_turns_all_away_from_the_old_one() -> None:
@@ -139,7 +141,7 @@ async def test_one_new_connection_that_finds_another_master_turns_all_away_from_
 async def test_a_master_that_the_latest_configuration_calls_down_is_not_replaced_by_an_earlier_one() -> None:
     with running() as old, running() as new, sentinel(old) as late, sentinel(new, 1, 200) as informed:
         new.kill()
-        until(lambda: "s_down" in told_by(informed)["flags"])
+        until(lambda: int(told_by(informed).get("s-down-time", 0)) > 1000)  # not for a stall of its own
         async with asking(late, informed) as sentinels:
             with pytest.raises(NoMaster, match=r"'mymaster' is down|are replacing the master"):
                 await place(sentinels)
@@ -198,12 +200,13 @@ async def test_an_epoch_that_was_heard_of_is_not_forgotten_at_once() -> None:
     clock = Clock()
     with two_views() as (old, new, late, informed):
         async with asking(late, informed, clock=clock) as sentinels:
-            assert await place(sentinels) == new.port
+            pool = MasterPool("mymaster", sentinels)
+            assert (await pool.get_master_address(), pool.age) == (("127.0.0.1", new.port), 1)
             informed.kill()
             with pytest.raises(NoMaster, match="know less of 'mymaster' than others did a moment ago"):
                 await place(sentinels)
             clock.now += MEMORY  # sentinels that were set up anew begin at 0
-            assert await place(sentinels) == old.port
+            assert (await pool.get_master_address(), pool.age) == (("127.0.0.1", old.port), 2)
 
 
 async def test_many_who_look_for_the_master_are_one_question() -> None:

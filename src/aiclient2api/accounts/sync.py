@@ -162,7 +162,14 @@ class StateSync:
             if word is not None:
                 self._listen(name, word)
             else:
-                self._tell_unreadable("account_word_unreadable", name, value)
+                known = self.words.get(name)
+                self._tell_unreadable(
+                    "account_word_unreadable",
+                    name,
+                    value,
+                    disabled=known is not None and known.disabled,
+                    remedy=f"aiclient2api accounts disable {name}, or enable {name}, writes it anew",
+                )
         for start in range(0, len(names), READ_AT_ONCE):
             await self._hear_some(names[start : start + READ_AT_ONCE])
         self._version, self._read_at = version, now
@@ -178,11 +185,11 @@ class StateSync:
             else:
                 self._hear(name, record)
 
-    def _tell_unreadable(self, event: str, name: str, value: bytes) -> None:
+    def _tell_unreadable(self, event: str, name: str, value: bytes, **more: object) -> None:
         """Once for each value: what is known goes on, and what is there is left as it is."""
         if self._unreadable.get((event, name)) != value:
             self._unreadable[(event, name)] = value
-            self.told("error", event, account=name)
+            self.told("error", event, account=name, **more)
 
     def _hear(self, name: str, record: Record) -> None:
         word = self.words.get(name)

@@ -45,6 +45,11 @@ class Connections(Protocol):
         """A client of each server that takes writes."""
         ...
 
+    @property
+    def named(self) -> Place | None:
+        """The master that sentinels named last."""
+        ...
+
     async def drop(self) -> None:
         """Close every connection and forget who holds what: the next call looks again."""
         ...
@@ -139,6 +144,11 @@ class _One:
         """See Connections."""
         return [self._client]
 
+    @property
+    def named(self) -> Place | None:
+        """See Connections."""
+        return None if self._sentinels is None else self._sentinels.named
+
     async def drop(self) -> None:
         """See Connections."""
         await self._client.connection_pool.disconnect()
@@ -221,6 +231,10 @@ class _Cluster:
 
     def all(self) -> Sequence[Client]:
         return [self._at(place) for place in dict.fromkeys(self._holders)]
+
+    @property
+    def named(self) -> Place | None:
+        return None
 
     async def drop(self) -> None:
         self._starts, self._holders = [], []

@@ -176,7 +176,10 @@ def refusal(error: BaseException | None) -> str | None:
     ):
         return NO_LOGIN
     if isinstance(error, InvalidResponse):
-        return "does not speak the protocol of Redis"
+        is_alert = r'got "\x15"' in text  # the type of a TLS alert
+        return (
+            "speaks TLS, use rediss:// or ?tls=true" if is_alert else "does not speak the protocol of Redis"
+        )
     lower = text.lower()
     return next((told for words, told in REFUSALS if all(word in lower for word in words)), None)
 

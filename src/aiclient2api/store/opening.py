@@ -182,7 +182,8 @@ async def _check(address: Address, timeout: float, *, migrates: bool) -> str | N
     from aiclient2api.store.line import why
     from aiclient2api.store.redis import RedisStore
 
-    store = RedisStore(address, size=2, timeout=max(timeout, START_SECONDS))
+    patience = max(timeout, START_SECONDS)
+    store = RedisStore(address, size=2, timeout=patience)
     try:
         await store.check()
     except StoreUnusable as error:
@@ -190,6 +191,9 @@ async def _check(address: Address, timeout: float, *, migrates: bool) -> str | N
             return None
         raise ConfigError([f"store.url: {error}"]) from None
     except StoreUnavailable as error:
+        mistake = await store.mistake(error, patience)
+        if mistake is not None:
+            raise ConfigError([f"store.url: {mistake}"]) from None
         reason = "no answer" if error.__cause__ is None else why(error.__cause__)
         return f"store.url: {address.shown} does not answer; going on without it until it does ({reason})"
     finally:

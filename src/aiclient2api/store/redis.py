@@ -23,6 +23,7 @@ from aiclient2api.store.connection import connections
 from aiclient2api.store.exchange import Client, Session, raise_first
 from aiclient2api.store.line import Line, is_foreign, refusal
 from aiclient2api.store.server_check import check_schema, check_server
+from aiclient2api.store.tls_check import mistaken, peers
 
 T = TypeVar("T")
 TRIES = 32
@@ -89,6 +90,11 @@ class RedisStore:
             raise StoreUnusable(f"{self.address.shown}: {reason}") from error
         except StoreUnusable as error:
             raise type(error)(f"{self.address.shown}: {error}") from None
+
+    async def mistake(self, error: StoreUnavailable, seconds: float) -> str | None:
+        """Why a store that does not answer never will, as far as `seconds` suffice to find out."""
+        told = await mistaken(peers(self.address, error.__cause__, self._connections.named), seconds)
+        return None if told is None else f"{self.address.shown}: {told}"
 
     async def _one(self, key: str, *command: str | bytes | int | float) -> Any:
         """One command on one key; a value of a foreign type is moved aside first."""

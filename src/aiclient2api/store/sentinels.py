@@ -50,7 +50,6 @@ class Sentinels(Sentinel):
         self._asked: dict[int, asyncio.Task[Answer]] = {}
         """Questions under way: none is asked twice at a time."""
         self._silent_until: dict[int, float] = {}
-        self._looking: asyncio.Task[Answer] | None = None
         self._believed: Answer | None = None
         self._heard, self._heard_at = 0, 0.0
         """The highest epoch, and when somebody last told it."""
@@ -58,16 +57,14 @@ class Sentinels(Sentinel):
         """Told when what was believed is not true any more."""
 
     async def discover_master(self, service_name: str) -> Place:
-        """Where the master is; several that want to know are one look. Raises NoMaster."""
-        if self._looking is None:
-            self._looking = asyncio.ensure_future(self._look(service_name))
-            self._looking.add_done_callback(self._looked)
-        return (await asyncio.shield(self._looking)).place
+        """Where the master is. Raises NoMaster."""
+        self._believed = await self._look(service_name)
+        return self._believed.place
 
-    def _looked(self, task: asyncio.Task[Answer]) -> None:
-        self._looking = None
-        if not task.cancelled():
-            task.exception()  # whoever waited was told
+    @property
+    def named(self) -> Place | None:
+        """The master, as far as that is known."""
+        return None if self._believed is None else self._believed.place
 
     async def _look(self, name: str) -> Answer:
         tasks = [self._ask(index, name) for index in range(len(self._clients))]
@@ -83,9 +80,7 @@ class Sentinels(Sentinel):
         answers = [task.result() for task in over if task.exception() is None]
         if not answers:
             raise self._nobody(name, [error for task in over if (error := task.exception()) is not None])
-        least = self._heard if now - self._heard_at < MEMORY else 0
-        self._believed = chosen(name, answers, least)
-        return self._believed
+        return chosen(name, answers, self._heard if now - self._heard_at < MEMORY else 0)
 
     async def _gather(self, tasks: Sequence[asyncio.Task[Answer]]) -> None:
         """Until all have answered; behind the first answer for a short time only."""
@@ -146,7 +141,7 @@ class Sentinels(Sentinel):
 
     async def close(self) -> None:
         """Stop asking."""
-        tasks = [*self._asked.values(), *([self._looking] if self._looking is not None else [])]
+        tasks = list(self._asked.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
