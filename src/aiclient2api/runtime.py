@@ -183,7 +183,7 @@ class Runtime:
             keys=ClientKeys(_peppers(self.secrets, config), self.client_keys, self.key_sharing.stored),
             limiter=self.limiter,
             admission=Admission(config.limits.streams_per_worker),
-            models=ModelLists(routes.names(), self.pools, listing, time.monotonic),
+            models=ModelLists(routes.names(), self.pools, listing, time.monotonic, routes.leads_to),
             observers=observers,
             starting=(self.metrics.started,),
             log=self.log,

@@ -175,7 +175,7 @@ nonsense: 1
         "server.drain: must be a duration like 250ms, 30s or 5m, not 5",
         "keys[0].key: environment variable NOPE is not set",
         "policy.attempts: expected 'int' <= 10",
-        "policy.affinity: invalid enum value 'maybe'",
+        "policy.affinity: must be one of off, conversation, prompt_cache, not 'maybe'",
         "accounts.a.timeouts.idle: must be a duration like 250ms, 30s or 5m, not 5",
         "accounts.a.api_key: environment variable X is not set",
         "accounts.b.provider: unknown provider 'opnai' (known: anthropic, anthropic_compatible, deepseek, gemini, "

@@ -18,7 +18,16 @@ from tests.program import until
 
 LISTED = ["gpt-simulated", "claude-simulated", "gemini-3-simulated", "embedding-simulated"]
 """What the simulator lists."""
-NAMES = ["best", *(f"{pool}/{name}" for pool in ("chat", "responses", "claude", "gemini") for name in LISTED)]
+PLAIN = {"responses/gpt-simulated": "gpt-simulated"}
+"""What leads to its pool without the pool's name: it is the only one of OpenAI's own accounts."""
+NAMES = [
+    "best",
+    *(
+        PLAIN.get(f"{pool}/{name}", f"{pool}/{name}")
+        for pool in ("chat", "responses", "claude", "gemini")
+        for name in LISTED
+    ),
+]
 CLAUDE_ONLY = "key-for-claude-only"
 
 
@@ -153,6 +162,8 @@ def test_official_sdks_list_and_get(pair: tuple[Stack, Simulator]) -> None:
         assert [model.id for model in claude.models.list()] == NAMES
         assert [(model.name or "").removeprefix("models/") for model in gemini.models.list()] == NAMES
         assert chat.models.retrieve("best").id == "best"
+        for name in ("gpt-simulated", "responses/gpt-simulated"):
+            assert chat.models.retrieve(name).id == name
         assert claude.models.retrieve("best").id == "best"
         assert gemini.models.get(model="best").name == "models/best"
 

@@ -24,6 +24,11 @@ class Upstream:
         return answer
 
 
+def nowhere(_: str) -> str | None:
+    """No plain name leads to a pool."""
+    return None
+
+
 async def test_configured_names_come_first_and_nothing_twice() -> None:
     clock = Clock()
     pools = {
@@ -31,7 +36,9 @@ async def test_configured_names_come_first_and_nothing_twice() -> None:
         "spare": pool(clock, account("b")),
     }
     pools["spare"].name = "spare"
-    lists = ModelLists(["fast", "main/gpt-5"], pools, Upstream(a=["gpt-5", "o3"], b=["gpt-5"]), clock)
+    lists = ModelLists(
+        ["fast", "main/gpt-5"], pools, Upstream(a=["gpt-5", "o3"], b=["gpt-5"]), clock, nowhere
+    )
 
     assert await lists.names(None) == ["fast", "main/gpt-5", "main/o3", "spare/gpt-5"]
     assert await lists.names("main") == ["gpt-5", "o3"]
@@ -40,7 +47,7 @@ async def test_configured_names_come_first_and_nothing_twice() -> None:
 async def test_a_list_is_kept_for_a_while() -> None:
     clock = Clock()
     upstream = Upstream(a=["gpt-5"])
-    lists = ModelLists([], {"main": pool(clock, account("a"))}, upstream, clock)
+    lists = ModelLists([], {"main": pool(clock, account("a"))}, upstream, clock, nowhere)
 
     await lists.names("main")
     clock.now += 299.0
@@ -56,7 +63,11 @@ async def test_a_list_is_kept_for_a_while() -> None:
 async def test_the_next_account_is_asked_when_one_fails(failure: Exception) -> None:
     clock = Clock()
     lists = ModelLists(
-        [], {"main": pool(clock, account("a"), account("b"))}, Upstream(a=failure, b=["gpt-5"]), clock
+        [],
+        {"main": pool(clock, account("a"), account("b"))},
+        Upstream(a=failure, b=["gpt-5"]),
+        clock,
+        nowhere,
     )
 
     assert await lists.names("main") == ["gpt-5"]
@@ -67,7 +78,7 @@ async def test_an_account_that_is_out_is_not_asked() -> None:
     out = account("a")
     out.state = AccountState(status=Status.DISABLED, until=9e9)
     upstream = Upstream(b=["gpt-5"])
-    lists = ModelLists([], {"main": pool(clock, out, account("b"))}, upstream, clock)
+    lists = ModelLists([], {"main": pool(clock, out, account("b"))}, upstream, clock, nowhere)
 
     assert await lists.names("main") == ["gpt-5"]
     assert upstream.asked == ["b"]
@@ -76,7 +87,7 @@ async def test_an_account_that_is_out_is_not_asked() -> None:
 async def test_the_last_known_list_stays_while_nobody_answers() -> None:
     clock = Clock()
     upstream = Upstream(a=["gpt-5"])
-    lists = ModelLists([], {"main": pool(clock, account("a"))}, upstream, clock)
+    lists = ModelLists([], {"main": pool(clock, account("a"))}, upstream, clock, nowhere)
     await lists.names("main")
     upstream.lists["a"] = Unreachable("no")
 
@@ -95,6 +106,24 @@ async def test_the_last_known_list_stays_while_nobody_answers() -> None:
 async def test_only_models_the_account_may_serve_are_listed() -> None:
     clock = Clock()
     limited = account("a", AccountSettings(models=("gpt-*",)))
-    lists = ModelLists([], {"main": pool(clock, limited)}, Upstream(a=["gpt-5", "o3"]), clock)
+    lists = ModelLists([], {"main": pool(clock, limited)}, Upstream(a=["gpt-5", "o3"]), clock, nowhere)
 
     assert await lists.names("main") == ["gpt-5"]
+
+
+async def test_a_plain_name_is_listed_where_it_leads_to_its_pool_and_the_key_may_use_it() -> None:
+    clock = Clock()
+    lists = ModelLists(
+        [],
+        {"main": pool(clock, account("a"))},
+        Upstream(a=["gpt-5", "llama"]),
+        clock,
+        lambda name: "main" if name == "gpt-5" else None,
+    )
+
+    assert await lists.names(None) == ["gpt-5", "main/llama"]
+    assert await lists.names(None, lambda name: name.startswith("gpt-")) == ["gpt-5"]
+    assert await lists.names(None, lambda name: name.startswith("main/")) == ["main/gpt-5", "main/llama"]
+    listed = ["gpt-5", "main/gpt-5", "main/llama", "llama", "other/gpt-5"]
+    assert [await lists.has(name, None) for name in listed] == [True, True, True, False, False]
+    assert await lists.has("llama", "main")

@@ -18,11 +18,12 @@ from aiclient2api.cli.shared_store import NoStore, with_store
 from aiclient2api.config.model import Config
 from aiclient2api.config.units import Duration
 from aiclient2api.ledger.recovery import local_totals
-from aiclient2api.ledger.totals import COUNTS, HOUR, LABELS, Line, report
+from aiclient2api.ledger.totals import COUNTS, HOUR, LABELS, TIMES, Line, report
 from aiclient2api.store import keys
 from aiclient2api.store.base import Store
 
 DAY: Final = 86_400
+KNOWN: Final = (*LABELS, *TIMES)
 MAX_HOURS: Final = 35 * 24
 """Hours are kept for this long; longer spans are added up from days."""
 
@@ -41,7 +42,7 @@ MAX_HOURS: Final = 35 * 24
     default="key,model",
     show_default=True,
     metavar="LABELS",
-    help=f"What to add up by: {', '.join(LABELS)}, separated by commas.",
+    help=f"What to add up by: {', '.join(KNOWN)} (UTC), separated by commas.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @json_option
@@ -50,9 +51,12 @@ def usage(path: Path | None, since: str, by: str, as_csv: bool, as_json: bool) -
     if as_csv and as_json:
         raise click.UsageError("--csv and --json: choose one")
     labels = tuple(part.strip() for part in by.split(","))
-    if unknown := [label for label in labels if label not in LABELS]:
-        raise click.UsageError(f"--by: unknown label {unknown[0]!r} (known: {', '.join(LABELS)})")
-    lines = asyncio.run(_lines(load_config(path), _seconds(since), labels))
+    if unknown := [label for label in labels if label not in KNOWN]:
+        raise click.UsageError(f"--by: unknown label {unknown[0]!r} (known: {', '.join(KNOWN)})")
+    seconds = _seconds(since)
+    if "hour" in labels and seconds > MAX_HOURS * HOUR:
+        raise click.UsageError("--by: hours are kept for 35 days; ask for less than that, or by day")
+    lines = asyncio.run(_lines(load_config(path), seconds, labels))
     if as_json:
         print_json([{**line.labels, **line.counts} for line in lines])
     elif as_csv:
@@ -67,8 +71,10 @@ def _seconds(text: str) -> float:
     unit = {"d": DAY, "w": 7 * DAY}.get(text[-1:], 0)
     try:
         return float(text[:-1]) * unit if unit else float(Duration.parse(text))
-    except ValueError as error:
-        raise click.UsageError(f"--since: {error}") from None
+    except ValueError:
+        raise click.UsageError(
+            f"--since: must be a duration like 90m, 24h, 30d or 4w, not {text!r}"
+        ) from None
 
 
 async def _lines(config: Config, seconds: float, labels: Sequence[str]) -> list[Line]:
@@ -80,16 +86,19 @@ async def _lines(config: Config, seconds: float, labels: Sequence[str]) -> list[
         return report(await asyncio.to_thread(local_totals, config.store.data_dir / "ledger", begin), labels)
 
 
-async def stored(store: Store, now: float, seconds: float) -> list[dict[str, int]]:
-    """The counts of each hour, or of each day, that the span touches. Raises StoreUnavailable."""
-    if seconds <= MAX_HOURS * HOUR:
-        names = [keys.usage_hour(hour) for hour in range(int(now - seconds) // HOUR, int(now) // HOUR + 1)]
-    else:
-        names = [keys.usage_day(day) for day in range(int(now - seconds) // DAY, int(now) // DAY + 1)]
+async def stored(store: Store, now: float, seconds: float) -> list[tuple[int, dict[str, int]]]:
+    """The counts of each hour, or of each day, that the span touches, with the second at which it begins.
+    Raises StoreUnavailable.
+    """
+    length, name = (HOUR, keys.usage_hour) if seconds <= MAX_HOURS * HOUR else (DAY, keys.usage_day)
     return [
-        {field: int(amount) for field, amount in (await store.fields(name)).items() if amount.isdigit()}
-        for name in names
+        (period * length, await _counts(store, name(period)))
+        for period in range(int(now - seconds) // length, int(now) // length + 1)
     ]
+
+
+async def _counts(store: Store, name: str) -> dict[str, int]:
+    return {field: int(amount) for field, amount in (await store.fields(name)).items() if amount.isdigit()}
 
 
 def _csv(labels: Sequence[str], lines: Sequence[Line]) -> str:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import TypeVar, Union, cast, get_args, get_origin
+from typing import Literal, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT, Struct, UnsetType
@@ -81,6 +81,7 @@ class Reader:
     def _value(self, type_: object, data: object, path: str) -> object:
         """A member: sections inside it are read by `section`, the rest by msgspec."""
         type_ = _without_none(type_)
+        wanted: object = type_
         if isinstance(type_, type) and issubclass(type_, Struct):
             return self.section(type_, data, path)
         arguments = get_args(type_)
@@ -95,7 +96,7 @@ class Reader:
             return msgspec.convert(data, type_, strict=False, dec_hook=self._convert)
         except msgspec.ValidationError as error:
             reason, _, where = str(error).partition(" - at `$")
-            raise self._problem(path + where.removesuffix("`"), _plain(reason)) from None
+            raise self._problem(path + where.removesuffix("`"), _plain(reason, wanted)) from None
 
     def _list(self, data: object, path: str) -> list[object]:
         if not isinstance(data, list):
@@ -149,6 +150,11 @@ def _without_none(type_: object) -> object:
     return rest[0] if len(rest) == 1 else type_
 
 
-def _plain(reason: str) -> str:
+def _plain(reason: str, type_: object) -> str:
     """Msgspec's «Expected `int`, got `str`» as the end of a sentence."""
+    if reason.startswith("Invalid enum value ") and get_origin(type_) is Literal:
+        choices = ", ".join(map(str, get_args(type_)))
+        return f"must be one of {choices}, not {reason.removeprefix('Invalid enum value ')}"
+    if reason.startswith("Invalid RFC3339"):
+        return "must be a date with a zone, like 2027-01-31T00:00:00Z"
     return reason[:1].lower() + reason[1:].replace("`", "'")

@@ -276,7 +276,8 @@ class Dispatcher:
             return _state_is_out(is_here=bool(facts.obstacles()))
         accounts = (a for target in journey.targets for a in self._pools[target.pool].accounts)
         if inbound.peek.operation != "generate" and not any(usable(account) for account in accounts):
-            return Unrepresentable(f"{inbound.peek.operation} is not available for this model on this route")
+            what = "embeddings are" if inbound.peek.operation == "embed" else "counting tokens is"
+            return Unrepresentable(f"{what} not available for this model on this route")
         return all_out(facts)
 
 

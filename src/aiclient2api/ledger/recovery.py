@@ -13,7 +13,7 @@ from msgspec import Struct
 from aiclient2api.ledger.ownership import Ownership, orphans
 from aiclient2api.ledger.records import Begun, Row, aborted, decode, encode
 from aiclient2api.ledger.segment import CLOSED, OPEN, RECORD_BYTES, FileSegment, read
-from aiclient2api.ledger.totals import Totals
+from aiclient2api.ledger.totals import HOUR, Totals
 
 BOOKED, DAMAGED = ".booked", ".damaged"
 """What is done with: the one is removed in time, the other is kept for people."""
@@ -109,8 +109,10 @@ def totals_of(path: Path, begin: int, end: int | None = None) -> Totals:
     return totals
 
 
-def local_totals(folder: Path, begin: int) -> list[dict[str, int]]:
-    """Counts by hour, from the segments of this folder alone; hours before `begin` are left out."""
+def local_totals(folder: Path, begin: int) -> list[tuple[int, dict[str, int]]]:
+    """Counts of hours, each with the second at which it begins, from the segments of this folder alone; hours before
+    `begin` are left out.
+    """
     hours: dict[int, dict[str, int]] = {}
     for path in folder.glob("*"):
         if path.suffix not in (OPEN, CLOSED, BOOKED, DAMAGED):
@@ -119,7 +121,7 @@ def local_totals(folder: Path, begin: int) -> list[dict[str, int]]:
             if hour >= begin:
                 fields = hours.setdefault(hour, {})
                 fields[field] = fields.get(field, 0) + amount
-    return list(hours.values())
+    return [(hour * HOUR, fields) for hour, fields in hours.items()]
 
 
 def mark_booked(found: Found) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from operator import add
 from typing import Final
 
@@ -33,6 +34,8 @@ _NOTHING: Final = (0,) * len(COUNTS)
 Group = tuple[int, str, str, str, str]
 """What is added up separately: hour since the Unix epoch, client key, model, pool, account."""
 LABELS: Final = ("key", "model", "pool", "account")
+TIMES: Final = {"hour": "%Y-%m-%dT%HZ", "day": "%Y-%m-%d"}
+"""What a report may be grouped by beside the labels, in UTC."""
 
 
 class Totals:
@@ -95,20 +98,27 @@ class Line(Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
 
 
-def report(hours: Iterable[Mapping[str, int]], by: Sequence[str]) -> list[Line]:
-    """Stored counts (field → amount) grouped by labels, the largest first."""
-    wanted = [LABELS.index(label) for label in by]
+def report(periods: Iterable[tuple[int, Mapping[str, int]]], by: Sequence[str]) -> list[Line]:
+    """Stored counts (field → amount) of periods that begin at a second since the Unix epoch, grouped by labels and
+    times: the earliest first, then the largest.
+    """
     grouped: dict[tuple[str, ...], dict[str, int]] = {}
-    for fields in hours:
+    for begin, fields in periods:
+        moment = datetime.fromtimestamp(begin, UTC)
+        times = {name: moment.strftime(form) for name, form in TIMES.items()}
         for field, amount in fields.items():
             *parts, name = field.split(SEPARATOR)
             if len(parts) != len(LABELS) or name not in COUNTS:
                 continue  # written by a later version
-            counts = grouped.setdefault(tuple(parts[index] for index in wanted), dict.fromkeys(COUNTS, 0))
+            labels = {**times, **dict(zip(LABELS, parts, strict=True))}
+            counts = grouped.setdefault(tuple(labels[label] for label in by), dict.fromkeys(COUNTS, 0))
             counts[name] += amount
     lines = [
         Line(labels=dict(zip(by, values, strict=True)), counts=counts) for values, counts in grouped.items()
     ]
-    return sorted(
-        lines, key=lambda line: (-line.counts["input"] - line.counts["output"], *line.labels.values())
-    )
+    return sorted(lines, key=_order)
+
+
+def _order(line: Line) -> tuple[object, ...]:
+    times = [line.labels[name] for name in TIMES if name in line.labels]
+    return (*times, -line.counts["input"] - line.counts["output"], *line.labels.values())

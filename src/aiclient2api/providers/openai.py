@@ -40,6 +40,6 @@ OPENAI = ProviderSpec(
     "openai",
     OpenAISettings,
     build,
-    family=("gpt-*", "chatgpt-*", "o[0-9]*"),
+    family=("gpt-*", "chatgpt-*", "o[0-9]*", "text-embedding-3-*", "text-embedding-ada-*"),
     environment=("OPENAI_API_KEY",),
 )

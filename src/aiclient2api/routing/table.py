@@ -113,6 +113,14 @@ class RouteTable:
             self._found[model, pool] = route
         return route
 
+    def leads_to(self, model: str) -> str | None:
+        """The one pool that a name leads to, under this very name."""
+        try:
+            targets = self._search(model).targets
+        except UnknownModel:
+            return None
+        return targets[0].pool if len(targets) == 1 and targets[0].model == model else None
+
     def _search(self, model: str) -> Route:
         for rule in (self._by_entry, self._by_pool, self._by_list, self._by_family):
             route = rule(model)

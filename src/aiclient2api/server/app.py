@@ -319,13 +319,13 @@ class _Request(Outlet):
 
     async def _models(self, match: Match, key: ClientKey, exchange: Exchange) -> None:
         converter = self._services.converters[exchange.protocol]
-        names = [name for name in await self._services.models.names(match.pool) if key.allows(name)]
+        models = self._services.models
         if match.route.name == "list_models":
-            response = converter.encode_models(names)
+            response = converter.encode_models(await models.names(match.pool, key.allows))
         else:
             found = match.route.path.fullmatch(match.path)
             wanted = found["model"] if found else ""
-            if wanted not in names:
+            if not key.allows(wanted) or not await models.has(wanted, match.pool):
                 raise NotFound(
                     info=ErrorInfo(kind="not_found", code="model_not_found", message=f"no model {wanted!r}")
                 )

@@ -1,4 +1,7 @@
-"""Model lists: the configured names, then `pool/model` from the upstreams' own lists, kept for a while."""
+"""Model lists: the configured names, then the upstreams' own lists, kept for a while.
+
+A model is listed by its plain name where that leads to its pool, else as `pool/model`; both are answered.
+"""
 
 from __future__ import annotations
 
@@ -32,24 +35,43 @@ class ModelLists:
         pools: Mapping[str, AccountPool],
         upstream: AsksUpstream,
         now: Callable[[], float],
+        leads_to: Callable[[str], str | None],
     ) -> None:
+        """`leads_to` is the one pool that a plain name leads to, under the same name."""
         self._names = tuple(names)
         self._pools = pools
         self.upstream = upstream
         self._now = now
+        self._leads_to = leads_to
         self._kept: dict[str, tuple[float, list[str]]] = {}
+        self._plain = dict.fromkeys(pools, frozenset[str]())
 
-    async def names(self, pool: str | None) -> list[str]:
-        """All names, or those of one pool (without its prefix)."""
+    async def names(self, pool: str | None, allows: Callable[[str], bool] = lambda _: True) -> list[str]:
+        """All names that a key allows, or those of one pool (without its prefix)."""
+        forms = await self._forms(pool)
+        listed = [next(filter(allows, each), None) for each in forms]
+        return list(dict.fromkeys(name for name in listed if name is not None))
+
+    async def has(self, name: str, pool: str | None) -> bool:
+        """Whether a name is listed, however it is written."""
+        return any(name in each for each in await self._forms(pool))
+
+    async def _forms(self, pool: str | None) -> list[tuple[str, ...]]:
+        """What each model may be called, the shortest first."""
         if pool is not None:
-            return await self._of_pool(self._pools[pool])
-        lists = await asyncio.gather(*(self._of_pool(entry) for entry in self._pools.values()))
-        listed = [
-            f"{entry.name}/{name}"
-            for entry, names in zip(self._pools.values(), lists, strict=True)
-            for name in names
+            return [(name,) for name in await self._of_pool(self._pools[pool])]
+        pools = self._pools.values()
+        lists = await asyncio.gather(*map(self._of_pool, pools))
+        return [
+            *((name,) for name in self._names),
+            *(
+                (name, f"{entry.name}/{name}")
+                if name in self._plain[entry.name]
+                else (f"{entry.name}/{name}",)
+                for entry, names in zip(pools, lists, strict=True)
+                for name in names
+            ),
         ]
-        return list(dict.fromkeys((*self._names, *listed)))
 
     async def _of_pool(self, pool: AccountPool) -> list[str]:
         kept = self._kept.get(pool.name)
@@ -66,6 +88,7 @@ class ModelLists:
                 continue
             served = [name for name in names if account.serves(name)]
             self._kept[pool.name] = (now + KEEP_SECONDS, served)
+            self._plain[pool.name] = frozenset(name for name in served if self._leads_to(name) == pool.name)
             return served
         self._kept[pool.name] = (now + KEEP_FAILED_SECONDS, kept[1] if kept else [])
         return self._kept[pool.name][1]
