@@ -194,3 +194,14 @@ def test_words_of_its_own_with_status_200_are_no_answer_even_to_a_relay(protocol
         answer = post(stack, json.dumps(asked).encode(), path)
 
     assert answer.status_code == (503 if protocol == "gemini" else 502)
+
+
+def test_an_answer_that_is_made_in_the_background_is_neither_empty_nor_broken() -> None:
+    body = b'{"id":"resp_1","object":"response","status":"queued","output":[],"usage":null}'
+    path, asked = UNARY["openai_responses"]
+    upstream = Upstream([body], "application/json")
+    with serving(upstream.running(), one_of_each) as stack:
+        answer = post(stack, json.dumps({**asked, "background": True}).encode(), path)
+
+    assert answer.content == body
+    assert len(upstream.bodies) == 1

@@ -109,6 +109,9 @@ class Conversion(Protocol):
 _ANSWERS: Final = (b'"choices"', b'"output"', b'"content"', b'"candidates"')
 """What every answer has a member of. Some servers tell their errors with status 200, in words of their own."""
 
+_UNDER_WAY: Final = ("queued", "in_progress")
+"""What Responses says of an answer that is made in the background: there is nothing of it yet."""
+
 
 class RelayConversion:
     """Same protocol: the client's bytes, the upstream's bytes."""
@@ -151,6 +154,8 @@ class RelayConversion:
             if usage is None and not any(member in response.body for member in _ANSWERS):
                 raise
             return False  # whatever it is, the client asked for it
+        if decoded.status in _UNDER_WAY:
+            return False
         has_nothing = is_empty(decoded)
         if has_nothing and usage is None:
             require_ends(decoded)
