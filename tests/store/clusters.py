@@ -20,7 +20,7 @@ class Cluster:
                 "cluster-enabled yes",
                 "cluster-config-file nodes.conf",
                 f"cluster-port {free_port()}",
-                "cluster-node-timeout 1000",
+                "cluster-node-timeout 5000",
                 "cluster-require-full-coverage no",
             )
             for _ in range(3)
@@ -75,7 +75,7 @@ class Replicated:
             Server(
                 VALKEY,
                 f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 2",
-                "sentinel down-after-milliseconds mymaster 500",
+                "sentinel down-after-milliseconds mymaster 2000",
                 "sentinel failover-timeout mymaster 3000",
                 "sentinel parallel-syncs mymaster 1",
             )

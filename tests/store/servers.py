@@ -19,7 +19,7 @@ from pathlib import Path
 import redis
 from redis.exceptions import AuthenticationError, RedisError
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 VALKEY, REDIS_62, REDIS_70, REDIS_82 = "valkey-9.1", "redis-6.2", "redis-7.0", "redis-8.2"
 

@@ -37,7 +37,7 @@ class Said:
 
 
 def settings(folder: Path) -> StoreSettings:
-    return StoreSettings(url="embedded", data_dir=folder)
+    return StoreSettings(url="embedded", data_dir=folder, timeout=30.0)
 
 
 @asynccontextmanager

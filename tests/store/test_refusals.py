@@ -63,7 +63,7 @@ async def test_a_server_that_must_not_be_used_is_refused_in_one_sentence(
 async def test_a_name_that_one_sentinel_of_two_does_not_know_may_be_right() -> None:
     with running(VALKEY, "sentinel monitor another 127.0.0.1 1 1") as server:
         store = RedisStore(
-            parse(f"redis+sentinel://127.0.0.1:{server.port},127.0.0.1:{free_port()}/mymaster")
+            parse(f"redis+sentinel://127.0.0.1:{server.port},127.0.0.1:{free_port()}/mymaster"), timeout=30.0
         )
         try:
             with pytest.raises(StoreUnavailable, match="no sentinel names the master 'mymaster'"):

@@ -52,7 +52,7 @@ async def test_a_store_that_is_slow_but_in_time_is_used() -> None:
 async def test_a_store_that_is_slow_while_the_program_starts_is_not_missed(tmp_path: Path) -> None:
     with running() as server:
         async with Weather(server.port).running() as weather:
-            weather.delay = 0.3
+            weather.delay = 0.15
             settings = StoreSettings(url=weather.url, data_dir=tmp_path)
             opened = await open_store(settings, lambda level, event, fields: None)
             await opened.close()

@@ -168,7 +168,10 @@ async def test_a_worker_whose_event_loop_stands_still_is_replaced_and_says_where
         await rig.until(lambda: rig.pids.get(2) not in (None, before[2]))
         await rig.all_ready()
 
-        hung = [fields for name, fields in rig.told if name == "worker_hung" and fields["worker"] == 2]
+        # others may be late where the machine is loaded
+        hung = [
+            fields for name, fields in rig.told if name == "worker_hung" and fields["worker_pid"] == before[2]
+        ]
         assert hung == [{"worker": 2, "worker_pid": before[2], "seconds": 2.0}]
         os.kill(rig.pids[1], 0)  # the other one goes on
     assert "in main" in capfd.readouterr().err
