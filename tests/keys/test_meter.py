@@ -24,9 +24,9 @@ def spend(meter: Meter, times: int, elapsed: float = 0.0, nodes: int = 1) -> int
     return taken
 
 
-def left(meter: Meter, elapsed: float) -> float:
+def left(meter: Meter, elapsed: float) -> int:
     meter.look(elapsed)
-    return meter.left
+    return meter.shown.remaining
 
 
 def test_a_limit_is_what_fits_into_a_minute() -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from msgspec import Struct
+
 from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.circuit import CLOSED
 from aiclient2api.accounts.health import HEALTHY, AccountState, Circumstances, HealthRules, Status
 from aiclient2api.accounts.policy import Policy
-from aiclient2api.accounts.surroundings import Surroundings
+from aiclient2api.accounts.surroundings import ProviderModel, Surroundings
 from aiclient2api.accounts.waiting import Waiting
 from aiclient2api.errors import Overloaded, RateLimited, UpstreamError
 from aiclient2api.verdicts import Penalty, Scope
@@ -40,71 +42,61 @@ class Lender(Protocol):
         ...
 
 
-class Lease:
-    """The first of `succeeded`, `failed`, `abandoned` ends it; more are ignored."""
+class Lease(Struct, eq=False):
+    """The first of `succeeded`, `failed`, `abandoned` ends it; more are ignored. `started` by the pool's clock."""
 
-    __slots__ = (
-        "_begun_at",
-        "_pool",
-        "_probes",
-        "account",
-        "is_over",
-        "is_panic",
-        "model",
-        "shared",
-        "started",
-    )
+    pool: Lender
+    account: Account
+    model: str
+    started: float
+    shared: ProviderModel
+    is_over: bool = False
+    is_panic: bool = False
+    """Sent although the account is out, for want of any other."""
+    probes: int = 0
+    begun_at: float = 0.0
 
-    def __init__(self, pool: Lender, account: Account, model: str, now: float) -> None:
-        self._pool = pool
-        self.account = account
-        self.model = model
-        self.started = now
-        self.is_over = False
-        self._probes = 0
-        self.is_panic = False
-        """Sent although the account is out, for want of any other."""
-        self._begun_at = 0.0
-        self.shared = account.shared(model)
+    def __post_init__(self) -> None:
+        account = self.account
         account.inflight += 1
-        if not (account.is_plain and pool.surroundings.is_calm):
-            self._begin_probes(now)
+        if not (account.is_plain and self.pool.surroundings.is_calm):
+            self._begin_probes(self.started)
 
     @property
     def is_probe(self) -> bool:
         """Whether it is to find out if the account, its model, its host or its provider is back."""
-        return self._probes != 0
+        return self.probes != 0
 
     @property
     def probes_account(self) -> bool:
         """Whether the account's state waits for its verdict."""
-        return bool(self._probes & ACCOUNT)
+        return bool(self.probes & ACCOUNT)
 
     @property
     def probes_model(self) -> bool:
         """Whether the model's state on this account waits for its verdict."""
-        return bool(self._probes & MODEL)
+        return bool(self.probes & MODEL)
 
     def _begin_probes(self, now: float) -> None:
-        account, rules = self.account, self._pool.rules
-        patience = now + self._pool.policy.health.probe_patience
+        account, rules = self.account, self.pool.rules
+        patience = now + self.pool.policy.health.probe_patience
         if account.state.needs_probe and account.state.is_open(now):
             account.adopt(rules.probing(account.state, now))
-            self._probes |= ACCOUNT
+            self.probes |= ACCOUNT
         overlay = account.overlays.get(self.model)
         if overlay is not None and overlay.needs_probe and overlay.is_open(now):
             account.adopt(rules.probing(overlay, now), self.model)
-            self._probes |= MODEL
+            self.probes |= MODEL
         for circuit, bit in ((account.host, HOST), (self.shared.overload, OVERLOAD)):
             if circuit.state.is_open and not circuit.blocks(now):
                 circuit.probed(patience)
-                self._probes |= bit
+                self.probes |= bit
 
     def begun(self) -> None:
         """Content arrives: what the account was out for is over, others may come while this answer goes on."""
-        if self.is_over or self._begun_at:
+        if self.is_over or self.begun_at:
             return
-        self._begun_at = now = self._pool.now()
+        self.begun_at = now = self.pool.now()
         self.account.evidence.took(now - self.started)
         self._serves(now)
 
@@ -126,33 +118,33 @@ class Lease:
             account.refusals.pop(self.model, None)
         if not account.is_plain or account.state.strikes:
             self._heal()
-        if self._probes:
+        if self.probes:
             self._release()
 
     def _heal(self) -> None:
-        account, rules, state = self.account, self._pool.rules, self.account.state
-        is_probe = bool(self._probes & ACCOUNT) or self.is_panic
-        healed = rules.succeeded(state, self._pool.now(), is_probe=is_probe)
+        account, rules, state = self.account, self.pool.rules, self.account.state
+        is_probe = bool(self.probes & ACCOUNT) or self.is_panic
+        healed = rules.succeeded(state, self.pool.now(), is_probe=is_probe)
         if healed is not state:
             account.adopt(healed)
-        if self._probes & MODEL:
+        if self.probes & MODEL:
             account.adopt(HEALTHY, self.model)
 
     def succeeded(self) -> None:
         """Content was received and the terminal was seen."""
         if self.is_over:
             return
-        if not self._begun_at:
-            self._begun_at = self._pool.now()
-            self._serves(self._begun_at)
+        if not self.begun_at:
+            self.begun_at = self.pool.now()
+            self._serves(self.begun_at)
         account = self.account
-        account.evidence.good(self._begun_at)
+        account.evidence.good(self.begun_at)
         if account.limit < account.concurrency:
             self._grow()
         self._end()
 
     def _grow(self) -> None:
-        account, busy = self.account, self._pool.policy.concurrency.busy
+        account, busy = self.account, self.pool.policy.concurrency.busy
         if account.inflight >= busy * account.limit:
             account.limit = min(float(account.concurrency), account.limit + 1.0 / account.limit)
 
@@ -160,7 +152,7 @@ class Lease:
         """The attempt failed; the verdict falls on its scope alone. An error without one is a sign of life."""
         if self.is_over:
             return
-        now = self._pool.now()
+        now = self.pool.now()
         if error.penalty is Penalty.NONE:
             if error.scope is not Scope.GATEWAY:
                 self._lives()
@@ -170,7 +162,7 @@ class Lease:
         self._end()
 
     def _judge(self, error: UpstreamError, now: float) -> None:
-        account, jitter = self.account, self._pool.random()
+        account, jitter = self.account, self.pool.random()
         if (error.is_safe and error.sent) and account.host.state is not CLOSED:
             account.host.succeeded()
         refused = account.refused(self.model) if isinstance(error, RateLimited | Overloaded) else 0
@@ -181,10 +173,10 @@ class Lease:
             case Scope.PROVIDER_MODEL:
                 self.shared.overload.failed(now, jitter, error.info.retry_after, error.info.label)
                 self.shared.throttle.failed(self.started)
-                if refused >= self._pool.policy.health.overload_failures or self._must_heed(error):
+                if refused >= self.pool.policy.health.overload_failures or self._must_heed(error):
                     self._fail_model(error, now, jitter)
             case Scope.ACCOUNT_MODEL:
-                if not refused or refused >= self._pool.policy.health.cool_failures or self._must_heed(error):
+                if not refused or refused >= self.pool.policy.health.cool_failures or self._must_heed(error):
                     self._fail_model(error, now, jitter)
             case _:
                 self._fail_account(error, now, jitter)
@@ -192,35 +184,35 @@ class Lease:
             self._slow_down(now)
 
     def _fail_account(self, error: UpstreamError, now: float, jitter: float) -> None:
-        account, health = self.account, self._pool.policy.health
+        account, health = self.account, self.pool.policy.health
         if error.penalty is Penalty.STRIKE:
             account.evidence.bad(now)
             self.shared.doubts += 1
             self.shared.throttle.failed(self.started)
         circumstances = Circumstances(
-            is_probe=bool(self._probes & ACCOUNT) and account.state.status is Status.HALF_OPEN,
-            is_last=self._pool.is_last(account),
+            is_probe=bool(self.probes & ACCOUNT) and account.state.status is Status.HALF_OPEN,
+            is_last=self.pool.is_last(account),
             failing=account.evidence.failing(now, health.samples),
         )
-        state = self._pool.rules.failed(account.state, error, now, jitter, circumstances)
+        state = self.pool.rules.failed(account.state, error, now, jitter, circumstances)
         if state is not account.state:
             account.adopt(state)
 
     def _must_heed(self, error: UpstreamError) -> bool:
         """Whether one refusal is enough: it says how long to wait, or answers a probe."""
-        return error.info.retry_after is not None or bool(self._probes)
+        return error.info.retry_after is not None or bool(self.probes)
 
     def _fail_model(self, error: UpstreamError, now: float, jitter: float) -> None:
         overlay = self.account.overlays.get(self.model, HEALTHY)
-        is_probe = bool(self._probes & MODEL) and overlay.status is Status.HALF_OPEN
+        is_probe = bool(self.probes & MODEL) and overlay.status is Status.HALF_OPEN
         circumstances = Circumstances(is_probe=is_probe)
-        state = self._pool.rules.failed(overlay, error, now, jitter, circumstances)
+        state = self.pool.rules.failed(overlay, error, now, jitter, circumstances)
         if state is not overlay:
             self.account.adopt(state, self.model)
 
     def _slow_down(self, now: float) -> None:
         """Multiplicative decrease, at most once a second: refusals come in bursts."""
-        account, policy = self.account, self._pool.policy.concurrency
+        account, policy = self.account, self.pool.policy.concurrency
         if now - account.slowed >= policy.pause:
             account.slowed = now
             account.limit = max(1.0, float(int(policy.decrease * account.inflight)))
@@ -233,10 +225,10 @@ class Lease:
 
     def _release(self) -> None:
         """Probes that had no verdict: the next request may find out."""
-        probes, self._probes = self._probes, 0
+        probes, self.probes = self.probes, 0
         if not probes:
             return
-        now, account, rules = self._pool.now(), self.account, self._pool.rules
+        now, account, rules = self.pool.now(), self.account, self.pool.rules
         if probes & HOST:
             account.host.release()
         if probes & OVERLOAD:
@@ -250,5 +242,5 @@ class Lease:
     def _end(self) -> None:
         self.is_over = True
         self.account.inflight -= 1
-        if self._pool.waiting.queue:
-            self._pool.waiting.wake()
+        if self.pool.waiting.queue:
+            self.pool.waiting.wake()

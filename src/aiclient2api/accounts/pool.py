@@ -119,11 +119,11 @@ class AccountPool:
                 and account.name not in tried
                 and usable(account)
             ):
-                return Lease(self, account, model, now)
+                return Lease(self, account, model, now, account.shared(model))
         account = self._pick(view, usable, model, tried, wish)
         if account is None and view.version != self._version:
             account = self._pick(self._view(model, now), usable, model, tried, wish)
-        return None if account is None else Lease(self, account, model, now)
+        return None if account is None else Lease(self, account, model, now, account.shared(model))
 
     def _pick(self, view: View, usable: Usable, model: str, tried: Set[str], wish: Wish) -> Account | None:
         now = self.now()
@@ -190,7 +190,7 @@ class AccountPool:
                 continue
             if account.shared(model).throttle.rejects(now, self.random):
                 return None
-            lease = Lease(self, account, model, now)
+            lease = Lease(self, account, model, now, account.shared(model))
             lease.is_panic = True
             return lease
         return None

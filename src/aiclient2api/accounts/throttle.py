@@ -75,17 +75,17 @@ class Throttle:
 class RetryBudget:
     """A token bucket per pool: first attempts and time fill it, retries empty it."""
 
-    __slots__ = ("_filled", "_policy", "tokens")
+    __slots__ = ("_cap", "_filled", "_policy", "tokens")
 
     def __init__(self, policy: RetryPolicy, now: float) -> None:
         self._policy = policy
         self._filled = now
-        self.tokens = policy.budget_cap
+        self.tokens = self._cap = policy.budget_cap
 
     def first(self) -> None:
         """A request's first attempt."""
-        tokens = self.tokens + self._policy.budget_share
-        self.tokens = tokens if tokens < self._policy.budget_cap else self._policy.budget_cap
+        if self.tokens < self._cap:
+            self.tokens = min(self._cap, self.tokens + self._policy.budget_share)
 
     def spend(self, now: float, *, safe: bool) -> bool:
         """Take what a retry costs; False when there is not enough. `safe`: nothing was billed before."""

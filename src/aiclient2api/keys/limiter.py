@@ -18,7 +18,6 @@ from aiclient2api.keys.meter import MINUTE, Meter, Slots
 from aiclient2api.keys.ring import ClientKey, KeyLimits
 from aiclient2api.ledger.bookkeeper import tokens_used
 from aiclient2api.protocols.conversion import Inbound
-from aiclient2api.protocols.rate_limits import RateLimit
 
 WAIT_FOR_A_SLOT: Final = 1.0
 
@@ -39,21 +38,24 @@ NOTHING_HEARD: Final = Heard()
 class Use:
     """What is used of one key's limits; a limit that the key does not have is None."""
 
-    __slots__ = ("limits", "refused", "requests", "slots", "tokens")
+    __slots__ = ("limits", "refused", "requests", "shown", "slots", "tokens")
 
     def __init__(self, limits: KeyLimits) -> None:
-        self.limits = limits
-        self.requests = Meter(limits.requests or 0)
-        self.tokens = Meter(limits.tokens or 0)
-        self.slots = Slots(limits.concurrency or 0)
+        self.requests = Meter(0, "requests")
+        self.tokens = Meter(0, "tokens")
+        self.slots = Slots(0)
         self.refused: dict[str, int] = {}
+        self.change(limits)
 
     def change(self, limits: KeyLimits) -> None:
         """Other limits from now on; what is used stays used."""
         self.limits = limits
-        self.requests.limit = limits.requests or 0
-        self.tokens.limit = limits.tokens or 0
+        self.requests.change(limits.requests or 0)
+        self.tokens.change(limits.tokens or 0)
         self.slots.limit = limits.concurrency or 0
+        shown = ((limits.requests, self.requests), (limits.tokens, self.tokens))
+        self.shown = tuple(meter.shown for limit, meter in shown if limit is not None)
+        """What was just found left, for the answer's headers: there until the next request."""
 
     def roll(self, window: int) -> None:
         """Go on in this window."""
@@ -80,8 +82,8 @@ class Use:
             wait = meter.refuses(tokens, elapsed, nodes)
             if wait is not None:
                 return "tokens", f"{limits.tokens} tokens per minute", wait
-        requests.mine += 1
-        meter.mine += tokens
+        requests.take(1, elapsed)
+        meter.take(tokens, elapsed)
         slots.mine += 1
         return None
 
@@ -98,17 +100,6 @@ class Use:
             or (limits.tokens is not None and self.tokens.is_half_gone(nodes))
             or (limits.concurrency is not None and self.slots.is_half_gone(nodes))
         )
-
-    def shown(self, elapsed: float) -> list[RateLimit]:
-        """What was just found left, for the answer's headers."""
-        shown: list[RateLimit] = []
-        if self.limits.requests is not None:
-            meter = self.requests
-            shown.append(RateLimit("requests", meter.limit, int(meter.left), meter.reset(elapsed)))
-        if self.limits.tokens is not None:
-            meter = self.tokens
-            shown.append(RateLimit("tokens", meter.limit, int(meter.left), meter.reset(elapsed)))
-        return shown
 
 
 class KeyLimiter:
@@ -149,7 +140,7 @@ class KeyLimiter:
             use.look(elapsed)
         if nodes > 1 and (refusal is not None or use.is_half_gone(nodes)):
             self.hurry()
-        exchange.limit_headers = inbound.converter.limit_headers(use.shown(elapsed), now)
+        exchange.limit_headers = inbound.converter.limit_headers(use.shown, now)
         if refusal is not None:
             raise self._refused(use, *refusal)
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 from math import ceil
 from typing import Final
 
+from aiclient2api.protocols.rate_limits import Kind, RateLimit
+
 MINUTE: Final = 60.0
 
 
 class Meter:
     """Requests or tokens of a sliding minute: this window, and of the one before as much as still counts."""
 
-    __slots__ = ("heard", "left", "limit", "mine", "mine_before", "others", "others_before", "window")
+    __slots__ = ("heard", "limit", "mine", "mine_before", "others", "others_before", "shown", "window")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, kind: Kind = "requests") -> None:
         self.limit = limit
         self.window = 0
         """Minutes since the Unix epoch, by the store's clock."""
@@ -29,13 +31,17 @@ class Meter:
         self.mine_before = 0
         self.others_before = 0
         """The same of the window before."""
-        self.left = 0.0
-        """What `refuses` or `look` found left of the limit, beside the amount that was asked for."""
+        self.shown = RateLimit(kind, limit)
+        """What `take` or `look` found left, for the headers of the answer under way."""
 
     @property
     def before(self) -> int:
         """What all nodes used in the window before."""
         return self.mine_before + self.others_before
+
+    def change(self, limit: int) -> None:
+        """Another limit from now on; what is used stays used."""
+        self.limit = self.shown.limit = limit
 
     def roll(self, window: int) -> None:
         """Go on in this window."""
@@ -61,12 +67,18 @@ class Meter:
         left = limit - used
         if nodes > 1 and exceeds_share(mine - self.heard, amount, left, nodes):
             return 1.0
-        self.left = left - amount
+        self.shown.remaining = int(left - amount)
         return None
+
+    def take(self, amount: int, elapsed: float) -> None:
+        """What `refuses` has just let through."""
+        self.mine = mine = self.mine + amount
+        self.shown.reset = (2 - elapsed) * MINUTE if mine > 0 else self.reset(elapsed)
 
     def look(self, elapsed: float) -> None:
         """See what is left although nothing is taken."""
-        self.left = max(0.0, self.limit - self.used(elapsed))
+        shown = self.shown
+        shown.remaining, shown.reset = max(0, int(self.limit - self.used(elapsed))), self.reset(elapsed)
 
     def _wait(self, amount: int, elapsed: float) -> float:
         now = self.mine + self.others

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hmac
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Protocol
+from hashlib import blake2b
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from aiclient2api.errors import ClientError, ErrorInfo, Unauthenticated
+
+KEPT: Final = 8192
+"""Keys whose hashes are remembered."""
 
 
 class KeyLimits(Struct, frozen=True, kw_only=True):
@@ -81,6 +86,9 @@ class ClientKeys:
         self._by_hash = {key.hash: key for key in keys}
         self._names = {key.name for key in self._by_hash.values()}
         self._stored = stored
+        self._digests: dict[bytes, tuple[bytes, ...]] = {}
+        """Of keys that were found: the hashes by a quicker one, which has a key of this process alone."""
+        self._quick = os.urandom(blake2b.MAX_KEY_SIZE)
 
     def identify(self, presented: str) -> ClientKey:
         """The key's record. Raises Unauthenticated, or ClientError while a key may exist that we have not heard of."""
@@ -96,8 +104,21 @@ class ClientKeys:
         return known
 
     def _find(self, presented: str) -> ClientKey | None:
-        for pepper in self._peppers:
-            digest = key_hash(pepper, presented)
+        text = presented.encode("utf-8", "surrogatepass")
+        quick = blake2b(text, digest_size=32, key=self._quick).digest()
+        digests = self._digests.get(quick)
+        if digests is not None:
+            return self._with_hash(digests)
+        digests = tuple([key_hash(pepper, presented) for pepper in self._peppers])
+        known = self._with_hash(digests)
+        if known is not None:
+            if len(self._digests) >= KEPT:
+                self._digests.clear()
+            self._digests[quick] = digests
+        return known
+
+    def _with_hash(self, digests: tuple[bytes, ...]) -> ClientKey | None:
+        for digest in digests:
             known = self._by_hash.get(digest)
             if known is None and self._stored is not None:
                 known = self._stored.by_hash.get(digest)

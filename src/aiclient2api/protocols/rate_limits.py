@@ -18,13 +18,13 @@ LONGEST: Final = 120
 """Seconds of a reset: this minute and the next."""
 
 
-class RateLimit(Struct, frozen=True):
+class RateLimit(Struct):
     """One limit of a minute; `reset` are the seconds until all of it is there again."""
 
     kind: Kind
     limit: int
-    remaining: int
-    reset: float
+    remaining: int = 0
+    reset: float = 0.0
 
 
 def openai_limit_headers(limits: Sequence[RateLimit], wall: float) -> Headers:

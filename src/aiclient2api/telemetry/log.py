@@ -15,7 +15,6 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from queue import SimpleQueue
 from typing import BinaryIO, Literal
 
@@ -44,7 +43,7 @@ class _Later(msgspec.Struct, frozen=True):
     at: float
     level: Level
     name: str
-    fields: Callable[[], Mapping[str, object]]
+    about: Exchange
 
 
 class JsonLog:
@@ -61,7 +60,7 @@ class JsonLog:
     ) -> None:
         self._wall = wall
         self._out = out or sys.stderr.buffer
-        self._threshold = LEVELS.index(level)
+        self._levels = frozenset(LEVELS[LEVELS.index(level) :])
         self._marks = marks or {}
         self._is_shared = marks is not None
         self._lines: deque[bytes | _Later] = deque(maxlen=MAX_QUEUED)
@@ -71,23 +70,24 @@ class JsonLog:
 
     def event(self, level: Level, name: str, **fields: object) -> None:
         """Queue one line."""
-        if LEVELS.index(level) < self._threshold:
+        if level not in self._levels:
             return
-        self._queue(self._line(self._wall(), level, name, fields))
+        self._lines.append(self._line(self._wall(), level, name, fields))
+        if not self._is_scheduled:
+            self._schedule()
 
-    def later(self, level: Level, name: str, fields: Callable[[], Mapping[str, object]]) -> None:
-        """Queue a line that is made when it is written, from what does not change any more."""
-        if LEVELS.index(level) >= self._threshold:
-            self._queue(_Later(self._wall(), level, name, fields))
+    def later(self, level: Level, name: str, about: Exchange) -> None:
+        """Queue a line about a request that is over; it is made when it is written."""
+        if level in self._levels:
+            self._lines.append(_Later(self._wall(), level, name, about))
+            if not self._is_scheduled:
+                self._schedule()
 
     def _line(self, at: float, level: Level, name: str, fields: Mapping[str, object]) -> bytes:
         stamp = datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="milliseconds")
         return _encode({"time": stamp, "level": level, "event": name, **self._marks, **fields}) + b"\n"
 
-    def _queue(self, line: bytes | _Later) -> None:
-        self._lines.append(line)
-        if self._is_scheduled:
-            return
+    def _schedule(self) -> None:
         try:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._call, True)
             self._is_scheduled = True
@@ -121,7 +121,9 @@ class JsonLog:
         self._is_scheduled = False  # before the lines are taken: a line that comes in between calls again
         queued = [self._lines.popleft() for _ in range(len(self._lines))]
         lines = [
-            line if isinstance(line, bytes) else self._line(line.at, line.level, line.name, line.fields())
+            line
+            if isinstance(line, bytes)
+            else self._line(line.at, line.level, line.name, _fields(line.about))
             for line in queued
         ]
         try:
@@ -165,7 +167,7 @@ class RequestLog:
                 level, "request", **_fields(exchange)
             )  # what waits for a stuck terminal must not be large
         else:
-            self._log.later(level, "request", partial(_fields, exchange))
+            self._log.later(level, "request", exchange)
 
 
 def _fields(exchange: Exchange) -> dict[str, object]:
