@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiclient2api.gateway.attempt import patience
+from aiclient2api.gateway.calls import patience
 from aiclient2api.net.transport import Timeouts
 from aiclient2api.protocols.conversion import Inbound, RelayConversion, Target
 from aiclient2api.protocols.profile import ModelProfile

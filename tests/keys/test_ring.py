@@ -49,3 +49,20 @@ def test_while_the_store_is_away_known_keys_work_and_unknown_ones_are_refused() 
     with pytest.raises(ClientError) as caught:
         ring.identify("sk-unknown")
     assert (caught.value.info.kind, caught.value.info.retry_after) == ("unavailable", 2.0)
+
+
+def test_a_key_that_was_found_is_judged_anew_each_time() -> None:
+    stored = Stored(key("a", "sk-a", OLD))
+    ring = ClientKeys([NEW, OLD], [], stored)
+    assert [ring.identify("sk-a").name for _ in range(2)] == ["a", "a"]
+
+    stored.by_hash = {one.hash: one for one in (key("a", "sk-a", OLD), key("b", "sk-a"))}
+    assert ring.identify("sk-a").name == "b", "the current secret goes first"
+
+    stored.by_hash = {one.hash: one for one in (key("a", "sk-a", disabled=True),)}
+    with pytest.raises(Unauthenticated, match="disabled"):
+        ring.identify("sk-a")
+
+    stored.by_hash = {}
+    with pytest.raises(Unauthenticated):
+        ring.identify("sk-a")

@@ -81,7 +81,7 @@ class Account:
         self.protocols = settings.protocols or tuple(provider.protocols)
         self.credentials = provider.credentials
         self.signs_alike: bool = getattr(provider, "signs_alike", False)
-        """Its signature depends on headers and credentials alone (`providers/base.py`)."""
+        """Its signature does not depend on the body (`providers/base.py`)."""
         self.inflight = 0
         self.limit: float = self.concurrency
         """How many attempts it bears at a time, as far as we know; at most `concurrency`."""

@@ -16,14 +16,18 @@ _BEGINNINGS: Final = (b'"system', b'"instructions"', b'"messages"', b'"input"', 
 
 def wish_of(inbound: Inbound, policy: Policy, converters: ConverterFactory) -> Wish:
     """By `policy.affinity`; the first preference is for the account that made the sealed state in the history."""
-    body = inbound.wire.body
+    may_probe = len(inbound.wire.body) <= policy.health.probe_body
+    if inbound.has_envelopes or inbound.records or policy.affinity == "prompt_cache":
+        return _particular(inbound, policy, converters, may_probe=may_probe)
+    return ANYTHING if may_probe else Wish(may_probe=False)
+
+
+def _particular(inbound: Inbound, policy: Policy, converters: ConverterFactory, *, may_probe: bool) -> Wish:
     account = prompt = None
-    if policy.affinity == "conversation":
-        if inbound.has_envelopes or inbound.records:
-            account = converters.sealed_by(inbound)
-    elif policy.affinity == "prompt_cache":
-        prompt = _prompt(inbound, body)
-    may_probe = len(body) <= policy.health.probe_body
+    if policy.affinity == "conversation" and (inbound.has_envelopes or inbound.records):
+        account = converters.sealed_by(inbound)
+    if policy.affinity == "prompt_cache":
+        prompt = _prompt(inbound, inbound.wire.body)
     if account is None and prompt is None and may_probe:
         return ANYTHING
     return Wish(account, prompt, may_probe)

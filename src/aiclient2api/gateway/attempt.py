@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from functools import lru_cache
-
-import msgspec
 
 from aiclient2api.accounts.lease import Lease
 from aiclient2api.errors import (
@@ -42,8 +39,6 @@ from aiclient2api.wire.http import WireResponse
 FRAMING = 10
 """A stream of small deltas spends up to about this many times the bytes of its content."""
 MIN_PRELUDE_BYTES = 256 * 1024
-KEPT = 1024
-"""Different time-outs that are worked out once."""
 
 
 class Attempts:
@@ -51,11 +46,9 @@ class Attempts:
 
     def __init__(self, transport: Transport, timeouts: Mapping[str, Timeouts], answer_limit: int) -> None:
         self._transport = transport
-        self._timeouts = timeouts
         self._answer_limit = answer_limit
         self._limits = TimeLimits()
-        self._calls = Calls()
-        self._patience: dict[tuple[str, bool, bool, bool], Timeouts] = {}
+        self._calls = Calls(timeouts)
 
     def run(
         self, lease: Lease, protocol: Converter, conversion: Conversion, *, is_last: bool = False
@@ -64,14 +57,8 @@ class Attempts:
 
         `is_last`: nobody else is left to ask, so the first content may take as long as the whole answer may.
         """
-        account, streaming = lease.account, conversion.streaming
-        kind = (account.name, streaming, conversion.thinks, is_last)
-        timeouts = self._patience.get(kind)
-        if timeouts is None:
-            timeouts = patience(self._timeouts[account.name], conversion, is_last=is_last)
-            timeouts = self._patience[kind] = timeouts if streaming else unary(timeouts)
-        call = self._calls.call(account, protocol.name, conversion.request, timeouts, streaming=streaming)
-        if streaming:
+        call = self._calls.call(lease.account, protocol.name, conversion, is_last)
+        if conversion.streaming:
             return self._begin(lease, protocol, conversion, call)
         return self._ask(lease, protocol, conversion, call)
 
@@ -168,34 +155,6 @@ class Attempts:
         live.limit = self._answer_limit * FRAMING
         with self._limits.within(timeouts.total):
             await live.pour(_kept)
-
-
-def patience(timeouts: Timeouts, conversion: Conversion, *, is_last: bool) -> Timeouts:
-    """The time-outs of one attempt: models that always think first get longer ones."""
-    if not conversion.thinks and not is_last:
-        return timeouts
-    return _stretched(timeouts, thinks=conversion.thinks, is_last=is_last)
-
-
-@lru_cache(KEPT)
-def _stretched(timeouts: Timeouts, *, thinks: bool, is_last: bool) -> Timeouts:
-    if thinks:
-        timeouts = msgspec.structs.replace(
-            timeouts,
-            headers=max(timeouts.headers, timeouts.reasoning_headers),
-            first_content=max(timeouts.first_content, timeouts.reasoning_first_content),
-        )
-    if is_last:
-        timeouts = msgspec.structs.replace(
-            timeouts, first_content=max(timeouts.first_content, timeouts.total)
-        )
-    return timeouts
-
-
-@lru_cache(KEPT)
-def unary(timeouts: Timeouts) -> Timeouts:
-    """A unary answer may take all of its time before the first byte."""
-    return msgspec.structs.replace(timeouts, headers=timeouts.total, idle=timeouts.total)
 
 
 def _renewed(lease: Lease, generation: int, error: UpstreamError) -> UpstreamError:

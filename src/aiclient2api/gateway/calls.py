@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
@@ -12,12 +13,17 @@ from msgspec.structs import replace
 from aiclient2api.accounts.account import Account
 from aiclient2api.errors import BadRequest
 from aiclient2api.net.transport import Call, Timeouts
+from aiclient2api.protocols.conversion import Conversion
 from aiclient2api.providers.credentials import Credentials
 from aiclient2api.wire.http import Headers, WireRequest
 
 USER_AGENT: Final = "aiclient2api"
 KEPT: Final = 1024
-"""Different paths that are worked out once, and calls that are remembered."""
+"""Different paths and time-outs that are worked out once, and calls that are remembered."""
+
+Kind = tuple[str, str, str, str, str, bool, bool, bool]
+"""Account, protocol, method, path, query, whether it is streamed, thinks and is the last: what headers and time-outs
+hang on, beside the client's own headers and the account's credentials."""
 
 
 class _Made(Struct, frozen=True):
@@ -29,37 +35,74 @@ class _Made(Struct, frozen=True):
 
 
 class Calls:
-    """Makes calls. Where only body and time-outs differ from the last one of its kind, only they are made anew."""
+    """Makes calls. Where only the body differs from the last one of its kind, nothing else is made anew."""
 
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, str, str, str, bool], _Made] = {}
+    def __init__(self, timeouts: Mapping[str, Timeouts]) -> None:
+        """`timeouts` by account name."""
+        self._timeouts = timeouts
+        self._made: dict[Kind, _Made] = {}
 
-    def call(
-        self, account: Account, protocol: str, request: WireRequest, timeouts: Timeouts, *, streaming: bool
-    ) -> Call:
-        """See `upstream_call`."""
-        key = (account.name, protocol, request.method, request.path, streaming)
-        made = self._made.get(key)
+    def call(self, account: Account, protocol: str, conversion: Conversion, is_last: bool) -> Call:
+        """See `upstream_call`. `is_last`: nobody else is left to ask."""
+        request = conversion.request
+        kind = (
+            account.name,
+            protocol,
+            request.method,
+            request.path,
+            request.query,
+            conversion.streaming,
+            conversion.thinks,
+            is_last,
+        )
+        made = self._made.get(kind)
         if (
             made is None
-            or request.query
-            or not request.body
-            or made.credentials is not account.credentials
             or made.headers != request.headers
+            or made.credentials is not account.credentials
+            or not request.body
         ):
-            return self._new(key, account, request, timeouts)
-        return replace(made.call, body=request.body, timeouts=timeouts)
+            return self._new(kind, account, conversion)
+        return replace(made.call, body=request.body)
 
-    def _new(
-        self, key: tuple[str, str, str, str, bool], account: Account, request: WireRequest, timeouts: Timeouts
-    ) -> Call:
-        _, protocol, _, _, streaming = key
-        call = upstream_call(account, protocol, request, timeouts, streaming=streaming)
-        if account.signs_alike and request.body and not request.query:
+    def _new(self, kind: Kind, account: Account, conversion: Conversion) -> Call:
+        protocol, is_last = kind[1], kind[-1]
+        request = conversion.request
+        timeouts = patience(self._timeouts[account.name], conversion, is_last=is_last)
+        if not conversion.streaming:
+            timeouts = unary(timeouts)
+        call = upstream_call(account, protocol, request, timeouts, streaming=conversion.streaming)
+        if account.signs_alike and request.body and "key=" not in request.query:  # that may be a client's own
             if len(self._made) >= KEPT:
                 self._made.clear()
-            self._made[key] = _Made(request.headers, account.credentials, replace(call, body=b""))
+            self._made[kind] = _Made(request.headers, account.credentials, replace(call, body=b""))
         return call
+
+
+def patience(timeouts: Timeouts, conversion: Conversion, *, is_last: bool) -> Timeouts:
+    """The time-outs of one attempt: models that always think first get longer ones."""
+    if not conversion.thinks and not is_last:
+        return timeouts
+    return _stretched(timeouts, thinks=conversion.thinks, is_last=is_last)
+
+
+@lru_cache(KEPT)
+def _stretched(timeouts: Timeouts, *, thinks: bool, is_last: bool) -> Timeouts:
+    if thinks:
+        timeouts = replace(
+            timeouts,
+            headers=max(timeouts.headers, timeouts.reasoning_headers),
+            first_content=max(timeouts.first_content, timeouts.reasoning_first_content),
+        )
+    if is_last:
+        timeouts = replace(timeouts, first_content=max(timeouts.first_content, timeouts.total))
+    return timeouts
+
+
+@lru_cache(KEPT)
+def unary(timeouts: Timeouts) -> Timeouts:
+    """A unary answer may take all of its time before the first byte."""
+    return replace(timeouts, headers=timeouts.total, idle=timeouts.total)
 
 
 def upstream_call(

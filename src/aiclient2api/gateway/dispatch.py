@@ -73,7 +73,8 @@ class Dispatcher:
         """The first answer along the route. Raises GatewayError when there is none, UnknownModel at once."""
         route = self._routes.resolve(inbound.peek.model, pool)
         plan = self._plans.plan(inbound, route.targets)
-        if route.context_fallback or not self._is_plain(inbound, plan):
+        is_plain = inbound.peek.previous_id is None if plan.is_plain else self._is_plain(inbound, plan)
+        if route.context_fallback or not is_plain:
             return self._open(inbound, exchange, plan, route)
         return self._along(plan, inbound, exchange, self._request(inbound, plan, any_account))
 
@@ -132,7 +133,7 @@ class Dispatcher:
             aim = self._plans.aim(inbound, lease.account, journey.target.model)
             attempt = _begun(exchange, journey, lease, aim)
             try:
-                if aim.is_converted and self._carried.is_wanted(inbound):
+                if aim.is_converted and inbound.records is None:
                     await self._carried.fetch(inbound)
                 conversion = self._convert(inbound, exchange, aim)
                 opened = await self._sent(exchange, journey, lease, aim, conversion)

@@ -66,6 +66,8 @@ class Hop(Struct, frozen=True):
     """Whether no target comes after this one."""
     allowed: int
     """Attempts up to and with this target."""
+    is_alone: bool
+    """Whether there is nobody beside the first account that is asked here, nor behind it."""
 
 
 def hops_of(
@@ -74,7 +76,14 @@ def hops_of(
     """The chain as a journey needs it."""
     kept = len(targets) - 1
     return tuple(
-        Hop(target, pools[target.pool], hop, hop == kept, _allowed(retries, hop, kept - hop))
+        Hop(
+            target,
+            pools[target.pool],
+            hop,
+            hop == kept,
+            _allowed(retries, hop, kept - hop),
+            hop == kept and len(pools[target.pool].accounts) == 1,
+        )
         for hop, target in enumerate(targets)
     )
 
@@ -269,11 +278,11 @@ class Journey:
 
     def is_alone(self, account: Account) -> bool:
         """Whether nobody else could be asked if the attempt that was just granted, on `account`, failed."""
-        if self._in_panic or self._unsafe >= self._policy.retries.unsafe:
+        if self._hops[self._hop].is_alone or self._in_panic or self._unsafe >= self._policy.retries.unsafe:
             return True
         if not self.is_last:
             return False
-        if self.attempts >= self.allowed or len(self.pool.accounts) == 1:
+        if self.attempts >= self.allowed:
             return True
         now, model = self.pool.now(), self.target.model
         for other in self.pool.accounts:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from aiclient2api.accounts.account import Account
 from aiclient2api.errors import Malformed, MalformedMessage
 from aiclient2api.gateway.bodies import MAX_ERROR_BYTES
-from aiclient2api.gateway.calls import upstream_call
+from aiclient2api.gateway.calls import unary, upstream_call
 from aiclient2api.net.transport import Timeouts, Transport
 from aiclient2api.protocols.factory import ConverterFactory
 from aiclient2api.wire.http import WireResponse
@@ -29,7 +29,8 @@ class Listing:
         """Model names. Raises UpstreamError as an attempt would."""
         protocol = self._converters[account.protocols[0]]
         request = protocol.list_models_request()
-        call = upstream_call(account, protocol.name, request, self._timeouts[account.name], streaming=False)
+        timeouts = unary(self._timeouts[account.name])
+        call = upstream_call(account, protocol.name, request, timeouts, streaming=False)
         stream = await self._transport.send(call)
         try:
             body = await stream.read(MAX_LIST_BYTES if stream.status < 400 else MAX_ERROR_BYTES)

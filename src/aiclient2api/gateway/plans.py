@@ -33,6 +33,8 @@ class Plan(Struct, frozen=True):
     """Whether a conversation is decoded for the first account's protocol."""
     keeps_sessions: bool
     """Whether it matters who answered before: there is a choice, and a relay would not say."""
+    is_plain: bool
+    """Whether nothing has to be looked up before an account is chosen, unless a stored response is continued."""
 
 
 class Aim(Struct, frozen=True):
@@ -86,10 +88,13 @@ class Plans:
     def _new_plan(self, key: tuple[tuple[Target, ...], str, str], inbound: Inbound) -> Plan:
         targets = key[0]
         first = self._pools[targets[0].pool].accounts[:1]
+        is_converted = bool(first) and _converts(inbound, self.protocol(inbound, first[0]))
+        keeps_sessions = self._keeps_sessions(inbound, targets)
         plan = Plan(
             hops_of(targets, self._pools, self._policy.retries),
-            bool(first) and _converts(inbound, self.protocol(inbound, first[0])),
-            self._keeps_sessions(inbound, targets),
+            is_converted,
+            keeps_sessions,
+            inbound.peek.operation == "generate" and not (is_converted or keeps_sessions),
         )
         if len(self._plans) >= KEPT:
             self._plans.clear()

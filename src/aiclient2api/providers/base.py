@@ -16,8 +16,8 @@ from aiclient2api.wire.http import WireRequest
 class Provider(Protocol):
     """The adapter of one account.
 
-    One whose `sign` looks at nothing but a request's headers and the credentials, and changes neither path nor body,
-    may say so with an attribute `signs_alike = True`: then it is not asked again for what it was asked before.
+    One whose `sign` does not look at the body and changes neither path nor body may say so with an attribute
+    `signs_alike = True`: then it is not asked again for headers and credentials that it has just signed with.
     """
 
     @property
