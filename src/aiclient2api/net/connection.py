@@ -138,8 +138,12 @@ class Connection(asyncio.Protocol):
         """Nobody wants the rest of the response: read it for at most `grace` seconds, then serve again or close."""
         if self.phase is Phase.CLOSED:
             return
-        if self.reader.done:
-            self._finish()
+        reader = self.reader
+        if reader.done:
+            if reader.keeps_alive and not self._is_writing and not self._is_paused:
+                self._on_idle(self)
+            else:
+                self.close()
             return
         self.phase = Phase.DRAINING
         self.reader.chunks.clear()
@@ -268,14 +272,8 @@ class Connection(asyncio.Protocol):
         self.reader.chunks.clear()
         self._untaken += size
         if self.reader.done:
-            self._finish()
+            self.release(0.0)
         elif self._untaken > MAX_DRAIN:
-            self.close()
-
-    def _finish(self) -> None:
-        if self.reader.keeps_alive and not self._is_writing and not self._is_paused:
-            self._on_idle(self)
-        else:
             self.close()
 
     def _ended(self, exc: Exception | None) -> None:

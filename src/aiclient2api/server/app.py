@@ -62,6 +62,9 @@ FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
 
 
+_OF_MODELS = ("list_models", "get_model")
+
+
 class App:
     """Serves one set of services at a time; `services` may be swapped between requests.
 
@@ -85,8 +88,10 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] == "http":
-            peer: str = (scope.get("client") or ("", 0))[0]
-            await _Request(self, Asked(request_head(scope)), peer, receive, send).run()
+            request = _Request(self, Asked(request_head(scope)), None)
+            request.peer = (scope.get("client") or ("", 0))[0]
+            request.raw_send, request.receive = send, receive
+            await request.run()
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         else:
@@ -94,7 +99,7 @@ class App:
 
     def serve(self, client: Client) -> Coroutine[None, None, None]:
         """The answer to a request of our own server, which cancels it when the client leaves."""
-        return _Request(self, client.asked, client.peer, client.receive, client.send, client).run()
+        return _Request(self, client.asked, client).run()
 
     def refusal(self, head: WireRequest, error: GatewayError) -> WireResponse:
         """The answer to a request that the HTTP layer refuses, in the form that its path tells; it is counted."""
@@ -121,25 +126,32 @@ class _Request(Outlet):
     """One request on its way through the edge."""
 
     exchange: Exchange
+    peer: str = ""
+    receive: Receive
+    raw_send: Send | None = None
     _has_begun = False
     _is_complete = False
     _held = 0
     """Bytes of the body that count in the budget."""
 
-    def __init__(
-        self, app: App, asked: Asked, peer: str, receive: Receive, send: Send, client: Client | None = None
-    ) -> None:
-        super().__init__(asked, send, client)
+    def __init__(self, app: App, asked: Asked, client: Client | None) -> None:
+        self.asked = asked
+        self.client = self.short = client
         self._app = app
         self._services = app.services
-        self._peer = peer
-        self._receive = receive
 
     async def send(self, message: Message) -> None:
         """See Outlet."""
         self._has_begun = True
         self._is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
-        await self.raw_send(message)
+        await self._write(message)
+
+    @property
+    def _write(self) -> Send:
+        if self.raw_send is not None:
+            return self.raw_send
+        assert self.client is not None
+        return self.client.send
 
     def run(self) -> Coroutine[None, None, None]:
         """The answer, whatever is asked for."""
@@ -148,7 +160,7 @@ class _Request(Outlet):
         if self._services.cors:
             origin = allowed_origin(head, self._services.cors)
             if origin is not None:
-                self.raw_send, self.short = with_cors(self.raw_send, origin), None
+                self.raw_send, self.short = with_cors(self._write, origin), None
                 if is_preflight(head):
                     return self.whole(WireResponse(status=204), preflight_headers(head))
         if match is not None and match.route.access is not Access.KEY:
@@ -172,7 +184,8 @@ class _Request(Outlet):
 
     def _stranger(self) -> ClientError | None:
         """Why this client may not see what is for operators; None for one on this machine or with a key."""
-        if self._peer.startswith(LOOPBACK) and not any(self.asked.head.header(name) for name in FORWARDED):
+        peer = self.peer if self.client is None else self.client.peer
+        if peer.startswith(LOOPBACK) and not any(self.asked.head.header(name) for name in FORWARDED):
             return None
         try:
             self._services.keys.identify(self.asked.key())
@@ -191,7 +204,7 @@ class _Request(Outlet):
         await self.whole(WireResponse(status=200, body=body, headers=TEXT))
 
     async def _exchange(self, match: Match | None, *, is_known: bool) -> None:
-        services = self._services
+        services, client = self._services, self.client
         exchange = self.exchange = Exchange(
             request_id=services.new_id(),
             protocol=error_protocol(self.asked.head, match),
@@ -199,35 +212,54 @@ class _Request(Outlet):
         )
         services.started(exchange)
         try:
-            if self.client is not None:
-                self.client.owner = self
-                if self.client.is_gone:
+            if client is not None:
+                client.owner = self
+                if client.is_gone:
                     raise ClientGone
-            await self._answer(match, exchange, is_known=is_known)
-        except GatewayError as error:
-            exchange.outcome = (
-                "client_error" if isinstance(error, ClientError | Rejected) else "upstream_error"
-            )
-            tracebacks.forget(error)
-            await self._tell(error.info, exchange)
-        except ClientGone:
-            exchange.outcome = "client_gone"
-        except asyncio.CancelledError as cancelled:
-            if exchange.outcome != "client_gone":
-                exchange.outcome = "cut"
-                await self._tell(cut_reason(cancelled).info, exchange)
-        except Exception as error:  # the last line of defence: the client gets a 500, the log the place
-            exchange.outcome = "internal_error"
-            services.log.bug(error, exchange.request_id)
-            await self._tell(
-                ErrorInfo(kind="internal", code="internal_error", message="internal error"), exchange
-            )
+            match, key = self._admitted(match, exchange, is_known=is_known)
+            with services.admission:
+                if exchange.operation in _OF_MODELS:
+                    work = self._models(match, key, exchange)
+                else:
+                    body = None if client is None else client.whole_body()
+                    if body is None:
+                        body = await self._read()
+                    else:
+                        self._check_size(len(body))
+                    work = answer(self._wire(match, body), key, match.pool, exchange, services, self)
+                await (work if client is not None else self._while_client_stays(work))
+        except (Exception, asyncio.CancelledError) as error:
+            await self._failed(error, exchange)
         finally:
             if self._held:
                 self._app.bodies.give(self._held)
             services.ended(exchange)
 
-    async def _answer(self, match: Match | None, exchange: Exchange, *, is_known: bool) -> None:
+    async def _failed(self, error: BaseException, exchange: Exchange) -> None:
+        if isinstance(error, GatewayError):
+            exchange.outcome = (
+                "client_error" if isinstance(error, ClientError | Rejected) else "upstream_error"
+            )
+            tracebacks.forget(error)
+            await self._tell(error.info, exchange)
+        elif isinstance(error, ClientGone):
+            exchange.outcome = "client_gone"
+        elif isinstance(error, asyncio.CancelledError):
+            if exchange.outcome != "client_gone":
+                exchange.outcome = "cut"
+                await self._tell(cut_reason(error).info, exchange)
+        else:  # the last line of defence: the client gets a 500, the log the place
+            assert isinstance(error, Exception)
+            exchange.outcome = "internal_error"
+            self._services.log.bug(error, exchange.request_id)
+            await self._tell(
+                ErrorInfo(kind="internal", code="internal_error", message="internal error"), exchange
+            )
+
+    def _admitted(
+        self, match: Match | None, exchange: Exchange, *, is_known: bool
+    ) -> tuple[Match, ClientKey]:
+        """Who asks, and for what. Raises ClientError, Busy."""
         services, asked, client = self._services, self.asked, self.client
         if self._app.pressure.level >= FULL or (client is not None and client.is_reserved):
             raise Busy("the gateway is at its limit", retry_after=float(random.randint(1, 3)))
@@ -237,23 +269,12 @@ class _Request(Outlet):
             if is_known:
                 raise MethodNotAllowed(f"method {asked.head.method[:20]} is not allowed here")
             raise NotFound(f"no endpoint {asked.head.path[:200]!r} here")
-        exchange.operation = match.route.name  # pyright: ignore[reportAttributeAccessIssue]  # KEY routes are operations
-        if match.route.name in ("list_models", "get_model"):
+        operation = exchange.operation = match.route.name  # pyright: ignore[reportAttributeAccessIssue]  # KEY routes are operations
+        if operation in _OF_MODELS:
             exchange.protocol = models_protocol(asked.head)
-            with services.admission:
-                work = self._models(match, key, exchange)
-                await (work if client is not None else self._while_client_stays(work))
-            return
-        if services.must_refuse():
+        elif services.must_refuse():
             raise Busy("use cannot be booked at the moment", retry_after=LONGEST_WAIT)
-        with services.admission:
-            body = None if client is None else client.whole_body()
-            if body is None:
-                body = await self._read()
-            else:
-                self._check_size(len(body))
-            work = answer(self._wire(match, body), key, match.pool, exchange, services, self)
-            await (work if client is not None else self._while_client_stays(work))
+        return match, key
 
     def _check_size(self, size: int) -> None:
         """The same for a body that is there as `read_body` has for one that comes."""
@@ -261,7 +282,8 @@ class _Request(Outlet):
             raise BadRequest("a compressed request body is not accepted")
         if size > self._services.body_limit:
             raise TooLarge(f"the request body is larger than {self._services.body_limit} bytes")
-        self._hold(size)
+        self._app.bodies.take(size)
+        self._held = size
 
     def _wire(self, match: Match, body: bytes) -> WireRequest:
         try:
@@ -279,7 +301,7 @@ class _Request(Outlet):
             return await read_body(self.asked, client.receive, limit, self._hold, client.length)
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                return await read_body(self.asked, self._receive, limit, self._hold)
+                return await read_body(self.asked, self.receive, limit, self._hold)
         except TimeoutError:
             raise ClientTimeout("the request body took too long") from None
 
@@ -313,7 +335,7 @@ class _Request(Outlet):
             watcher.cancel()
 
     async def _watch(self, left: Callable[[], None]) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+        while (await self.receive())["type"] != "http.disconnect":
             pass
         left()
 
@@ -338,9 +360,9 @@ class _Request(Outlet):
         if self._has_begun or (self.client is not None and self.client.has_begun):
             return
         response = _told(info, exchange, self._services)
-        explain = self.asked.is_explained and bool(exchange.key)
+        exchange.explain = self.asked.is_explained and bool(exchange.key)
         try:
-            await self.whole(response, report_headers(exchange, explain=explain))
+            await self.whole(response, report_headers(exchange))
         except OSError:
             exchange.outcome = "client_gone"
 

@@ -74,17 +74,15 @@ class Client(Protocol):
 class Outlet:
     """The client's side of a request: what it asked for, and where a whole answer or the parts of a stream go."""
 
-    def __init__(self, asked: Asked, send: Send, client: Client | None) -> None:
-        self.asked = asked
-        self.raw_send = send
-        self.client = client
-        """With our own server, the short way for what follows a head."""
-        self.short = client
-        """The same for a whole answer; None where something is to be put into its head."""
+    asked: Asked
+    client: Client | None
+    """With our own server, the short way for what follows a head."""
+    short: Client | None
+    """The same for a whole answer; None where something is to be put into its head."""
 
     async def send(self, message: Message) -> None:
         """See ASGI."""
-        await self.raw_send(message)
+        raise NotImplementedError
 
     async def whole(self, response: WireResponse, extra: Headers = ()) -> None:
         """A whole answer; `extra` comes behind its own headers."""

@@ -35,35 +35,52 @@ async def answer(
     """Answer a request with a body. Raises GatewayError as long as nothing was sent."""
     asked = outlet.asked
     inbound = _inbound(asked, wire, key, exchange, services)
-    explain = exchange.explain = asked.is_explained
+    exchange.explain = asked.is_explained
     services.limiter.reserve(key, inbound, exchange)
     exchange.phase = Phase.PRE_HEADERS
-    if not exchange.is_stream:
-        if asked.is_repeatable:
-            begin = partial(_opened, services.dispatcher, inbound, exchange, pool)
-            whole = await services.same.once(key.name, wire, begin, lambda: _join(exchange))
-        else:
-            whole = await services.dispatcher.open(inbound, exchange, pool)
-            assert isinstance(whole, Whole), "a unary client gets a whole answer"
-            exchange.usage = whole.answer.usage
-        answer = whole.answer
-        exchange.phase = Phase.TERMINAL_SEEN
-        if answer.losses:
-            exchange.losses = [*exchange.losses, *answer.losses]
-        exchange.status = answer.response.status
-        await outlet.whole(answer.response, report_headers(exchange, explain=explain))
+    if exchange.is_stream:
+        await _streamed(inbound, pool, exchange, services, outlet)
         return
+    if asked.is_repeatable:
+        whole = await _shared(key, inbound, pool, exchange, services)
+    else:
+        whole = await services.dispatcher.open(inbound, exchange, pool)
+        assert isinstance(whole, Whole), "a unary client gets a whole answer"
+        exchange.usage = whole.answer.usage
+    answer, short = whole.answer, outlet.short
+    response = answer.response
+    exchange.phase = Phase.TERMINAL_SEEN
+    if answer.losses:
+        exchange.losses = [*exchange.losses, *answer.losses]
+    exchange.status = response.status
+    if short is not None:
+        short.answer(response.status, (*response.headers, *report_headers(exchange)), response.body)
+    else:
+        await outlet.whole(response, report_headers(exchange))
+
+
+async def _streamed(
+    inbound: Inbound, pool: str | None, exchange: Exchange, services: Services, outlet: Outlet
+) -> None:
     opening = services.dispatcher.open(inbound, exchange, pool)
 
     def headers() -> Headers:
         content_type = inbound.converter.stream_content_type(inbound.peek.stream)
-        return (("content-type", content_type), *report_headers(exchange, explain=explain))
+        return (("content-type", content_type), *report_headers(exchange))
 
     def voice() -> Voice:
         return inbound.converter.stream_encoder(inbound.request())
 
     stream = StreamedAnswer(exchange, outlet, headers, voice, services.heartbeat)
     await stream.run(_live(opening), services.now)
+
+
+async def _shared(
+    key: ClientKey, inbound: Inbound, pool: str | None, exchange: Exchange, services: Services
+) -> Whole:
+    """The answer of the same request, where that is under way already."""
+    begin = partial(_opened, services.dispatcher, inbound, exchange, pool)
+    return await services.same.once(key.name, inbound.wire, begin, partial(_join, exchange))
 
 
 async def _opened(dispatcher: Dispatcher, inbound: Inbound, exchange: Exchange, pool: str | None) -> Whole:
@@ -99,29 +116,32 @@ def _inbound(
     return inbound
 
 
-def report_headers(exchange: Exchange, *, explain: bool = False) -> Headers:
+def report_headers(exchange: Exchange) -> Headers:
     """What every answer says about its way."""
-    headers: list[tuple[str, str]] = [("x-request-id", exchange.request_id)]
+    name = exchange.request_id
+    headers: list[tuple[str, str]] = [("x-request-id", name)]
     if exchange.protocol == "anthropic":
-        headers.append(("request-id", exchange.request_id))  # the only name its SDKs look at
+        headers.append(("request-id", name))  # the only name its SDKs look at
     if exchange.attempts:
-        calls = sum([attempt.outcome != "refused" for attempt in exchange.attempts])
+        calls = 0
+        for attempt in exchange.attempts:
+            calls += attempt.outcome != "refused"
         headers.append(("x-a2-attempts", str(calls)))
     target = exchange.target
     if target:
         headers.append(("x-a2-target", _printable(target)))
-        headers.append(("x-a2-conversion", _printable(_conversion(exchange))))
+        conversion = _printable(_conversion(exchange)) if exchange.losses else exchange.conversion
+        headers.append(("x-a2-conversion", conversion))
     if exchange.joined:
         headers.append(("x-a2-joined", "1"))
-    if explain:
+    if exchange.explain:
         headers.append(("x-a2-explain", _printable(_trail(exchange))))
-    return (*headers, *exchange.limit_headers)
+    headers.extend(exchange.limit_headers)
+    return tuple(headers)
 
 
 def _conversion(exchange: Exchange) -> str:
     """`openai_chat>anthropic; carried=1; approximated=reasoning.effort; dropped=seed`."""
-    if not exchange.losses:
-        return exchange.conversion
     features: dict[str, dict[str, None]] = {}
     carried = 0
     for loss in exchange.losses:
@@ -157,7 +177,7 @@ def _told(attempt: Attempt) -> str:
 
 def _printable(text: str) -> str:
     """A legal header value of bounded length."""
-    clean = text
-    if not (text.isascii() and text.isprintable()):
-        clean = "".join(char if " " <= char <= "~" else "?" for char in text)
+    if text.isascii() and text.isprintable() and len(text) <= MAX_REPORT:
+        return text
+    clean = "".join(char if " " <= char <= "~" else "?" for char in text)
     return clean if len(clean) <= MAX_REPORT else clean[: MAX_REPORT - 3] + "..."

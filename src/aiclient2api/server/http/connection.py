@@ -213,7 +213,9 @@ class Connection(asyncio.Protocol):
     def _done(self, exchange: HttpExchange) -> None:
         """The application is done with a request: go on, or close. An unfinished answer is never ended properly."""
         self._current = None
-        exchange.forget()
+        # let go of what leads back to it, which the garbage collector would have to find
+        exchange.owner = exchange.task = None
+        edge = self._edge
         if self.is_closing:
             return
         if not exchange.is_complete:
@@ -226,11 +228,10 @@ class Connection(asyncio.Protocol):
             self._begin(self._waiting.popleft())
         elif self._refusal is not None:
             self._refuse(self._refusal)
-        elif self._edge.is_draining:
+        elif edge.is_draining:
             self._close()
         elif not self.is_full and not self._reader.in_head:
-            edge = self._edge  # as nearly always
-            self._phase = Phase.IDLE
+            self._phase = Phase.IDLE  # as nearly always
             self._timer.set(edge.loop.time() + edge.settings.timeouts.keep_alive)
             return
         self._settle()

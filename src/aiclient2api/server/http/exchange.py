@@ -127,20 +127,16 @@ class HttpExchange(Struct, kw_only=True, eq=False):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def forget(self) -> None:
-        """The application is done: let go of what leads back here, which the garbage collector would have to find."""
-        self.owner = self.task = None
-
     # ---- for the application
 
     def whole_body(self) -> bytes | None:
         """The body, if it has all come in one piece and nobody has taken any of it; otherwise `receive` tells it."""
-        if not self.is_received or self._delivered or len(self.parts) > 1:
+        if not self.is_received or len(self.parts) != 1:
             return None
         self._delivered = True
         self.held = 0
         self.line.take()
-        return self.parts.pop() if self.parts else b""
+        return self.parts.pop()
 
     async def receive(self) -> Message:
         """See ASGI. Raises ClientTimeout or BadRequest when the body stops coming or is malformed."""

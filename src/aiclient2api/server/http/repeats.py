@@ -20,11 +20,12 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})(?=\r\n)", re.IG
 class Repeats:
     """The last head of one connection, around the number of its length."""
 
-    __slots__ = ("_after", "_before", "_tries", "length")
+    __slots__ = ("_after", "_before", "_reach", "_skip", "_start", "_tries", "length")
 
     def __init__(self) -> None:
         self._before = b""
         self._after = b""
+        self._start = self._skip = self._reach = 0
         self._tries = MISSES
         self.length = 0
 
@@ -36,14 +37,14 @@ class Repeats:
         before = self._before
         if not before or not data.startswith(before):
             return 0
-        start, after = len(before), self._after
-        end = data.find(after, start, start + _DIGITS + len(after))
+        start = self._start
+        end = data.find(self._after, start, self._reach)
         number = data[start:end]
         if end < 0 or not number.isdigit():
             return 0
-        end += len(after)
-        self.length = int(number)
-        if len(data) - end > self.length:
+        self.length = length = int(number)
+        end += self._skip
+        if len(data) - end > length:
             return 0
         self._tries = MISSES
         return end
@@ -60,4 +61,7 @@ class Repeats:
         end = data.find(b"\r\n\r\n", 0, MAX_KEPT) + 4
         length = _LENGTH.search(data, 0, end - 2)
         if end > 3 and length is not None and int(length[1]) >= size == len(data) - end:
-            self._before, self._after = data[: length.start(1)], data[length.end(1) : end]
+            self._start = length.start(1)
+            self._before, self._after = data[: self._start], data[length.end(1) : end]
+            self._skip = len(self._after)
+            self._reach = self._start + _DIGITS + self._skip
