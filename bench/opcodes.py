@@ -1,6 +1,6 @@
 """What one unary request costs in opcodes and calls of Python functions: figures that no busy machine disturbs.
 
-python -m bench.opcodes [WORDS OF A SCENARIO] [--rows 40] [--requests 200]
+python -m bench.opcodes [WORDS OF A SCENARIO] [--rows 40] [--requests 200] [--varied]
 
 The gateway runs with everything switched on and traces itself while the requests are sent, one after the other on one
 connection. Functions that did not run equally often for every request are the background's and left out. A call
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("scenario", nargs="*", help="words of its name; all unary ones without")
     parser.add_argument("--rows", type=int, default=40, help="functions that are printed")
     parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--varied", action="store_true", help="no request has the head of the one before")
     arguments = parser.parse_args()
     wanted = " ".join(arguments.scenario)
     with contextlib.ExitStack() as stack:
@@ -74,16 +75,18 @@ def main() -> None:
         stack.callback(gateway.stop)
         for scenario in SCENARIOS:
             if scenario.name in NAMES and wanted in scenario.name:
-                _print(scenario.name, _counted(scenario, gateway, counts, arguments.requests), arguments)
+                _print(scenario.name, _counted(scenario, gateway, counts, arguments), arguments)
 
 
-def _counted(scenario: Scenario, gateway: Contender, counts: Path, requests: int) -> list[Row]:
-    pid = gateway.pids()[0]
+def _counted(scenario: Scenario, gateway: Contender, counts: Path, arguments: argparse.Namespace) -> list[Row]:
+    pid, requests = gateway.pids()[0], arguments.requests
     connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc)
     headers = {"authorization": f"Bearer {gateway.key}", "content-type": "application/json"}
 
     def ask(times: int) -> None:
-        for _ in range(times):
+        for number in range(times):
+            if arguments.varied:
+                headers["traceparent"] = f"00-{number:032x}-{number:016x}-01"
             connection.request("POST", scenario.path, scenario.body(gateway.prefix), headers)
             response = connection.getresponse()
             response.read()
