@@ -17,9 +17,14 @@ def extract_key(request: WireRequest) -> str:
     Raises Unauthenticated when there is none, BadRequest when two differ.
     """
     found: set[str] = set()
-    for name, value in request.headers:
-        if name not in _PLACES:
-            continue
+    headers = request.headers
+    first = dict(headers)
+    places = _PLACES.intersection(first)
+    if len(first) == len(headers):  # as nearly always: no name stands there twice
+        lines = [(name, first[name]) for name in places]
+    else:
+        lines = [line for line in headers if line[0] in places]
+    for name, value in lines:
         if name == "authorization":
             scheme, _, token = value.partition(" ")
             if scheme.lower() != "bearer":

@@ -203,22 +203,21 @@ class RequestReader:
 
     def on_url(self, url: bytes) -> None:
         """A part of the request target."""
-        if self._is_echo:
-            return
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; those behind a body go into a list that nobody reads."""
-        if self._is_echo:
-            return
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self.in_head = False
         self._repeats.forget()
-        if self.is_deaf or self._is_echo:
+        if self._is_echo:  # all of it was read before
             self._is_echo = False
+            self.target, self.headers = b"", []
+            return
+        if self.is_deaf:
             return
         parser = self._parser
         size = self._first_read + self._wire_bytes
