@@ -63,6 +63,27 @@ class Empty(EmptyAnswer):
 class Live:
     """A streamed answer. Nothing is kept but an unfinished frame and one batch."""
 
+    __slots__ = (
+        "_answer",
+        "_broken",
+        "_error",
+        "_feed_all",
+        "_frames",
+        "_has_enough",
+        "_held",
+        "_is_released",
+        "_lease",
+        "_quiet_since",
+        "_stream",
+        "_timeouts",
+        "_write",
+        "events",
+        "lasting",
+        "limit",
+        "mute_at",
+        "received",
+    )
+
     lasting: TimeLimit
     """All the time that the answer may take, for who passes it on."""
 
