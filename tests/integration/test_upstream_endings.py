@@ -12,6 +12,7 @@ import pytest
 from tests.harness import Sections, Stack, serving
 from tests.integration.test_relay import BODY, EVENTS, Upstream, one_account, post
 from tests.program import until
+from tests.protocols.exchanges import chat, message, response
 
 STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 ERROR = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"busy"}}\n\n'
@@ -168,6 +169,7 @@ def one_of_each(url: str) -> Sections:
     return {"accounts": {name: {**common, **own, "pool": name} for name, own in settings.items()}}
 
 
+CALLED = {"id": "call_1", "type": "function", "function": {"name": "get_time", "arguments": "{}"}}
 UNARY: dict[str, tuple[str, dict[str, Any]]] = {
     "openai_chat": (
         "/v1/chat/completions",
@@ -205,3 +207,67 @@ def test_an_answer_that_is_made_in_the_background_is_neither_empty_nor_broken() 
 
     assert answer.content == body
     assert len(upstream.bodies) == 1
+
+
+def streamed(protocol: str) -> tuple[str, dict[str, Any]]:
+    """As `UNARY`, for a stream."""
+    path, asked = UNARY[protocol]
+    if protocol == "gemini":
+        return path.replace(":generateContent", ":streamGenerateContent?alt=sse"), asked
+    return path, {**asked, "stream": True}
+
+
+def test_an_empty_streamed_answer_is_delivered_when_nobody_else_can_be_asked() -> None:
+    end = b'data: {"candidates":[{"finishReason":"STOP","index":0}]}\n\n'
+    upstream = Upstream([end])
+    path, asked = streamed("gemini")
+    with serving(upstream.running(), one_of_each) as stack:
+        answer = post(stack, json.dumps(asked).encode(), path)
+
+    assert answer.status_code == 200
+    assert answer.content == end
+
+
+WHOLES: dict[str, dict[str, Any]] = {
+    "openai_chat": chat({"content": "Hello", "tool_calls": [CALLED]}, "tool_calls"),
+    "openai_responses": response(
+        [
+            {
+                "type": "message",
+                "id": "msg_1",
+                "role": "assistant",
+                "status": "completed",
+                "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
+            }
+        ],
+        status="completed",
+    ),
+    "anthropic": message([{"type": "text", "text": "Hello"}], "end_turn"),
+}
+
+
+@pytest.mark.parametrize("client", UNARY)
+@pytest.mark.parametrize("upstream", WHOLES)
+def test_a_whole_answer_to_a_client_that_wants_a_stream_is_told_as_one(client: str, upstream: str) -> None:
+    path, asked = streamed(client)
+    body = json.dumps(asked).replace(f"{client}/m", f"{upstream}/m").encode()
+    server = Upstream([json.dumps(WHOLES[upstream]).encode()], "application/json")
+    with serving(server.running(), one_of_each) as stack:
+        answer = post(stack, body, path.replace(f"{client}/m", f"{upstream}/m"))
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert b"Hello" in answer.content
+    assert any(
+        end in answer.content for end in (b"[DONE]", b"response.completed", b"message_stop", b'"STOP"')
+    )
+    assert (b'"get_time"' in answer.content) == (upstream == "openai_chat")
+
+
+def test_half_of_a_whole_answer_is_told_as_no_stream() -> None:
+    path, asked = streamed("openai_chat")
+    server = Upstream([json.dumps(chat({"content": "Hello"}, None)).encode()], "application/json")
+    with serving(server.running(), one_of_each) as stack:
+        answer = post(stack, json.dumps(asked).encode(), path)
+
+    assert answer.status_code == 502

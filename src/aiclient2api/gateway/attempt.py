@@ -28,6 +28,7 @@ from aiclient2api.gateway.bodies import (
 )
 from aiclient2api.gateway.calls import Calls
 from aiclient2api.gateway.failover import TokenRefused
+from aiclient2api.gateway.retold import STREAM_TYPE, retold
 from aiclient2api.gateway.time_limits import TimeLimits
 from aiclient2api.gateway.upstream import Empty, Live, Whole
 from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
@@ -98,7 +99,12 @@ class Attempts:
                     try:
                         stream, frames = await frames_of(protocol, stream)
                     except NotAStream as other:
-                        return await self._other(lease, conversion, answer, other.stream, timeouts.eof)
+                        stream = other.stream
+                        body = await self._other(lease, answer, stream, timeouts.eof)
+                        if isinstance(answer, FoldingStream):
+                            return _answered(lease, conversion, stream, body)
+                        stream = retold(protocol, conversion.request, stream, body)
+                        frames = protocol.frames(STREAM_TYPE)
                 live = Live(stream, frames, answer, lease, timeouts)
                 # a Responses prelude repeats the request twice
                 await live.wait_for_content(MIN_PRELUDE_BYTES + 4 * len(call.body))
@@ -107,10 +113,10 @@ class Attempts:
                     await self._collect(live, timeouts)
                 await live.release()
                 return _folded(lease, answer)
+            live.lasting = self._limits.within(timeouts.total_stream)
             if live.is_empty:
                 await live.release()
                 raise Empty(live)
-            live.lasting = self._limits.within(timeouts.total_stream)
             return live
         except TimeoutError as error:
             raise _late(opened) from error
@@ -135,20 +141,16 @@ class Attempts:
         error.cause = status
         return error
 
-    async def _other(
-        self, lease: Lease, conversion: Conversion, answer: AnswerStream, stream: HttpStream, eof: float
-    ) -> Whole:
-        """A stream was asked for and a plain body came: an error, or the whole answer for a unary client."""
+    async def _other(self, lease: Lease, answer: AnswerStream, stream: HttpStream, eof: float) -> bytes:
+        """A stream was asked for and a plain body came: the whole answer, or an error. Raises UpstreamError."""
         body = await stream.read(self._answer_limit)
         if not is_json(body):
             raise unexpected(stream, body)
         error_in(answer, body)
         if answer.failure is not None:
             raise _told_with_status(lease, answer.failure, stream.status)
-        if not isinstance(answer, FoldingStream):
-            raise unexpected(stream, body)
         await stream.release(eof)
-        return _answered(lease, conversion, stream, body)
+        return body
 
     async def _collect(self, live: Live, timeouts: Timeouts) -> None:
         """A converted unary answer; nothing was sent to the client yet, so any failure may fail over."""
