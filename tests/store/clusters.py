@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from tests.store.servers import VALKEY, Server, free_port, until
 
 SLOTS = 16384
+PATIENT = 180.0
+"""Seconds for sentinels: one that got no processor for two seconds rests for thirty (TILT)."""
 
 
 class Cluster:
@@ -95,6 +97,13 @@ class Replicated:
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.sentinels)
         return f"redis+sentinel://{hosts}/mymaster"
 
+    def described(self) -> str:
+        """What each of them has written, for a test that failed."""
+        names = {"master": self.master, "replica": self.replica}
+        names |= {f"sentinel {index}": server for index, server in enumerate(self.sentinels)}
+        logs = {name: (server.folder / "log").read_text().splitlines() for name, server in names.items()}
+        return "\n".join(f"{name}: {line}" for name, lines in logs.items() for line in lines[-30:])
+
     def close(self) -> None:
         """Stop all."""
         for server in (*self.sentinels, self.replica, self.master):
@@ -119,5 +128,8 @@ def replicated() -> Iterator[Replicated]:
     servers = Replicated()
     try:
         yield servers
+    except Exception as error:
+        error.add_note(servers.described())
+        raise
     finally:
         servers.close()

@@ -22,7 +22,7 @@ from aiclient2api.store.address import parse
 from aiclient2api.store.base import StoreUnavailable
 from aiclient2api.store.redis import RedisStore
 from tests.fakes.accounts import account
-from tests.store.clusters import replicated
+from tests.store.clusters import PATIENT, replicated
 from tests.store.servers import DEADLINE, VALKEY, Server, free_port, running
 
 
@@ -278,6 +278,7 @@ async def test_a_foreign_type_in_a_key_is_moved_out_of_the_way(key: str) -> None
                 assert [client.smembers(name) for name in aside] == [{b"what is this"}]
 
 
+@pytest.mark.timeout(4 * PATIENT)
 async def test_failover_by_sentinels() -> None:
     with replicated() as servers:
         async with nodes(servers.url, "n1", "n2") as made:
@@ -293,12 +294,12 @@ async def test_failover_by_sentinels() -> None:
                 await asyncio.sleep(0.01)
 
             await come(
-                lambda: all(node.store.is_available for node in made) and is_master(servers.replica), 60.0
+                lambda: all(node.store.is_available for node in made) and is_master(servers.replica), PATIENT
             )
             for node in made:
                 node.serve(10)
 
-            await come(lambda: all(node.shared.writes.is_empty for node in made), 60.0)
+            await come(lambda: all(node.shared.writes.is_empty for node in made), PATIENT)
             assert counts(servers.replica) == sum(node.counted for node in made)
 
 

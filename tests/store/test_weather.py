@@ -14,7 +14,7 @@ from aiclient2api.store.base import Store, StoreUnavailable, StoreUnusable
 from aiclient2api.store.line import DOWN_WORDS
 from aiclient2api.store.opening import StoreSettings, open_store
 from aiclient2api.store.redis import RedisStore
-from tests.store.clusters import replicated
+from tests.store.clusters import PATIENT, replicated
 from tests.store.servers import DEADLINE, running
 from tests.store.test_outage import come, counts, is_master, nodes, settled, through
 from tests.store.weather import Weather
@@ -158,6 +158,7 @@ async def test_a_store_that_says_no_is_an_outage(word: str) -> None:
             await through(server, refuse, obey, weather.url)
 
 
+@pytest.mark.timeout(4 * PATIENT)
 async def test_an_old_master_that_returns_is_not_believed() -> None:
     with replicated() as servers:
         async with nodes(servers.url, "n1", "n2") as made:
@@ -169,17 +170,17 @@ async def test_an_old_master_that_returns_is_not_believed() -> None:
             servers.master.kill()
             for node in made:
                 node.serve(50)
-            await come(lambda: is_master(servers.replica), 60.0)
-            await come(lambda: all(node.store.is_available for node in made), 60.0)
+            await come(lambda: is_master(servers.replica), PATIENT)
+            await come(lambda: all(node.store.is_available for node in made), PATIENT)
 
             servers.master.start()
             for _ in range(20):
                 for node in made:
                     node.serve(5)
                 await asyncio.sleep(0.01)
-            await come(lambda: not is_master(servers.master), 60.0)
+            await come(lambda: not is_master(servers.master), PATIENT)
             for node in made:
                 node.serve(5)
 
-            await come(lambda: all(node.shared.writes.is_empty for node in made), 60.0)
+            await come(lambda: all(node.shared.writes.is_empty for node in made), PATIENT)
             assert counts(servers.replica) == sum(node.counted for node in made)
