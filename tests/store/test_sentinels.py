@@ -109,7 +109,23 @@ async def test_an_answer_that_comes_late_still_counts() -> None:
             async with asyncio.timeout(DEADLINE):
                 await outdated.wait()
             sentinels.grace = LONG
-            assert await place(sentinels) == new.port  # it is waited for again
+            informed.pause()
+            again = asyncio.ensure_future(place(sentinels))
+            await asyncio.wait([again], timeout=0.1)
+            informed.resume()
+            assert await again == new.port  # it was waited for
+
+
+async def test_when_nobody_else_answers_one_that_was_late_is_waited_for() -> None:
+    with two_views() as (old, new, late, informed):
+        informed.pause()
+        async with asking(late, informed, grace=0.05) as sentinels:
+            assert await place(sentinels) == old.port
+            late.kill()
+            looking = asyncio.ensure_future(place(sentinels))
+            await asyncio.wait([looking], timeout=0.1)
+            informed.resume()
+            assert await looking == new.port
 
 
 async def test_one_new_connection_that_finds_another_master_turns_all_away_from_the_old_one() -> None:
