@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from aiclient2api.ir.events import (
     CandidateEnd,
     PartDelta,
@@ -18,20 +20,34 @@ from aiclient2api.ir.events import (
     UsageReport,
 )
 from aiclient2api.ir.loss import Loss
+from aiclient2api.ir.parts import ToolCall
 from aiclient2api.protocols.answer_report import AnswerReport
 from aiclient2api.protocols.cut_calls import CutCalls
+from aiclient2api.protocols.ids import synthetic_call_id
 
 if TYPE_CHECKING:
     from aiclient2api.protocols.pivot import PivotConversion
 
 
+def with_own_id(event: StreamEvent, turn: str) -> StreamEvent:
+    """A call whose upstream gave neither it nor its answer an id, with one that no other turn has."""
+    if not isinstance(event, PartStart | PartEnd):
+        return event
+    part = event.part
+    if not isinstance(part, ToolCall) or not part.synthetic_id:
+        return event
+    called = msgspec.structs.replace(part, call_id=synthetic_call_id(part.call_id, turn))
+    return msgspec.structs.replace(event, part=called)
+
+
 class Passes:
     """All of them, for one answer."""
 
-    __slots__ = ("_beside", "_conversion", "_cuts", "_names", "_recorder", "_sealing")
+    __slots__ = ("_beside", "_conversion", "_cuts", "_is_nameless", "_names", "_recorder", "_sealing")
 
     def __init__(self, conversion: PivotConversion) -> None:
         self._conversion = conversion
+        self._is_nameless = False
         self._names = conversion.names
         self._sealing = conversion.sealing()
         self._beside = AnswerReport(conversion.client)
@@ -68,6 +84,8 @@ class Passes:
 
     def note(self, event: ResponseStart | UsageReport | ResponseEnd) -> None:
         """An event that is passed on as it is."""
+        if type(event) is ResponseStart:
+            self._is_nameless = not event.id
         self._beside.note(event)
 
     def keep(self) -> None:
@@ -76,5 +94,7 @@ class Passes:
 
     def _sealed(self, event: StreamEvent) -> list[StreamEvent]:
         named = self._names.restore(event) if self._names.restores else event
+        if self._is_nameless:
+            named = with_own_id(named, self._conversion.turn)
         self._recorder.note(named)
         return self._sealing.feed(named)

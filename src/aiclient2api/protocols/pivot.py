@@ -28,6 +28,7 @@ from aiclient2api.protocols.conversion import Answer, Inbound, Target, is_empty,
 from aiclient2api.protocols.cut_calls import settled
 from aiclient2api.protocols.namespaces import without_namespaces
 from aiclient2api.protocols.opening import join_continued, open_request
+from aiclient2api.protocols.passes import with_own_id
 from aiclient2api.protocols.pivot_streams import FoldingStream, PivotStream
 from aiclient2api.protocols.refusals import encoded_for, refuse_foreign_state
 from aiclient2api.protocols.shadow import with_shadows
@@ -102,6 +103,11 @@ class PivotConversion:
         return PivotStream(decoder, self, self._client.stream_encoder(self._asked))
 
     @property
+    def turn(self) -> str:
+        """Which turn of its conversation the answer is."""
+        return str(len(self._asked.turns))
+
+    @property
     def has_many(self) -> bool:
         """Whether more than one candidate was asked for."""
         return (self._asked.sampling.candidates or 1) > 1
@@ -121,6 +127,8 @@ class PivotConversion:
         for event in settled(unfold(decoded), self.upstream.name, streamed=False):
             report.note(event)
             named = self.names.restore(event)
+            if not decoded.id:
+                named = with_own_id(named, self.turn)
             recorder.note(named)
             sealed.extend(sealing.feed(named))
         self.keep(recorder)

@@ -39,7 +39,9 @@ class PlainAnswer:
 
     def starts(self, event: ResponseStart) -> bool:
         """See the class."""
-        if event.ext or self._start is not None:
+        if (
+            event.ext or self._start is not None or not event.id
+        ):  # calls without an id would need one of their turn
             return False
         self._start = event
         return True
