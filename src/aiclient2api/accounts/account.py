@@ -97,6 +97,8 @@ class Account:
         """Told the generation of a token that the upstream refused; whether there is, or will be, another one."""
         self.is_plain = True
         """Nothing speaks against it: neither a state nor an overlay has to be looked at."""
+        self.has_strikes = False
+        """Something has failed on it since its last success."""
         self._state = HEALTHY
         self._changed: Callable[[Account, str | None, AccountState], None] | None = None
         self.join(Surroundings(), None)
@@ -150,6 +152,7 @@ class Account:
 
     def _judge(self) -> None:
         self.is_plain = self._state.status in USABLE and not self.overlays and self.token_obstacle is None
+        self.has_strikes = bool(self._state.strikes)
 
     def take_over(self, before: Account) -> None:
         """After a reload: nobody is healed by it. A probe that is under way counts for the old one."""

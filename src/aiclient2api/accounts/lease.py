@@ -116,7 +116,7 @@ class Lease(Struct, eq=False):
             shared.overload.succeeded()
         if account.refusals:
             account.refusals.pop(self.model, None)
-        if not account.is_plain or account.state.strikes:
+        if not account.is_plain or account.has_strikes:
             self._heal()
         if self.probes:
             self._release()
@@ -135,13 +135,16 @@ class Lease(Struct, eq=False):
         if self.is_over:
             return
         if not self.begun_at:
-            self.begun_at = self.pool.now()
-            self._serves(self.begun_at)
+            self.begun_at = now = self.pool.now()
+            self._serves(now)
         account = self.account
         account.evidence.good(self.begun_at)
         if account.limit < account.concurrency:
             self._grow()
-        self._end()
+        self.is_over = True
+        account.inflight -= 1
+        if self.pool.waiting.queue:
+            self.pool.waiting.wake()
 
     def _grow(self) -> None:
         account, busy = self.account, self.pool.policy.concurrency.busy

@@ -43,6 +43,8 @@ class View(Struct, frozen=True):
     built: float
     until: float
     version: int
+    is_plain: bool
+    """There is somebody to take, and nobody to probe."""
 
 
 class Wish(Struct, frozen=True):
@@ -111,8 +113,9 @@ class AccountPool:
             or (view.version != self._version and now - view.built >= DEBOUNCE)
         ):
             view = self._view(model, now)
-        if wish is ANYTHING and self.surroundings.is_calm and not view.due and view.ring:
-            account = view.ring[self._tickets() % len(view.ring)]
+        if wish is ANYTHING and view.is_plain and self.surroundings.is_calm:
+            slots = view.ring
+            account = slots[self._tickets() % len(slots)]
             if (
                 account.is_plain
                 and account.inflight < account.limit
@@ -219,7 +222,7 @@ class AccountPool:
                 members.append(account)
                 weights.append(account.weight * self.rules.weight(account.state, now))
         slots = ring(members, weights)
-        view = View(slots, tuple(due), now, max(until, now + 0.001), self._version)
+        view = View(slots, tuple(due), now, max(until, now + 0.001), self._version, bool(slots) and not due)
         self._views[model] = view
         return view
 

@@ -111,7 +111,14 @@ class Journey:
         self._hops = hops
         self.request = request
         self._policy = policy
-        self._turn_to(hops[0])
+        hop = hops[0]
+        self._hop = 0
+        self.target = hop.target
+        """Whose turn it is."""
+        self.pool = hop.pool
+        """Its pool."""
+        self.is_last = hop.is_last
+        self.allowed = hop.allowed
         if request.is_retry and self.pool.is_unhealthy(self.target.model):
             self._is_retry = True
             self.allowed = 1
@@ -124,9 +131,7 @@ class Journey:
     def _turn_to(self, hop: Hop) -> None:
         self._hop = hop.place
         self.target = hop.target
-        """Whose turn it is."""
         self.pool = hop.pool
-        """Its pool."""
         self.is_last = hop.is_last
         self.allowed = 1 if self._is_retry else hop.allowed
 

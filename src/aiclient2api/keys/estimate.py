@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
-
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.ledger.ledger import estimated_tokens
 from aiclient2api.protocols import counting
@@ -17,26 +15,19 @@ SMALL: Final = 32 * 1024
 """Bytes up to which a request is not read for this: larger ones may hold pictures, whose bytes are not their tokens."""
 
 
-class Needed(Struct, frozen=True):
-    """Tokens of a request and of the longest answer it allows."""
-
-    input: int
-    output: int
-
-
-def estimated(inbound: Inbound) -> Needed:
-    """What a request may need; counting tokens needs none."""
+def estimated(inbound: Inbound) -> tuple[int, int]:
+    """Tokens of a request and of the longest answer it allows; counting tokens needs none."""
     wire = inbound.wire
     match inbound.peek.operation:
         case "generate":
             bound = inbound.converter.output_bound(wire)
             by_size = estimated_tokens(len(wire.body))
             needed = by_size if len(wire.body) <= SMALL else _read(inbound, by_size)
-            return Needed(needed, OUTPUT if bound is None else bound)
+            return needed, OUTPUT if bound is None else bound
         case "embed":
-            return Needed(estimated_tokens(len(wire.body)), 0)
+            return estimated_tokens(len(wire.body)), 0
         case _:
-            return Needed(0, 0)
+            return 0, 0
 
 
 def _read(inbound: Inbound, by_size: int) -> int:

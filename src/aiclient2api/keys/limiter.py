@@ -82,9 +82,11 @@ class Use:
             wait = meter.refuses(tokens, elapsed, nodes)
             if wait is not None:
                 return "tokens", f"{limits.tokens} tokens per minute", wait
-        requests.take(1, elapsed)
-        meter.take(tokens, elapsed)
+        requests.mine += 1
+        meter.mine += tokens
         slots.mine += 1
+        requests.shown.reset = reset = (2 - elapsed) * MINUTE
+        meter.shown.reset = reset if tokens else meter.reset(elapsed)
         return None
 
     def look(self, elapsed: float) -> None:
@@ -157,14 +159,15 @@ class KeyLimiter:
         return use
 
     def _tokens(self, inbound: Inbound, use: Use, limit: int) -> int:
-        needed = estimated(inbound)
-        if needed.input > limit:
+        given, answered = estimated(inbound)
+        if given > limit:
             use.refused["tokens"] = use.refused.get("tokens", 0) + 1
             message = f"the request alone is larger than the client key's limit of {limit} tokens per minute"
             raise OverLimit(
                 info=ErrorInfo(kind=OverLimit.kind, code=OverLimit.code, message=message, should_retry=False)
             )
-        return min(needed.input + needed.output, limit)  # the largest may run, alone
+        needed = given + answered
+        return needed if needed < limit else limit  # the largest may run, alone
 
     def _refused(self, use: Use, limit: str, words: str, wait: float) -> OverLimit:
         use.refused[limit] = use.refused.get(limit, 0) + 1

@@ -70,11 +70,6 @@ class Meter:
         self.shown.remaining = int(left - amount)
         return None
 
-    def take(self, amount: int, elapsed: float) -> None:
-        """What `refuses` has just let through."""
-        self.mine = mine = self.mine + amount
-        self.shown.reset = (2 - elapsed) * MINUTE if mine > 0 else self.reset(elapsed)
-
     def look(self, elapsed: float) -> None:
         """See what is left although nothing is taken."""
         shown = self.shown

@@ -45,7 +45,6 @@ class Bookkeeper:
             number += 1
             if not attempt.is_sent:
                 continue
-            mark, given, read, written, answered, reasoning = counts
             self._ledger.ended(
                 Row(
                     exchange.request_id,
@@ -57,12 +56,7 @@ class Bookkeeper:
                     attempt.account,
                     attempt.model,
                     attempt.outcome,
-                    mark,
-                    given,
-                    read,
-                    written,
-                    answered,
-                    reasoning,
+                    *counts,
                 )
             )
 
