@@ -36,7 +36,7 @@ class Phase(Enum):
     """The answer is complete: whatever the upstream does now does not matter."""
 
 
-class Attempt(Struct, kw_only=True):
+class Attempt(Struct, kw_only=True, gc=False):
     """One try on one account. Times in seconds of the gateway's clock."""
 
     pool: str

@@ -12,7 +12,7 @@ from msgspec import Struct
 from aiclient2api.gateway.exchange import Mark
 
 
-class Begun(Struct, frozen=True, array_like=True, tag="b"):
+class Begun(Struct, frozen=True, array_like=True, gc=False, tag="b"):
     """An attempt is about to be sent. `started` is Unix time in seconds, `estimate` its input in tokens."""
 
     request_id: str
@@ -25,7 +25,7 @@ class Begun(Struct, frozen=True, array_like=True, tag="b"):
     estimate: int = 0
 
 
-class Row(Struct, frozen=True, array_like=True, tag="r"):
+class Row(Struct, frozen=True, array_like=True, gc=False, tag="r"):
     """One attempt that is over, as it is booked. Times in Unix seconds, counts in tokens.
 
     `input` includes cache reads and writes, `output` includes reasoning.
