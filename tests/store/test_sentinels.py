@@ -202,8 +202,14 @@ async def test_a_server_that_is_no_master_is_not_used_whatever_sentinels_say() -
             await store.close()
 
 
-async def test_a_user_who_may_not_ask_for_the_role_is_let_in() -> None:
-    with running(VALKEY, "user gate on >right ~* +@all -role") as master, sentinel(master) as only:
+@pytest.mark.parametrize(
+    "options",
+    [("user gate on >right ~* +@all -role",), ("user gate on >right ~* +@all", 'rename-command ROLE ""')],
+)
+async def test_a_server_that_cannot_be_asked_for_its_role_is_used_on_the_sentinels_word(
+    options: tuple[str, ...],
+) -> None:
+    with running(VALKEY, *options) as master, sentinel(master) as only:
         store = RedisStore(parse(url(only).replace("//", "//gate:right@")), timeout=30.0)
         try:
             await store.put("a2:v1:x", b"1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, cast
 
 from redis.asyncio.connection import SSLConnection
@@ -198,14 +197,15 @@ class MasterConnection(SentinelManagedConnection):
             raise
 
     async def _ask_role(self) -> None:
-        reply: Any = [b"master"]
-        with suppress(NoPermissionError):  # then the sentinels' word has to do
-            await self.send_command("ROLE", check_health=False)
-            reply = cast(object, await self.read_response())
+        await self.send_command("ROLE", check_health=False)
+        try:
+            reply = cast(Sequence[object], await self.read_response())
+        except ResponseError as error:
+            if isinstance(error, NoPermissionError) or "unknown command" in str(error).lower():
+                return  # the sentinels' word has to do
+            raise
         if reply[0] != b"master":
             raise Disconnected("the sentinels name a server that is no master (any more)")
-        if self._age != self.connection_pool.age:
-            raise Disconnected("another server became master meanwhile")
 
     def should_reconnect(self) -> bool:
         """Whether it leads to a former master."""
