@@ -23,7 +23,9 @@ from aiclient2api.net.transport import DEFAULT_CONNECTIONS, Call, HttpStream, po
 from aiclient2api.net.trust import Trust
 from aiclient2api.wire.http import Headers
 
-_TARGETS_LIMIT = 1024
+_KNOWN_LIMIT = 1024
+_Place = tuple[str, str, str, str | None, str | None]
+"""What tells the target and the pool of a call: pool, URL, method, proxy, certificates."""
 
 
 class LeanTransport:
@@ -34,13 +36,13 @@ class LeanTransport:
         self._pools: dict[str, ConnectionPool] = {}
         self._dialler = Dialler(Resolver(), Trust())
         self._heads = HeadWriter()
-        self._targets: dict[tuple[str, str, str | None, str | None], Target] = {}
+        self._known: dict[_Place, tuple[Target, ConnectionPool]] = {}
 
     async def send(self, call: Call) -> HttpStream:
         """See Transport. A connection that the upstream closed while it was idle is replaced once."""
-        where = self._target(call)
+        key = (call.pool, call.url, call.method, call.proxy, call.ca)
+        where, pool = self._known.get(key) or self._found(key, call)
         head = self._heads.head(where, call)
-        pool = self._pools.get(call.pool) or self._pool(call.pool)
         connection = pool.take(where.route) or await pool.connect(where.route, call.timeouts)
         is_replaced = False
         while True:
@@ -68,21 +70,16 @@ class LeanTransport:
             connection = await pool.connect(where.route, call.timeouts, fresh=True)
             is_replaced = True
 
-    def _target(self, call: Call) -> Target:
-        key = (call.url, call.method, call.proxy, call.ca)
-        where = self._targets.get(key)
-        if where is None:
-            where = target(call)
-            if len(self._targets) >= _TARGETS_LIMIT:
-                self._targets.clear()
-            self._targets[key] = where
-        return where
-
-    def _pool(self, name: str) -> ConnectionPool:
-        pool = self._pools[name] = ConnectionPool(
-            self._connections.get(name, DEFAULT_CONNECTIONS), self._dialler
-        )
-        return pool
+    def _found(self, key: _Place, call: Call) -> tuple[Target, ConnectionPool]:
+        where = target(call)
+        pool = self._pools.get(call.pool)
+        if pool is None:
+            limit = self._connections.get(call.pool, DEFAULT_CONNECTIONS)
+            pool = self._pools[call.pool] = ConnectionPool(limit, self._dialler)
+        if len(self._known) >= _KNOWN_LIMIT:
+            self._known.clear()
+        self._known[key] = where, pool
+        return where, pool
 
     @property
     def draining(self) -> int:
@@ -94,6 +91,7 @@ class LeanTransport:
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
+        self._known.clear()
         for _ in range(2):  # the loop closes aborted sockets in its next rounds
             await asyncio.sleep(0)
 

@@ -11,8 +11,6 @@ from base64 import b64encode
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from msgspec import Struct
-
 from aiclient2api.errors import Rejected, Unreachable
 from aiclient2api.net.transport import Call
 from aiclient2api.wire.http import Headers
@@ -50,21 +48,13 @@ class Route(NamedTuple):
         return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
-class Target(Struct):
-    """One URL of one account, taken apart. `start` is everything of the head that does not change."""
+class Target(NamedTuple):
+    """One URL, taken apart. `start` is everything of the head that does not change."""
 
     route: Route
     start: str
     ends: int
     """How many lines `start` has."""
-    headers: Headers = ()
-    """Those of the last request with a body, which are mostly those of the next one too."""
-    written: bytes = b""
-    """The head of that one, up to the number of its length."""
-
-    def __repr__(self) -> str:
-        """Nothing of what an account is known by."""
-        return f"Target({self.route.authority})"
 
 
 def target(call: Call) -> Target:
@@ -117,21 +107,27 @@ def _proxy(url: str) -> Proxy:
 
 
 class HeadWriter:
-    """Writes heads. It remembers which header names are fine; a target remembers the head that was written last."""
+    """Writes heads. It remembers which header names are fine, and the latest heads up to the number of the length.
+
+    One account's are mostly the same. They hold its key, as its settings do.
+    """
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        self._written: dict[tuple[str, Headers], bytes] = {}
 
     def head(self, target: Target, call: Call) -> bytes:
         """The request's head. Raises Rejected for a name or value that HTTP does not allow."""
         headers, size = call.headers, len(call.body)
-        if size and target.written and headers == target.headers:
-            return b"%b%d\r\n\r\n" % (target.written, size)
+        key = (target.start, headers)
+        if size:
+            written = self._written.get(key)
+            if written is not None:
+                return b"%b%d\r\n\r\n" % (written, size)
         names = dict(headers)
         if not self._known.issuperset(names):
             for name in names:
                 self._check(name)
-        has_length = bool(size) or call.method not in ("GET", "HEAD")
         lines = "\r\n".join((*map(": ".join, headers), ""))
         text = f"{target.start}{lines}"
         # each line has exactly the one end that was put there: counting is cheaper than looking at every value
@@ -142,11 +138,13 @@ class HeadWriter:
             head = text.encode("latin-1")
         except UnicodeEncodeError:
             raise Rejected("the request holds a header that is not valid", sent=False) from None
-        if not has_length:
+        if not size and call.method in ("GET", "HEAD"):
             return head + b"\r\n"
         written = head + b"content-length: "
         if size:
-            target.headers, target.written = headers, written
+            if len(self._written) >= _KNOWN_LIMIT:
+                self._written.clear()
+            self._written[key] = written
         return b"%b%d\r\n\r\n" % (written, size)
 
     def _check(self, name: str) -> None:

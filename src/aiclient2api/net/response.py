@@ -55,8 +55,10 @@ class ResponseReader:
         self._head_only = head_only
         self._interim = False
         self._head_size = 0
-        self.fields.clear()
-        self.chunks.clear()
+        if self.fields:
+            self.fields.clear()
+        if self.chunks:
+            self.chunks.clear()
 
     def feed(self, data: bytes) -> None:
         """Take what was read. Raises InvalidResponse, which ends the connection; `chunks` stay good."""
@@ -148,12 +150,11 @@ def _ignore(_: bytes) -> None:
 
 def _text(fields: dict[bytes, bytes]) -> dict[str, str]:
     """Header lines as text with lower-case names; without a loop where, as always, no line end is in them."""
-    names = b"\n".join(fields).lower().decode("latin-1").split("\n")
-    values = b"\n".join(fields.values()).decode("latin-1").split("\n")
-    if len(names) != len(values) or len(names) != len(fields):
-        names = [name.lower().decode("latin-1") for name in fields]
-        values = [value.decode("latin-1") for value in fields.values()]
-    return dict(zip(names, values, strict=True))
+    parts = b"\n".join((*fields, *fields.values())).decode("latin-1").split("\n")
+    count = len(fields)
+    if len(parts) != 2 * count:
+        parts = [part.decode("latin-1") for part in (*fields, *fields.values())]
+    return dict(zip(map(str.lower, parts), parts[count:], strict=False))
 
 
 def _refuse_doubled(fields: dict[bytes, bytes]) -> None:

@@ -105,7 +105,8 @@ def cut_reason(cancelled: asyncio.CancelledError) -> GatewayError:
 def request_head(scope: Scope) -> WireRequest:
     """The request without its body; the path is percent-decoded, the query is not."""
     raw: bytes | None = scope.get("raw_path")
-    head = head_of(scope["method"], (raw or b"").partition(b"?")[0], scope["query_string"], scope["headers"])
+    path = (raw or b"").partition(b"?")[0]
+    head = head_of(scope["method"], b"%b?%b" % (path, scope["query_string"]), scope["headers"])
     return head if raw else msgspec.structs.replace(head, path=scope["path"])
 
 

@@ -32,15 +32,13 @@ class Asked:
         return self._key
 
 
-def head_of(
-    method: str, raw_path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]
-) -> WireRequest:
+def head_of(method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> WireRequest:
     """A head as ours: the path is percent-decoded, the query is not."""
-    path = raw_path.decode("latin-1")
+    path, _, query = target.decode("latin-1").partition("?")
     return WireRequest(
         method=method,
         path=unquote(path) if "%" in path else path,
-        query=query.decode("latin-1") if query else "",
+        query=query,
         headers=text_headers(headers),
     )
 

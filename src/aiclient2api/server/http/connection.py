@@ -65,11 +65,10 @@ class Connection(asyncio.Protocol):
             body = reader.repeated(data)
             if body is not None:
                 self._repeat(body)
-                data = b""
-        if data:
-            if reader.is_deaf:
                 return
-            reader.feed(data)
+        if reader.is_deaf:
+            return
+        reader.feed(data)
         current = self._current
         if current is not None and current.is_received and not self.is_full and not self.is_closing:
             self._phase = Phase.ANSWER  # as nearly always: the whole request in one read
@@ -123,13 +122,11 @@ class Connection(asyncio.Protocol):
             self._reader.is_deaf = True
             self.stop(BadRequest("too many requests at once on one connection"))
             return
-        path, _, query = head.target.partition(b"?")
-        asked = Asked(head_of(head.method, path, query, head.headers))
         exchange = HttpExchange(
             line=self,
             write=self.write,
             head=head,
-            asked=asked,
+            asked=Asked(head_of(head.method, head.target, head.headers)),
             peer=self._peer,
             is_reserved=self._is_reserved,
             keep_alive=verdict.keep_alive,
@@ -145,7 +142,9 @@ class Connection(asyncio.Protocol):
         """A request whose head is that of the newest exchange, and a part of its body."""
         last = self._newest
         assert last is not None
-        self._newest = HttpExchange(
+        size, length = len(body), self._reader.length
+        is_whole = size == length
+        exchange = HttpExchange(
             line=self,
             write=self.write,
             head=last.head,
@@ -153,12 +152,18 @@ class Connection(asyncio.Protocol):
             peer=self._peer,
             is_reserved=self._is_reserved,
             keep_alive=True,
-            length=self._reader.length,
-            parts=[body] if body else [],
-            held=len(body),
-            is_received=len(body) == self._reader.length,
+            length=length,
+            parts=[body] if size else [],
+            held=size,
+            is_received=is_whole,
         )
-        self._begin(self._newest)
+        self._newest = self._current = exchange
+        exchange.task = self._edge.loop.create_task(self._run(exchange))
+        if is_whole:
+            self._phase = Phase.ANSWER
+            self._timer.at = math.inf
+        else:
+            self._settle()
 
     def add(self, data: bytes) -> None:
         """See Reads."""
@@ -213,8 +218,9 @@ class Connection(asyncio.Protocol):
     def _done(self, exchange: HttpExchange) -> None:
         """The application is done with a request: go on, or close. An unfinished answer is never ended properly."""
         self._current = None
-        # let go of what leads back to it, which the garbage collector would have to find
-        exchange.owner = exchange.task = None
+        exchange.owner = exchange.task = (
+            None  # they lead back to it: the garbage collector would have to come
+        )
         edge = self._edge
         if self.is_closing:
             return
