@@ -75,13 +75,13 @@ class Live:
         "_lease",
         "_quiet_since",
         "_stream",
+        "_taken_in",
         "_timeouts",
         "_write",
         "events",
         "lasting",
         "limit",
         "mute_at",
-        "received",
     )
 
     lasting: TimeLimit
@@ -90,9 +90,9 @@ class Live:
     def __init__(
         self, stream: HttpStream, frames: FrameDecoder, answer: AnswerStream, lease: Lease, timeouts: Timeouts
     ) -> None:
-        self.received = 0
         self.limit = sys.maxsize
-        """Bytes that may come."""
+        """Bytes that may come for the answer of a unary client."""
+        self._taken_in = 0
         self.events = 0
         self.mute_at = 0
         """`events` behind the last read that was nothing to the client."""
@@ -193,16 +193,25 @@ class Live:
         except Exception as error:  # raised again by who waits for the stream
             self._error = error
             return False
+        if not out:
+            return self._took_in(len(chunk))
         answer = self._answer
         if answer.finished or answer.ended or answer.failure is not None or self._broken is not None:
             self._pass_on(out)
             return not self._has_enough and self._may_go_on
-        if not out:
-            self.mute_at = self.events
-        elif not self._write(out, False):
-            self._has_enough = True
+        if self._write(out, False):
+            return True
+        self._has_enough = True
+        return False
+
+    def _took_in(self, size: int) -> bool:
+        """A read that is nothing to the client, or not yet; whether to go on."""
+        self.mute_at = self.events
+        self._taken_in += size
+        if self._taken_in > self.limit:
+            self._error = Malformed("the upstream's answer is too large")
             return False
-        return True
+        return self._may_go_on
 
     def _pass_on(self, out: bytes) -> None:
         """Bytes that may be the last ones."""
@@ -240,9 +249,6 @@ class Live:
     def _convert(self, chunk: bytes) -> bytes:
         """What one network read is to the client. Raises UpstreamError."""
         answer = self._answer
-        self.received += len(chunk)
-        if self.received > self.limit:
-            raise Malformed("the upstream's answer is too large")
         try:
             frames = self._frames.feed(chunk)
             count = len(frames)
