@@ -26,13 +26,17 @@ PREAMBLE = 'import os; KEY = os.environ["KEY"]'
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=lambda block: block.page)
-def test_yaml_examples_load_without_a_warning(block: Block) -> None:
+def test_yaml_examples_load_without_a_warning(block: Block, tmp_path: Path) -> None:
     data = parse_yaml(block.text, block.page)
     if isinstance(data, list):
         assert Scenario.load(block.text).rules
         return
     environ = dict.fromkeys(re.findall(r"env:(\w+)", block.text), "a-secret-of-the-environment")
-    config = build(cast(Mapping[str, object], data), environ=environ)
+    if "url: env:REDIS_URL" in block.text:
+        environ["REDIS_URL"] = "redis://127.0.0.1"
+    for name in re.findall(r'"file:(\w+)"', block.text):
+        (tmp_path / name).write_text("a-secret-of-a-file")
+    config = build(cast(Mapping[str, object], data), environ=environ, source=tmp_path / "gateway.yaml")
     assert config.warnings == ()
     assert set(route_table(config).chains) == set(config.models)
 
