@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from aiclient2api.errors import Incomplete, MalformedMessage
 from aiclient2api.ir.loss import Loss
-from tests.protocols.exchanges import ASKS, chat, content, message, response, streamed, whole
+from aiclient2api.protocols.base import AnswerStream
+from aiclient2api.wire import json
+from aiclient2api.wire.http import WireRequest
+from tests.protocols.exchanges import ASKS, FACTORY, chat, content, message, response, streamed, whole
 
 SAID: Final = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
 UNENDED: Final = {
@@ -88,3 +91,44 @@ def test_an_incomplete_answer_is_told_as_one_whatever_stopped_it(details: dict[s
         "gemini": b'"finishReason":"MAX_TOKENS"',
     }.items():
         assert word in whole(client, "openai_responses", body).response.body
+
+
+def _tapped(protocol: str, asked: dict[str, Any], events: list[bytes]) -> AnswerStream:
+    path = {"openai_chat": "/v1/chat/completions", "gemini": "/v1beta/models/m:streamGenerateContent"}[
+        protocol
+    ]
+    wire = WireRequest(path=path, query="alt=sse", body=json.encode({"model": "m", "stream": True, **asked}))
+    tap = FACTORY[protocol].stream_tap(wire)
+    for frame in (
+        FACTORY[protocol]
+        .frames("text/event-stream")
+        .feed(b"".join(b"data: %b\n\n" % event for event in events))
+    ):
+        tap.feed(frame)
+    return tap
+
+
+def _piece(index: int, text: str, finish: str | None = None) -> bytes:
+    choice = {"index": index, "delta": {"content": text}, "finish_reason": finish}
+    return json.encode({"id": "c", "choices": [choice]})
+
+
+def _candidate(index: int, text: str, **members: str) -> bytes:
+    content = {"role": "model", "parts": [{"text": text}]}
+    return json.encode({"candidates": [{"index": index, "content": content, **members}]})
+
+
+def test_one_of_two_relayed_answers_that_was_cut_is_no_complete_end() -> None:
+    chunks = [_piece(0, "A"), _piece(1, "B"), _piece(0, "A"), _piece(1, "", "stop")]
+    with pytest.raises(MalformedMessage):
+        _tapped("openai_chat", {"n": 2}, [*chunks, b"[DONE]"])
+    assert _tapped("openai_chat", {"n": 2}, [*chunks, _piece(0, "", "stop"), b"[DONE]"]).ended
+
+    two = {"generationConfig": {"candidateCount": 2}}
+    parts = [_candidate(0, "A"), _candidate(1, "B"), _candidate(1, "B", finishReason="STOP")]
+    assert not _tapped("gemini", two, parts).finished
+    assert _tapped("gemini", two, [*parts, _candidate(0, "A", finishReason="STOP")]).finished
+
+
+def test_fewer_answers_than_asked_for_end_all_the_same() -> None:
+    assert _tapped("openai_chat", {"n": 2}, [_piece(0, "A"), _piece(0, "", "stop"), b"[DONE]"]).ended

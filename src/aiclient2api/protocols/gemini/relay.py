@@ -128,7 +128,7 @@ class StreamTap:
         self.ended = False
         self.refused = False
         self.finished = False
-        self.goes_on = has_many
+        self.goes_on = self._has_many = has_many
         self.usage: Usage | None = None
         self.failure: ErrorInfo | None = None
         self.response_id = ""
@@ -164,7 +164,7 @@ class StreamTap:
             self.content = b'"parts"' in data and _shows_something(data)
         if b'"usageMetadata"' in data:
             self._counts = data
-        if self.finished or any(mark in data for mark in _NOTABLE):
+        if self.finished or self._has_many or any(mark in data for mark in _NOTABLE):
             return self._look(data)
         return True
 

@@ -132,12 +132,15 @@ class ChatStreamTap:
         options = asked.stream_options
         self._strips_usage = not (options and options.include_usage)
         self._wanted = asked.n or 1
+        self._skims = False
+        """Whether what is only content needs no look: of several candidates it must be known which have begun."""
+        self._begun: set[int] = set()
         self._done: set[int] = set()
 
     def feed(self, frame: Frame) -> bytes:
         """See base.AnswerStream."""
         data = frame.data
-        if self.content and not self.finished:
+        if self._skims:
             try:
                 _see_content(data)
                 return frame.raw
@@ -146,7 +149,7 @@ class ChatStreamTap:
         if self.failure is not None:
             return b""
         if data == DONE:
-            if not self._done:  # nothing may look like a normal end after an answer that was cut
+            if not self._done or self._begun - self._done:  # a cut answer must not look like one with an end
                 raise MalformedMessage("[DONE] without a finish reason")
             self.finished = self.ended = True
             return frame.raw
@@ -185,7 +188,9 @@ class ChatStreamTap:
         self.response_id = self.response_id or chunk.id or ""
         self.content = self.content or any(each.delta and _is_content(each.delta) for each in choices)
         for choice in choices:
+            self._begun.add(choice.index)
             self._finish(choice)
+        self._skims = self.content and not self.finished and self._wanted == 1
         counts = chunk.usage if has_value(chunk.usage) else _counts_of(choices)
         if counts is not None:
             self.usage = sane_counts(lambda: decode_usage(counts)) or self.usage
