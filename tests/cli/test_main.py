@@ -33,6 +33,10 @@ def test_every_command_has_help(name: str, capfd: pytest.CaptureFixture[str]) ->
         (["nobody"], "No such command 'nobody'. There are serve, check, state,"),
         (["check", "--nonsense"], "No such option '--nonsense'."),
         (["convert", "--from", "openai_chat"], "Missing option '--to'."),
+        (
+            ["serve", "--drain", "5 min"],
+            "Invalid value for '--drain': '5 min' is neither a number of seconds nor",
+        ),
         (["simulate", "--port", "x"], "Invalid value for '--port': 'x' is not a valid integer range."),
     ],
 )

@@ -12,7 +12,7 @@ from aiclient2api.cli.main import run
 
 
 def test_without_any_configuration_it_is_a_demo(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "aiclient2api", "serve", "--port", "0", "--drain", "1"]
+    command = [sys.executable, "-m", "aiclient2api", "serve", "--port", "0", "--drain", "1s"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as program:
         assert program.stdout is not None
         first = program.stdout.readline().decode()

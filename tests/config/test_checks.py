@@ -85,7 +85,7 @@ def _document(data: dict[str, object]) -> Document:
         ),
         (
             {"accounts": {}},
-            ["accounts: there is none; add one, or set a well-known variable (OPENAI_API_KEY)"],
+            ["accounts: there is none; add one, set a well-known variable (OPENAI_API_KEY), or serve --demo"],
         ),
     ],
 )

@@ -168,7 +168,7 @@ def _rows(candidates: Sequence[Candidate]) -> list[list[str]]:
         [
             candidate.account,
             candidate.provider,
-            *(candidate.conversions[protocol] for protocol in PROTOCOLS),
+            *(candidate.conversions[protocol].removeprefix(protocol) for protocol in PROTOCOLS),
             candidate.passed_over or "-",
         ]
         for candidate in candidates

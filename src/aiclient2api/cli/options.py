@@ -10,6 +10,7 @@ import click
 
 from aiclient2api.config.load import load
 from aiclient2api.config.model import Config
+from aiclient2api.config.units import Duration
 
 config_option = click.option(
     "--config",
@@ -18,6 +19,22 @@ config_option = click.option(
     help="Configuration file [default: $AICLIENT2API_CONFIG, ./aiclient2api.yaml, the user's].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class Seconds(click.ParamType[str]):
+    """A time as the configuration has it; a bare number is seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See click."""
+        text = str(value)
+        written = f"{text}s" if text.replace(".", "", 1).isdigit() else text
+        try:
+            Duration.parse(written)
+        except ValueError:
+            self.fail(f"{text!r} is neither a number of seconds nor a duration like 90s or 2m", param, ctx)
+        return written
 
 
 def load_config(path: Path | None, overrides: Mapping[str, object] | None = None) -> Config:

@@ -9,7 +9,7 @@ import click
 import msgspec
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 WIDE = 200
@@ -24,7 +24,12 @@ def print_json(value: object, *, err: bool = False) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A titled table; only a terminal gets folding and colour."""
     table = Table(
-        *columns, box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_edge=False
+        *(Column(name, overflow="fold") for name in columns),
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        pad_edge=False,
+        show_edge=False,
     )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from aiclient2api.cli.options import config_option, load_config, warn
+from aiclient2api.cli.options import Seconds, config_option, load_config, warn
 from aiclient2api.config.demo import demo_config, wants_demo
 from aiclient2api.config.load import load, written
 
@@ -22,9 +22,7 @@ from aiclient2api.config.load import load, written
 @click.option(
     "--demo", is_flag=True, help="Answer from the built-in simulator; the default without a key or file."
 )
-@click.option(
-    "--drain", metavar="SECONDS", type=click.FloatRange(min=0), help="Time for open answers at stop."
-)
+@click.option("--drain", type=Seconds(), help="Time for open answers at stop, like 90, 90s or 2m.")
 def serve(
     path: Path | None,
     host: str | None,
@@ -32,14 +30,14 @@ def serve(
     workers: int | None,
     store: str | None,
     demo: bool,
-    drain: float | None,
+    drain: str | None,
 ) -> int:
     """Run the gateway."""
     server = {
         "host": host,
         "port": port,
         "workers": workers,
-        "drain": None if drain is None else f"{drain:f}s",
+        "drain": drain,
     }
     overrides: dict[str, Any] = {
         "server": {key: value for key, value in server.items() if value is not None},

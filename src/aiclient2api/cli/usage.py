@@ -7,6 +7,7 @@ import csv
 import io
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -63,7 +64,8 @@ def usage(path: Path | None, since: str, by: str, as_csv: bool, as_json: bool) -
         click.echo(_csv(labels, lines), nl=False)
     else:
         rows = [[*line.labels.values(), *(f"{line.counts[name]:,}" for name in COUNTS)] for line in lines]
-        print_table(f"used in the last {since}", [*labels, *COUNTS], rows)
+        first = datetime.fromtimestamp(_first(time.time(), seconds), UTC)
+        print_table(f"used since {first:%Y-%m-%d %H:%M} UTC", [*labels, *COUNTS], rows)
     return 0
 
 
@@ -92,9 +94,15 @@ async def stored(store: Store, now: float, seconds: float) -> list[tuple[int, di
     """
     length, name = (HOUR, keys.usage_hour) if seconds <= MAX_HOURS * HOUR else (DAY, keys.usage_day)
     return [
-        (period * length, await _counts(store, name(period)))
-        for period in range(int(now - seconds) // length, int(now) // length + 1)
+        (begin, await _counts(store, name(begin // length)))
+        for begin in range(_first(now, seconds), int(now) + 1, length)
     ]
+
+
+def _first(now: float, seconds: float) -> int:
+    """The second at which the first hour begins that the span touches, or the first day of a long one."""
+    length = HOUR if seconds <= MAX_HOURS * HOUR else DAY
+    return int(now - seconds) // length * length
 
 
 async def _counts(store: Store, name: str) -> dict[str, int]:

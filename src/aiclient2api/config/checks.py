@@ -35,7 +35,7 @@ def problems(document: Document, registry: ProviderRegistry, *, has_keys: bool) 
             yield f"providers.{name}: unknown provider (known: {', '.join(registry.names)})"
     if not document.accounts:
         variables = ", ".join(variable for spec in registry for variable in spec.environment)
-        yield f"accounts: there is none; add one, or set a well-known variable ({variables})"
+        yield f"accounts: there is none; add one, set a well-known variable ({variables}), or serve --demo"
     entries = {name: Entry(entry.targets, entry.context_fallback) for name, entry in document.models.items()}
     yield from expand(entries, pools(document.accounts))[1]
 
