@@ -185,11 +185,11 @@ class Folder:
             usage=self._usage,
             blocked=self._end.blocked,
             tier=self._end.tier or self._start.tier,
-            ext=_joined(self._start.ext, self._end.ext),
+            ext=joined(self._start.ext, self._end.ext),
         )
 
 
-def _joined(first: Ext | None, last: Ext | None) -> Ext | None:
+def joined(first: Ext | None, last: Ext | None) -> Ext | None:
     """Members of both ends of a stream; the later one wins."""
     if first is None or last is None:
         return last if first is None else first

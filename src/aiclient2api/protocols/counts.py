@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -14,6 +15,8 @@ MOST: Final = 1 << 53
 """No count is larger: beyond it JSON numbers are not exact (RFC 8259, 6)."""
 _NAMES: Final = ("input", "cache_read", "cache_write", "tool_input", "output", "reasoning")
 
+_counts: Final = attrgetter(*_NAMES)
+
 
 def sane_counts(read: Callable[[], Usage | None]) -> Usage | None:
     """The counts that `read` decodes, without what is negative or absurd; None where they cannot be read at all."""
@@ -23,19 +26,7 @@ def sane_counts(read: Callable[[], Usage | None]) -> Usage | None:
         return None
     if usage is None:
         return None
-    counts = tuple(
-        filter(
-            None,
-            (
-                usage.input,
-                usage.cache_read,
-                usage.cache_write,
-                usage.tool_input,
-                usage.output,
-                usage.reasoning,
-            ),
-        )
-    )
+    counts: tuple[int, ...] = tuple(filter(None, _counts(usage)))
     if not counts or (min(counts) > 0 and max(counts) <= MOST):
         return usage
     odd = [name for name in _NAMES if not 0 <= (getattr(usage, name) or 0) <= MOST]

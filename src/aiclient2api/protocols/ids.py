@@ -10,11 +10,14 @@ from typing import Final
 SYNTHETIC = "call_gw_"
 """Begins the id of a tool call whose upstream sent none; it is legal in every protocol."""
 _LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz234567" + bytes(224)
-_SPREAD: Final = tuple(
-    (3 * half // 5, sum(((1 << half) - 1) << place for place in range(0, 256, half * 16 // 5)))
-    for half in (80, 40, 20, 10, 5)
-)
-"""For each step how far the upper half of every group moves, and the bits of all the lower halves."""
+
+
+def _lower(half: int) -> int:
+    """The bits of all the lower halves, where halves of so many bits are to be drawn apart."""
+    return sum(((1 << half) - 1) << place for place in range(0, 256, half * 16 // 5))
+
+
+_80, _40, _20, _10, _5 = map(_lower, (80, 40, 20, 10, 5))
 
 
 def digest(*material: str, length: int = 26) -> str:
@@ -32,8 +35,11 @@ def _base32(data: bytes) -> str:
     All 160 bits are spread in one number, halves apart, then quarters, until each five have a byte of their own.
     """
     bits = int.from_bytes(data)
-    for shift, lower in _SPREAD:
-        bits = (bits & ~lower) << shift | bits & lower
+    bits = (bits & ~_80) << 48 | bits & _80
+    bits = (bits & ~_40) << 24 | bits & _40
+    bits = (bits & ~_20) << 12 | bits & _20
+    bits = (bits & ~_10) << 6 | bits & _10
+    bits = (bits & ~_5) << 3 | bits & _5
     return bits.to_bytes(32).translate(_LETTERS).decode()
 
 

@@ -14,10 +14,7 @@ from aiclient2api.ir.events import (
     PartDelta,
     PartEnd,
     PartStart,
-    ResponseEnd,
-    ResponseStart,
     StreamEvent,
-    UsageReport,
 )
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.parts import ToolCall
@@ -45,19 +42,22 @@ class Passes:
 
     __slots__ = ("_beside", "_conversion", "_cuts", "_is_nameless", "_names", "_recorder", "_sealing")
 
-    def __init__(self, conversion: PivotConversion) -> None:
+    def __init__(
+        self, conversion: PivotConversion, beside: AnswerReport, *, is_nameless: bool = False
+    ) -> None:
+        """`beside` hears of what is passed on as it is from somebody else. `is_nameless`: the answer has no id."""
         self._conversion = conversion
-        self._is_nameless = False
+        self._is_nameless = is_nameless
         self._names = conversion.names
         self._sealing = conversion.sealing()
-        self._beside = AnswerReport(conversion.client)
+        self._beside = beside
         self._recorder = conversion.recorder()
         self._cuts = CutCalls(conversion.upstream.name, streamed=True)
 
     @property
     def losses(self) -> list[Loss]:
-        """Of the answer so far."""
-        return [*self._sealing.losses, *self._beside.losses]
+        """What was sealed so far."""
+        return self._sealing.losses
 
     def text_number(self, candidate: int, number: int) -> int | None:
         """The client's number of a text whose further pieces need only be written; None where they do more."""
@@ -81,12 +81,6 @@ class Passes:
         if len(settled) == 1:
             return self._sealed(settled[0])
         return [sealed for each in settled for sealed in self._sealed(each)]
-
-    def note(self, event: ResponseStart | UsageReport | ResponseEnd) -> None:
-        """An event that is passed on as it is."""
-        if type(event) is ResponseStart:
-            self._is_nameless = not event.id
-        self._beside.note(event)
 
     def keep(self) -> None:
         """The answer is complete."""

@@ -36,7 +36,7 @@ from aiclient2api.protocols.side_table import SideTable, TurnRecorder
 from aiclient2api.protocols.spoken_answers import with_transcripts
 from aiclient2api.protocols.stored_thoughts import without_stored_thoughts
 from aiclient2api.protocols.system_prompt import apply_system_prompt
-from aiclient2api.protocols.tool_names import ToolNames
+from aiclient2api.protocols.tool_names import NO_NAMES, ToolNames
 from aiclient2api.wire.http import WireResponse
 
 
@@ -63,20 +63,25 @@ class PivotConversion:
         self._asked = inbound.request()
         refuse_foreign_state(self._asked)
         request, losses = self._asked, list[Loss]()
-        if not is_plain(request.turns):
+        plain = is_plain(request.turns)
+        if not plain:
             request, losses = self._readable(inbound)
-        request = apply_system_prompt(request, system)
-        request, spaces, spaced = without_namespaces(request)
-        losses.extend(spaced)
-        self.names = ToolNames(request, upstream.tool_names, spaces)
-        request = self.names.shorten(request)
-        self.streaming = self._wants_stream or target.streams
+        if system is not None:
+            request = apply_system_prompt(request, system)
+        self.streaming = target.streams or self._wants_stream
         request = msgspec.structs.replace(
             request, model=target.model, stream="sse" if self.streaming else "no", include_usage=True
         )
-        encoded = encoded_for(upstream, request, target, inbound)
+        self.names = NO_NAMES
+        if plain and not request.tools:
+            encoded = encoded_for(upstream, request, target, inbound)
+            self.losses = losses + encoded.losses
+        else:
+            request, spaces, spaced = without_namespaces(request)
+            self.names = ToolNames(request, upstream.tool_names, spaces)
+            encoded = encoded_for(upstream, self.names.shorten(request), target, inbound)
+            self.losses = [*losses, *spaced, *spaces.relocated([*self.names.losses, *encoded.losses])]
         self.request = encoded.wire
-        self.losses = [*losses, *spaces.relocated([*self.names.losses, *encoded.losses])]
 
     def _readable(self, inbound: Inbound) -> tuple[ModelRequest, list[Loss]]:
         """The request with what earlier answers held beside words, as far as this upstream can have it."""

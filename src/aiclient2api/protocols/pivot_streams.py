@@ -23,6 +23,7 @@ from aiclient2api.ir.events import (
 from aiclient2api.ir.fold import Folder
 from aiclient2api.ir.loss import Loss
 from aiclient2api.ir.response import REFUSALS, Usage
+from aiclient2api.protocols.answer_report import AnswerReport
 from aiclient2api.protocols.base import StreamDecoder, StreamEncoder
 from aiclient2api.protocols.conversion import Answer
 from aiclient2api.protocols.passes import Passes
@@ -68,6 +69,7 @@ class _EventStream:
         self._conversion = conversion
         self._plain: PlainAnswer | None = PlainAnswer()
         self._made: Passes | None = None
+        self._report: AnswerReport | None = None
         self._run: _TextRun | None = None
 
     @property
@@ -153,10 +155,16 @@ class _EventStream:
     def _passes(self) -> Passes:
         passes = self._made
         if passes is None:
-            passes = self._made = Passes(self._conversion)
+            passes = self._made = Passes(self._conversion, self._beside, is_nameless=not self.response_id)
             plain, self._plain = self._plain, None
             self._catch_up(_replayed(plain, passes) if plain is not None else ())
         return passes
+
+    @property
+    def _beside(self) -> AnswerReport:
+        if self._report is None:
+            self._report = AnswerReport(self._conversion.client)
+        return self._report
 
     def _cut_short(self, error: MalformedMessage) -> None:
         message = f"the answer is incomplete: {error}"
@@ -181,7 +189,8 @@ class _EventStream:
 
     @property
     def _answer_losses(self) -> list[Loss]:
-        return [] if self._made is None else self._made.losses
+        sealed = [] if self._made is None else self._made.losses
+        return sealed if self._report is None else [*sealed, *self._report.losses]
 
     def _delta(self, event: PartDelta) -> Sequence[StreamEvent]:
         self.content = self.content or bool(event.text) or event.value is not None
@@ -209,22 +218,27 @@ class _EventStream:
 
     def _response_start(self, event: ResponseStart) -> Sequence[StreamEvent]:
         self.response_id = event.id
-        if self._plain is None or not self._plain.starts(event):
-            self._passes.note(event)
+        if event.ext:
+            self._beside.note(event)
+        if self._plain is not None:
+            self._plain.start = event
         return (event,)
 
     def _usage(self, event: UsageReport) -> Sequence[StreamEvent]:
-        if event.usage.ext:
-            self._passes.note(event)
         self.usage = event.usage
+        if event.usage.ext:
+            self._beside.note(event)
         return (event,)
 
     def _response_end(self, event: ResponseEnd) -> Sequence[StreamEvent]:
         self.ended = True
-        if self._plain is None or not self._plain.is_over(event):
+        if event.ext or event.blocked is not None:
+            self._beside.note(event)
+        if self._plain is None or event.blocked is not None:
             self.refused = self.refused or event.blocked is not None
             self._passes.keep()
-            self._passes.note(event)
+        else:
+            self._plain.end = event
         return (event,)
 
     def _failure(self, event: Failure) -> Sequence[StreamEvent]:
@@ -276,7 +290,7 @@ class PivotStream(_EventStream):
     def fail(self, error: ErrorInfo) -> bytes:
         """See AnswerStream."""
         self._run = None
-        self._report()
+        self._tell_losses()
         return self._encoder.fail(error)
 
     def _told(self, events: list[StreamEvent]) -> bytes:
@@ -292,7 +306,7 @@ class PivotStream(_EventStream):
         except MalformedMessage as error:
             self._cut_short(error)
         if self.ended and not was_over:
-            self._report()
+            self._tell_losses()
         return b"".join(out)
 
     def _catch_up(self, told: Sequence[StreamEvent]) -> None:
@@ -304,7 +318,7 @@ class PivotStream(_EventStream):
     def _write(self, run: _TextRun, texts: list[str]) -> bytes:
         return b"".join([run.write(text) or b"" for text in texts])
 
-    def _report(self) -> None:
+    def _tell_losses(self) -> None:
         self._conversion.losses.extend((*self._answer_losses, *self._encoder.losses))
 
     def ping(self) -> bytes:

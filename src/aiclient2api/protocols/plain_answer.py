@@ -14,6 +14,7 @@ from aiclient2api.ir.events import (
     ResponseStart,
     StreamEvent,
 )
+from aiclient2api.ir.fold import joined
 from aiclient2api.ir.parts import Text
 from aiclient2api.ir.request import Turn
 from aiclient2api.ir.response import Candidate, FinishReason, ModelResponse, Usage
@@ -26,25 +27,16 @@ _ENDS: Final[frozenset[FinishReason]] = frozenset(("stop", "stop_sequence", "len
 class PlainAnswer:
     """What came so far. Each of the questions keeps the event, if the answer is still plain with it."""
 
-    __slots__ = ("_begun", "_end", "_ended", "_finish", "_start", "length")
+    __slots__ = ("_begun", "_ended", "_finish", "end", "length", "start")
 
     def __init__(self) -> None:
-        self._start: ResponseStart | None = None
+        self.start: ResponseStart | None = None
         self._begun: PartStart | None = None
         self._ended: PartEnd | None = None
         self._finish: CandidateEnd | None = None
-        self._end: ResponseEnd | None = None
+        self.end: ResponseEnd | None = None
         self.length = 0
         """Characters of the text."""
-
-    def starts(self, event: ResponseStart) -> bool:
-        """See the class."""
-        if (
-            event.ext or self._start is not None or not event.id
-        ):  # calls without an id would need one of their turn
-            return False
-        self._start = event
-        return True
 
     def begins(self, event: PartStart) -> bool:
         """See the class."""
@@ -82,21 +74,14 @@ class PlainAnswer:
         self._finish = event
         return True
 
-    def is_over(self, event: ResponseEnd) -> bool:
-        """See the class."""
-        if event.ext or event.blocked is not None:
-            return False
-        self._end = event
-        return True
-
     def seen(self) -> list[StreamEvent]:
         """All that came but the pieces of the text, which stand behind its beginning, counts and signs of life."""
-        events = (self._start, self._begun, self._ended, self._finish)
+        events = (self.start, self._begun, self._ended, self._finish)
         return [event for event in events if event is not None]
 
     def response(self, protocol: str, pieces: list[str], usage: Usage | None) -> ModelResponse:
         """The whole answer. Raises MalformedMessage when its stream did not reach its end."""
-        start, end, ended, finish = self._start or ResponseStart(), self._end, self._ended, self._finish
+        start, end, ended, finish = self.start or ResponseStart(), self.end, self._ended, self._finish
         if end is None or (self._begun is not None and ended is None):
             raise MalformedMessage("the stream ended without its terminal event")
         candidates: list[Candidate] = []
@@ -112,4 +97,5 @@ class PlainAnswer:
             candidates=candidates,
             usage=usage or start.usage,
             tier=end.tier or start.tier,
+            ext=joined(start.ext, end.ext),
         )

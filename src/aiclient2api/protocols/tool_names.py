@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 import msgspec
 
@@ -72,6 +73,10 @@ class ToolNames:
             called = msgspec.structs.replace(part, name=name, namespace=space or part.namespace)
             return msgspec.structs.replace(event, part=called)
         return event
+
+
+NO_NAMES: Final = ToolNames(ModelRequest(protocol="", model=""), re.compile(""))
+"""Of a request without tools."""
 
 
 def _short(name: str) -> str:

@@ -22,6 +22,7 @@ from aiclient2api.protocols.anthropic.decode_settings import (
 from aiclient2api.protocols.anthropic.decode_tools import decode_tool_choice, decode_tools
 from aiclient2api.protocols.anthropic.decode_turns import decode_messages, decode_system
 from aiclient2api.protocols.anthropic.ext import keep
+from aiclient2api.protocols.anthropic.plain_request import decode_plain
 from aiclient2api.protocols.anthropic.schema import (
     DEFAULT_VERSION,
     EXPLICIT_STREAM,
@@ -46,9 +47,13 @@ def is_count(path: str) -> bool:
 
 def decode_request(request: WireRequest) -> ModelRequest:
     """The request as IR. Raises MalformedMessage with the path of what is wrong."""
-    members = Members.parse(request.body)
     dialect = request.header("anthropic-version") or DEFAULT_VERSION
     counts = is_count(request.path)
+    if not counts and request.header("anthropic-beta") is None:
+        plain = decode_plain(request.body, dialect)
+        if plain is not None:
+            return plain
+    members = Members.parse(request.body)
     _refuse_sampling(members, dialect)
     model = members.require("model", str)
     if not model:

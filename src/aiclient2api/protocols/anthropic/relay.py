@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import partial
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Raw
+from msgspec import Meta, Raw, Struct
 
 from aiclient2api.errors import ErrorInfo, MalformedMessage
 from aiclient2api.ir.response import REFUSALS, Finish, Usage
@@ -18,7 +17,6 @@ from aiclient2api.protocols.anthropic.schema import DEFAULT_VERSION
 from aiclient2api.protocols.anthropic.stream_schema import MESSAGE_STOP, PING, event_name
 from aiclient2api.protocols.anthropic.usage import UsageTally
 from aiclient2api.protocols.base import Peek, Splice, SystemPrompt
-from aiclient2api.protocols.output_bound import bound_of
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
 from aiclient2api.wire.http import Headers, WireRequest
@@ -27,24 +25,42 @@ from aiclient2api.wire.json import NULL, Members, is_string, parse_array
 _MEANINGFUL = frozenset({"content-type", "anthropic-version", "anthropic-beta"})
 
 
+class _Peeked(Struct, frozen=True):
+    model: Annotated[str, Meta(min_length=1)]
+    stream: bool | None = None
+
+
+class _Bounded(Struct, frozen=True):
+    max_tokens: int
+
+
 def peek(request: WireRequest) -> Peek:
     """The model, whether a stream is wanted, and the operation."""
-    members = Members.parse(request.body)
+    try:
+        peeked = json.decode(request.body, _Peeked)
+    except MalformedMessage:
+        peeked = _peeked(request.body)
+    if is_count(request.path):
+        return Peek(model=peeked.model, operation="count_tokens")
+    return Peek(model=peeked.model, stream="sse" if peeked.stream else "no")
+
+
+def _peeked(body: bytes) -> _Peeked:
+    """The same, or what is wrong with it in the words of `decode_request`."""
+    members = Members.parse(body)
     model = members.require("model", str)
     if not model:
         raise MalformedMessage("must not be empty", "model")
-    counts = is_count(request.path)
-    streams = bool(members.take("stream", bool)) and not counts
-    return Peek(
-        model=model,
-        stream="sse" if streams else "no",
-        operation="count_tokens" if counts else "generate",
-    )
+    return _Peeked(model, members.take("stream", bool))
 
 
 def output_bound(request: WireRequest) -> int | None:
     """See Converter.output_bound."""
-    return bound_of(partial(json.decode, request.body, dict[str, Raw]), ("max_tokens",))
+    try:
+        bound = json.decode(request.body, _Bounded).max_tokens
+    except MalformedMessage:
+        return None
+    return bound if bound > 0 else None
 
 
 def splice(request: WireRequest, change: Splice) -> WireRequest:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+from typing import Final
+
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.loss import Encoded
 from aiclient2api.ir.request import ModelRequest
@@ -26,6 +29,14 @@ from aiclient2api.protocols.report import LossReport
 from aiclient2api.wire import json
 from aiclient2api.wire.http import JSON_HEADERS, WireRequest
 
+_COUNTED: Final = {"include_usage": True}
+_wishes: Final = attrgetter(
+    *("tools", "tool_choice", "parallel_tools", "sampling", "thinking", "output", "verbosity", "modalities"),
+    *("state", "tier", "user", "metadata", "cache_key", "cache_policy", "safety"),
+)
+"""Everything that a request may ask for beside an answer of some length."""
+_NO_WISHES: Final[object] = _wishes(ModelRequest(protocol="", model=""))
+
 
 def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[WireRequest]:
     """Encode for an upstream. Raises Unrepresentable."""
@@ -46,24 +57,25 @@ def encode_request(request: ModelRequest, profile: ModelProfile) -> Encoded[Wire
     if others:
         report.foreign_members(others, "request")
     body: Wire = {"model": request.model, "messages": encode_messages(request.turns, target)}
-    body |= _stream(request) | encode_tools(request, target) | encode_limits(request, target)
-    body |= (
-        encode_sampling(request, target)
-        | encode_thinking(request, target)
-        | encode_output(request.output, target)
-    )
-    body |= (
-        encode_settings(request, target) | encode_identity(request, target) | encode_state(request, target)
-    )
-    return Encoded(_wire("/chat/completions", restore(request, body | shared)), report.losses)
+    if request.stream != "no":
+        # usage is always asked for: the gateway counts it even when the client does not want it
+        body["stream"], body["stream_options"] = True, _COUNTED
+    is_bare = _wishes(request) == _NO_WISHES
+    if not is_bare:
+        body |= encode_tools(request, target)
+    body |= encode_limits(request, target)
+    if not is_bare:
+        body |= _wished(request, target)
+    if request.ext:
+        body = restore(request, body | shared)
+    return Encoded(_wire("/chat/completions", body), report.losses)
+
+
+def _wished(request: ModelRequest, target: Target) -> Wire:
+    body = encode_sampling(request, target) | encode_thinking(request, target)
+    body |= encode_output(request.output, target) | encode_settings(request, target)
+    return body | encode_identity(request, target) | encode_state(request, target)
 
 
 def _wire(path: str, body: Wire) -> WireRequest:
     return WireRequest(path=path, body=json.encode(body), headers=JSON_HEADERS)
-
-
-def _stream(request: ModelRequest) -> Wire:
-    if request.stream == "no":
-        return {}
-    # usage is always asked for: the gateway counts it even when the client does not want it
-    return {"stream": True, "stream_options": {"include_usage": True}}

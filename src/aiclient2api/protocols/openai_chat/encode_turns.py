@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiclient2api.errors import Unrepresentable
 from aiclient2api.ir.parts import (
     Control,
@@ -32,9 +34,14 @@ from aiclient2api.protocols.openai_chat.ext import kept, restore
 from aiclient2api.protocols.openai_chat.reasoning import encode_details, shown_text
 from aiclient2api.protocols.openai_chat.schema import CALL_ID, CONTENT_LIST, NAME, REFUSAL_PART
 
+_PLAIN_ROLES: Final = frozenset(("user", "assistant", "system"))
+
 
 def encode_messages(turns: list[Turn], target: Target) -> list[Wire]:
     """The messages of a request for an upstream."""
+    plain = _plain_messages(turns)
+    if plain is not None:
+        return plain
     marks = 0
     for turn in turns:
         for part in turn.parts:
@@ -44,6 +51,22 @@ def encode_messages(turns: list[Turn], target: Target) -> list[Wire]:
     for index, turn in enumerate(turns):
         encoder.add(turn, f"turns[{index}]")
     return encoder.close()
+
+
+def _plain_messages(turns: list[Turn]) -> list[Wire] | None:
+    """The messages of a conversation of bare texts, one per turn; None for any other."""
+    messages: list[Wire] = []
+    for turn in turns:
+        role, shape = turn.role, turn.shape
+        if role not in _PLAIN_ROLES or shape & CONTENT_LIST or len(turn.parts) != 1:
+            return None
+        only = turn.parts[0]
+        if type(only) is not Text or not only.text or only != Text(text=only.text):
+            return None
+        if turn.ext or turn.name is not None:
+            return None
+        messages.append({"role": role, "content": only.text})
+    return messages
 
 
 class _MessagesEncoder:

@@ -7,6 +7,7 @@ another id, the role in every chunk, a finish reason twice, usage in any chunk.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Raw
@@ -180,7 +181,7 @@ class ChatStreamDecoder:
             self.finished = all(each.finished for each in self._candidates.values())
 
     def _count(self, usage: Raw) -> None:
-        self._usage = sane_counts(lambda: decode_usage(usage)) or self._usage
+        self._usage = sane_counts(partial(decode_usage, usage)) or self._usage
 
     def _failed(self, error: ErrorInfo) -> list[StreamEvent]:
         self._over = True

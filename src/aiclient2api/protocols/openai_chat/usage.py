@@ -13,6 +13,7 @@ from aiclient2api.protocols.report import ECHO_SUFFIX
 from aiclient2api.wire.json import NULL, Members
 
 _MODALITIES = ("text", "audio", "image", "video")
+_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _count = msgspec.json.Decoder(int)
 
 
@@ -35,6 +36,28 @@ class Counts(Struct, frozen=True):
 
 
 _NO_DETAILS = _Details()
+
+
+class _InputDetails(Struct, frozen=True, forbid_unknown_fields=True):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(Struct, frozen=True, forbid_unknown_fields=True):
+    reasoning_tokens: int | None = None
+
+
+class _PlainCounts(Struct, frozen=True, forbid_unknown_fields=True):
+    """Counts that every protocol has; those with any other member are refused as invalid."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+
+
+_plain = msgspec.json.Decoder(_PlainCounts)
 
 
 def usage_of(counts: Counts) -> Usage:
@@ -66,6 +89,10 @@ def _with_thinking(
 
 def decode_usage(data: Raw, path: str = "usage") -> Usage:
     """The counts of an answer."""
+    try:
+        return _of_plain(_plain.decode(data))
+    except _FAULTS:
+        pass  # there is more, or something is wrong
     members = Members.parse(data, path)
     prompt, completion = members.take("prompt_tokens", int), members.take("completion_tokens", int)
     total = members.take("total_tokens", int)
@@ -86,6 +113,23 @@ def decode_usage(data: Raw, path: str = "usage") -> Usage:
         input_modalities=_modalities(inputs) if inputs is not None else None,
         output_modalities=_modalities(outputs) if outputs is not None else None,
         ext=keep(members, prompt_tokens_details=inputs, completion_tokens_details=outputs),
+    )
+
+
+def _of_plain(counts: _PlainCounts) -> Usage:
+    inputs, outputs = counts.prompt_tokens_details, counts.completion_tokens_details
+    completion = counts.completion_tokens
+    reasoning = None if outputs is None else outputs.reasoning_tokens
+    if reasoning:
+        completion = _with_thinking(counts.prompt_tokens, completion, counts.total_tokens, reasoning)
+    if inputs is None:
+        return Usage(input=counts.prompt_tokens, output=completion, reasoning=reasoning)
+    return Usage(
+        input=counts.prompt_tokens,
+        cache_read=inputs.cached_tokens,
+        cache_write=inputs.cache_write_tokens,
+        output=completion,
+        reasoning=reasoning,
     )
 
 
