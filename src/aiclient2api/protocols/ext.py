@@ -18,11 +18,10 @@ from aiclient2api.wire.json import Members
 
 def unheard(data: bytes | Raw, known: frozenset[str]) -> dict[str, Raw]:
     """Members of an object that its typed decoder passes over. For the rare events of a stream: it parses again."""
-    beside: dict[str, Raw] = {}
-    for name, value in (json.as_object(data) or {}).items():
-        if name not in known and value != json.NULL:
-            beside[name] = value
-    return beside
+    members = json.as_object(data)
+    if members is None or members.keys() <= known:
+        return {}
+    return {name: value for name, value in members.items() if name not in known and value != json.NULL}
 
 
 class HasExt(Protocol):

@@ -104,20 +104,7 @@ class _EventStream:
 
     def feed_all(self, frames: list[Frame], out: list[bytes]) -> None:
         """See BatchStream."""
-        at, count = 0, len(frames)
-        while at < count and not self.ended and self.failure is None:
-            run = self._run
-            if run is not None and self._next_texts is not None:
-                texts = self._next_texts(frames[at:])
-                if texts:
-                    at += len(texts)
-                    run.length += sum(map(len, texts))
-                    out.append(self._write(run, texts))
-                    continue
-                out.append(self._take(self._decoder.feed(frames[at])))
-            else:
-                out.append(self.feed(frames[at]))
-            at += 1
+        raise NotImplementedError
 
     def close(self) -> bytes:
         """See AnswerStream."""
@@ -141,10 +128,6 @@ class _EventStream:
 
     def _more_text(self, candidate: int, number: int) -> Callable[[str], bytes | None] | None:
         """What takes further pieces of a text by the client's number."""
-        raise NotImplementedError
-
-    def _write(self, run: _TextRun, texts: list[str]) -> bytes:
-        """Several pieces of a run."""
         raise NotImplementedError
 
     def _catch_up(self, told: Sequence[StreamEvent]) -> None:
@@ -315,8 +298,21 @@ class PivotStream(_EventStream):
     def _more_text(self, candidate: int, number: int) -> Callable[[str], bytes] | None:
         return self._shorter(candidate, number) if self._shorter is not None else None
 
-    def _write(self, run: _TextRun, texts: list[str]) -> bytes:
-        return b"".join([run.write(text) or b"" for text in texts])
+    def feed_all(self, frames: list[Frame], out: list[bytes]) -> None:
+        """See BatchStream."""
+        at, count, more = 0, len(frames), self._next_texts
+        while at < count and not self.ended and self.failure is None:
+            run = self._run
+            texts = more(frames[at:]) if run is not None and more is not None else None
+            if run is not None and texts:
+                at += len(texts)
+                run.length += len("".join(texts))
+                write = run.write
+                out += [write(text) or b"" for text in texts]
+                continue
+            frame = frames[at]
+            at += 1
+            out.append(self.feed(frame) if more is None else self._take(self._decoder.feed(frame)))
 
     def _tell_losses(self) -> None:
         self._conversion.losses.extend((*self._answer_losses, *self._encoder.losses))
@@ -340,12 +336,49 @@ class FoldingStream(_EventStream):
         for event in events:
             if self.ended or self.failure is not None:
                 break
-            for told in ways[type(event)](self, event):
-                if self._folder is not None:
-                    self._folder.feed(told)
-                elif type(told) is PartDelta:
-                    self._pieces.append(told.text)
+            told = ways[type(event)](self, event)
+            if self._folder is not None:
+                for each in told:
+                    self._folder.feed(each)
+            elif type(event) is PartDelta:
+                self._pieces.append(event.text)
         return b""
+
+    def feed_all(self, frames: list[Frame], out: list[bytes]) -> None:
+        """See BatchStream: nothing is written, so that the events of all frames are told together."""
+        decoder, more = self._decoder, self._next_texts
+        events: list[StreamEvent] = []
+        at, count = self._more_of_run(frames), len(frames)
+        try:
+            while at < count:
+                decoded = decoder.feed(frames[at])
+                at += 1
+                if not decoded:
+                    continue
+                events += decoded
+                last = decoded[-1]
+                if type(last) is PartDelta:
+                    if last.channel == "text" and more is not None and at < count:
+                        texts = more(frames[at:])
+                        at += len(texts)
+                        if texts:
+                            text = "".join(texts)
+                            events.append(PartDelta(last.number, text, "text", 0, None, last.candidate))
+                elif type(last) is ResponseEnd or type(last) is Failure:
+                    break
+        finally:
+            self._take(events)
+
+    def _more_of_run(self, frames: list[Frame]) -> int:
+        """How many of the frames only add to the text that the read before ended with."""
+        run = self._run
+        if run is None or self._next_texts is None:
+            return 0
+        texts = self._next_texts(frames)
+        text = "".join(texts)
+        run.length += len(text)
+        run.write(text)
+        return len(texts)
 
     def _catch_up(self, told: Sequence[StreamEvent]) -> None:
         folder = self._folder = Folder(self._conversion.upstream.name)
@@ -358,10 +391,6 @@ class FoldingStream(_EventStream):
 
     def _more_text(self, candidate: int, number: int) -> Callable[[str], None]:
         return self._pieces.append if self._folder is None else self._folder.more_text(candidate, number)
-
-    def _write(self, run: _TextRun, texts: list[str]) -> bytes:
-        run.write("".join(texts))
-        return b""
 
     def fail(self, error: ErrorInfo) -> bytes:
         """A unary client gets a plain error answer instead."""

@@ -6,7 +6,7 @@ import functools
 
 from aiclient2api.errors import ErrorInfo, Unrepresentable
 from aiclient2api.ir.loss import Encoded
-from aiclient2api.ir.parts import Shape, ToolCall, ToolResult
+from aiclient2api.ir.parts import Shape, Text, ToolCall, ToolResult
 from aiclient2api.ir.request import ModelRequest
 from aiclient2api.protocols.base import Converter
 from aiclient2api.protocols.conversion import Inbound, Target
@@ -33,6 +33,8 @@ def _require_calls(request: ModelRequest) -> None:
     for index, turn in enumerate(request.turns):
         for number, part in enumerate(turn.parts):
             match part:
+                case Text():
+                    pass
                 case ToolCall():
                     called.add(part.call_id)
                 case ToolResult() if part.call_id and part.call_id not in called:

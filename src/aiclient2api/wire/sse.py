@@ -37,12 +37,16 @@ class SseDecoder:
         """The events completed by this chunk, in order."""
         if not self._started:
             chunk = self._without_mark(chunk)
-        if not self._seam:
+        if not self._seam and b"\r" not in chunk:
             one = _ONE_LINE(chunk)
-            if one is not None and b"\r" not in chunk:
+            if one is not None:
                 if not chunk.isascii():
                     check_text(chunk)
                 return [Frame(chunk, one[1])]
+            whole: list[Frame] = []
+            if chunk.endswith(b"\n\n") and _split_lf(chunk, whole) == len(chunk):
+                check_text(chunk)
+                return whole
         frames: list[Frame] = []
         rest, seam = chunk, self._seam + chunk
         if _has_blank_line(seam):

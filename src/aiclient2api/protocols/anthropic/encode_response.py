@@ -53,10 +53,14 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
     parts = candidate.turn.parts if candidate else []
     content: list[Block] = []
     for index, part in enumerate(parts):
+        if type(part) is Text and part.text and part == Text(text=part.text):
+            content.append({"type": "text", "text": part.text})
+            continue
         block = _block(part, f"candidates[0].parts[{index}]", report)
         if block is not None:
             content.append(block)
-    report.tier(response.tier, ANSWER_TIERS_BACK.get(response.tier or ""))
+    if response.tier is not None:
+        report.tier(response.tier, ANSWER_TIERS_BACK.get(response.tier))
     wire: dict[str, object] = {
         "id": message_id(response.id),
         "type": "message",
@@ -65,8 +69,9 @@ def encode_response(response: ModelResponse, request: ModelRequest) -> Encoded[W
         "content": content,
         **encode_finish(finish),
         "usage": encode_usage(response.usage, response.tier),
-        **kept(response),
     }
+    if response.ext:
+        wire |= kept(response)
     return Encoded(WireResponse(status=200, body=json.encode(wire), headers=JSON_HEADERS), report.losses)
 
 

@@ -45,7 +45,7 @@ def decode_finish(members: Members) -> Finish | None:
 
 def note_finish(finish: Finish | None, report: LossReport) -> None:
     """What was said of the end and has no member here: only a refusal has details."""
-    if finish is None:
+    if finish is None or not (finish.category or finish.explanation):
         return
     told = ""
     if STOP_REASONS.get(finish.reason) == "refusal":

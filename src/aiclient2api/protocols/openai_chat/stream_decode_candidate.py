@@ -35,7 +35,8 @@ class CandidateDecoder:
         """The number of the text that is open, None while there is none."""
         self._refused_logprobs: Raw | None = None
         self._sink = PartSink(index)
-        self._calls = CallsDecoder(self._sink, response_id)
+        self._response_id = response_id
+        self._calls: CallsDecoder | None = None
         self._kind: Part | None = None
         """The header of the text-like part that is open: a delta of another kind closes it."""
         self._number = 0
@@ -95,9 +96,9 @@ class CandidateDecoder:
         if delta.tool_calls or delta.function_call is not None:
             self._close()
         for raw in delta.tool_calls or ():
-            self._calls.fragment(raw)
+            self._called.fragment(raw)
         if delta.function_call is not None:
-            self._calls.legacy(delta.function_call)
+            self._called.legacy(delta.function_call)
         if delta.audio is not None:
             self._speech(delta.audio)
         for raw in delta.images or ():
@@ -106,13 +107,21 @@ class CandidateDecoder:
                 self._close()
                 self._sink.end(self._sink.start(image))
 
+    @property
+    def _called(self) -> CallsDecoder:
+        if self._calls is None:
+            self._calls = CallsDecoder(self._sink, self._response_id)
+        return self._calls
+
     def _finish(self, word: str) -> None:
         self.finished = True
         self._close()
-        self._calls.close()
+        calls = self._calls
+        if calls is not None:
+            calls.close()
         if self._audio is not None:
             self._sink.end(self._audio)
-        finish = finish_of(word, self._calls.any, self._refused, self._refused_logprobs)
+        finish = finish_of(word, calls is not None and calls.any, self._refused, self._refused_logprobs)
         assert finish is not None
         self._sink.finish(finish)
 

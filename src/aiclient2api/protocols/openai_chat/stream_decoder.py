@@ -46,16 +46,20 @@ from aiclient2api.wire.frames import Frame
 DONE = b"[DONE]"
 
 
-_decode_text = text_decoder.decode
+_decode_text, _decode_chunk = text_decoder.decode, chunk_decoder.decode
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def parse_chunk(data: bytes) -> Chunk:
     """One chunk. Raises MalformedMessage."""
     try:
-        return chunk_decoder.decode(data)
+        return _decode_chunk(data)
     except _FAULTS as error:
-        raise MalformedMessage(f"not a chat completion chunk: {error}") from None
+        raise _no_chunk(error) from None
+
+
+def _no_chunk(error: Exception) -> MalformedMessage:
+    return MalformedMessage(f"not a chat completion chunk: {error}")
 
 
 def _unknown(data: bytes) -> dict[str, Raw]:
@@ -99,9 +103,32 @@ class ChatStreamDecoder:
             return [Ping()]
         if data == DONE:
             return self.close()
-        events = self._events(parse_chunk(data), data)
-        last = events[-1] if events else None
-        self._talks = last.candidate if type(last) is PartDelta and last.channel == "text" else None
+        try:
+            chunk = _decode_chunk(data)
+        except _FAULTS as error:
+            raise _no_chunk(error) from None
+        if chunk.error not in NOTHING:
+            return self._failed(decode_error_object(chunk.error))
+        events: list[StreamEvent] = []
+        if chunk.moderation not in NOTHING:
+            self._beside["moderation"] = chunk.moderation
+        has_counts = chunk.usage not in NOTHING
+        if has_counts:
+            self._count(chunk.usage)
+        # Azure sends a chunk without choices, id and model before the first real one
+        if not self._started and (chunk.choices or has_counts):
+            events.append(self._start(chunk))
+        if not chunk.choices:
+            self._beside |= _unknown(data)
+        for choice in chunk.choices or ():
+            if choice.finish_reason or choice.index not in self._candidates:
+                self._beside |= _unknown(data)
+            self._choice(choice, events)
+        self._talks = None
+        if events:
+            last = events[-1]
+            if type(last) is PartDelta and last.channel == "text":
+                self._talks = last.candidate
         return events
 
     def more_text(self, frame: Frame) -> str | None:
@@ -125,26 +152,6 @@ class ChatStreamDecoder:
         except _FAULTS:
             pass  # the next is no text, or no chunk: `feed` looks closer
         return texts
-
-    def _events(self, chunk: Chunk, data: bytes) -> list[StreamEvent]:
-        has_counts = chunk.usage not in NOTHING
-        if chunk.error not in NOTHING:
-            return self._failed(decode_error_object(chunk.error))
-        if chunk.moderation not in NOTHING:
-            self._beside["moderation"] = chunk.moderation
-        if has_counts:
-            self._count(chunk.usage)
-        events: list[StreamEvent] = []
-        # Azure sends a chunk without choices, id and model before the first real one
-        if not self._started and (chunk.choices or has_counts):
-            events.append(self._start(chunk))
-        if not chunk.choices:
-            self._beside |= _unknown(data)
-        for choice in chunk.choices or ():
-            if choice.finish_reason or choice.index not in self._candidates:
-                self._beside |= _unknown(data)
-            self._choice(choice, events)
-        return events
 
     def close(self) -> list[StreamEvent]:
         """The end: whole if every candidate had its finish reason, else a failure."""
