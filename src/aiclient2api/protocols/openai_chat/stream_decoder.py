@@ -55,11 +55,7 @@ def parse_chunk(data: bytes) -> Chunk:
     try:
         return _decode_chunk(data)
     except _FAULTS as error:
-        raise _no_chunk(error) from None
-
-
-def _no_chunk(error: Exception) -> MalformedMessage:
-    return MalformedMessage(f"not a chat completion chunk: {error}")
+        raise MalformedMessage(f"not a chat completion chunk: {error}") from None
 
 
 def _unknown(data: bytes) -> dict[str, Raw]:
@@ -103,10 +99,7 @@ class ChatStreamDecoder:
             return [Ping()]
         if data == DONE:
             return self.close()
-        try:
-            chunk = _decode_chunk(data)
-        except _FAULTS as error:
-            raise _no_chunk(error) from None
+        chunk = parse_chunk(data)
         if chunk.error not in NOTHING:
             return self._failed(decode_error_object(chunk.error))
         events: list[StreamEvent] = []
@@ -121,9 +114,7 @@ class ChatStreamDecoder:
         if not chunk.choices:
             self._beside |= _unknown(data)
         for choice in chunk.choices or ():
-            if choice.finish_reason or choice.index not in self._candidates:
-                self._beside |= _unknown(data)
-            self._choice(choice, events)
+            self._choice(choice, data, events)
         self._talks = None
         if events:
             last = events[-1]
@@ -176,8 +167,10 @@ class ChatStreamDecoder:
             tier=chunk.service_tier,
         )
 
-    def _choice(self, choice: ChunkChoice, events: list[StreamEvent]) -> None:
+    def _choice(self, choice: ChunkChoice, data: bytes, events: list[StreamEvent]) -> None:
         candidate = self._candidates.get(choice.index)
+        if candidate is None or choice.finish_reason:
+            self._beside |= _unknown(data)
         if candidate is None:
             candidate = self._candidates[choice.index] = CandidateDecoder(choice.index, self._id)
             self.finished = False
