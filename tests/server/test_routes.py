@@ -153,6 +153,11 @@ def test_an_unknown_path_is_refused_in_the_form_its_client_reads(path: str, prot
     assert error_protocol(head(path), None) == protocol
 
 
+def test_a_path_that_tells_nothing_is_refused_in_the_form_of_the_clients_headers() -> None:
+    assert error_protocol(head("/v1/files", "", ("x-goog-api-key", "x")), None) == "gemini"
+    assert error_protocol(head("/v1/files", "", ("anthropic-version", "2023-06-01")), None) == "anthropic"
+
+
 def test_a_route_knows_its_own_protocol() -> None:
     match = found("POST", "/v1/messages")
 

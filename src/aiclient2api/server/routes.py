@@ -106,7 +106,7 @@ class Routes:
 
 
 def models_protocol(head: WireRequest) -> str:
-    """Whose model list is asked for: three protocols share `GET /v1/models`."""
+    """Whose client asks, where the path does not tell: three protocols share `GET /v1/models`, and what is missing."""
     names = {name for name, _ in head.headers}
     if "/v1beta" in head.path or "/v1alpha" in head.path:
         return "gemini"
@@ -126,4 +126,4 @@ def error_protocol(head: WireRequest, match: Match | None) -> str:
         return models_protocol(head)
     if "/v1beta" in path or "/v1alpha" in path or ":" in path:
         return "gemini"
-    return "openai_responses" if "/responses" in path else "openai_chat"
+    return "openai_responses" if "/responses" in path else models_protocol(head)
