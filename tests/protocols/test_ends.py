@@ -132,3 +132,22 @@ def test_one_of_two_relayed_answers_that_was_cut_is_no_complete_end() -> None:
 
 def test_fewer_answers_than_asked_for_end_all_the_same() -> None:
     assert _tapped("openai_chat", {"n": 2}, [_piece(0, "A"), _piece(0, "", "stop"), b"[DONE]"]).ended
+
+
+def test_a_whole_message_in_an_event_of_a_stream_is_the_answer() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    body = chat({"content": "Hello", "tool_calls": [call]}, "tool_calls")
+    for client in ("openai_responses", "anthropic", "gemini"):
+        stream, told, losses = streamed(client, "openai_chat", [body])
+        assert stream.content and stream.ended
+        assert "Hello" in told and '"call_1"' in told
+        assert not [loss for loss in losses if loss.act == "dropped"]
+
+
+def test_a_message_beside_the_deltas_repeats_them() -> None:
+    first = {"index": 0, "delta": {"content": "Hi"}, "message": {"content": "Hi"}}
+    last = {"index": 0, "message": {"content": "Hi"}, "finish_reason": "stop"}
+    _, told, _ = streamed(
+        "anthropic", "openai_chat", [{"id": "c", "choices": [each]} for each in (first, last)]
+    )
+    assert told.count('"Hi"') == 1

@@ -186,7 +186,7 @@ class ChatStreamTap:
             return b""  # the gateway tells the client, by `fail`
         was_finished = self.finished
         self.response_id = self.response_id or chunk.id or ""
-        self.content = self.content or any(each.delta and _is_content(each.delta) for each in choices)
+        self.content = self.content or any(map(_has_content, choices))
         for choice in choices:
             self._begun.add(choice.index)
             self._finish(choice)
@@ -219,6 +219,10 @@ def _counts_of(choices: Sequence[ChunkChoice]) -> Raw | None:
 
 def _is_extra(choice: ChunkChoice) -> bool:
     return bool(choice.finish_reason or (choice.delta and _is_content(choice.delta)))
+
+
+def _has_content(choice: ChunkChoice) -> bool:
+    return has_value(choice.message) if choice.delta is None else _is_content(choice.delta)
 
 
 def _is_content(delta: Delta) -> bool:

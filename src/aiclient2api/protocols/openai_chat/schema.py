@@ -127,6 +127,8 @@ class ChunkChoice(Struct, frozen=True):
     finish_reason: str | None = None
     logprobs: Raw = ABSENT
     usage: Raw = ABSENT
+    message: Raw = ABSENT
+    """What servers that only seem to stream have all of the answer in, instead of a delta."""
 
 
 class Chunk(Struct, frozen=True):

@@ -51,6 +51,8 @@ class CandidateDecoder:
             return
         self._sink.events = events
         delta = choice.delta
+        if delta is None and choice.message not in NOTHING and not self._sink.has_begun:
+            delta = json.decode(choice.message, Delta)
         if (
             delta is not None
             and not isinstance(delta.content, list)

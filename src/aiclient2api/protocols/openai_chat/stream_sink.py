@@ -17,6 +17,11 @@ class PartSink:
         self.events: list[StreamEvent] = []
         self._next = 0
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there was any part."""
+        return self._next > 0
+
     def start(self, part: Part) -> int:
         """Open a part; returns its number."""
         number = self._next
