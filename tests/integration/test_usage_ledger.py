@@ -87,6 +87,7 @@ def test_a_departed_client_is_booked_with_an_estimate(tmp_path: Path) -> None:
     assert row.input > 0
 
 
+@pytest.mark.timeout(300)
 def test_kills_under_load_lose_no_row_and_double_none(tmp_path: Path) -> None:
     answered: Counter[str] = Counter()
 
