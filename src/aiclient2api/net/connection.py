@@ -45,6 +45,28 @@ class Connection(asyncio.Protocol):
     the response, because it had been closed while it was idle.
     """
 
+    __slots__ = (
+        "_deadline",
+        "_into",
+        "_is_paused",
+        "_is_writing",
+        "_limit",
+        "_loop",
+        "_on_close",
+        "_on_idle",
+        "_timeouts",
+        "_timer",
+        "_timer_at",
+        "_transport",
+        "_untaken",
+        "_unwritten",
+        "_waiter",
+        "failure",
+        "is_reused",
+        "phase",
+        "reader",
+    )
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,

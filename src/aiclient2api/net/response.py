@@ -31,6 +31,26 @@ class ResponseReader:
     are not what was meant.
     """
 
+    __slots__ = (
+        "_head_only",
+        "_head_size",
+        "_interim",
+        "_parser",
+        "chunks",
+        "done",
+        "ends_by_close",
+        "fields",
+        "has_head",
+        "headers",
+        "is_encoded",
+        "keeps_alive",
+        "on_body",
+        "on_header",
+        "parse",
+        "status",
+        "untouched",
+    )
+
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
         self.on_body = self.chunks.append  # no Python frame for each chunk

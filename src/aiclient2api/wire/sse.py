@@ -26,6 +26,14 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 class SseDecoder:
     """Bytes to frames."""
 
+    __slots__ = (
+        "_limit",
+        "_pieces",
+        "_seam",
+        "_size",
+        "_started",
+    )
+
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._limit = limit
         self._pieces: list[bytes] = []

@@ -119,6 +119,22 @@ def whole_usage(response: WireResponse) -> Usage | None:
 class ChatStreamTap:
     """See base.AnswerStream. Looks closely at the chunks up to the first content, and at ends, counts and errors."""
 
+    __slots__ = (
+        "_begun",
+        "_done",
+        "_skims",
+        "_strips_usage",
+        "_wanted",
+        "content",
+        "ended",
+        "failure",
+        "finished",
+        "goes_on",
+        "refused",
+        "response_id",
+        "usage",
+    )
+
     def __init__(self, request: WireRequest) -> None:
         self.content = False
         self.ended = False
