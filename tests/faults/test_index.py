@@ -72,7 +72,11 @@ ELSEWHERE: Final = {
         "store/test_outage.py::test_failover_by_sentinels",
         "integration/test_store_outages.py::test_two_hundred_streams_notice_nothing_and_counts_are_exact",
     ),
-    "F72": ("store/test_weather.py::test_an_old_master_that_returns_is_not_believed",),
+    "F72": (
+        "store/test_weather.py::test_an_old_master_that_returns_is_not_believed",
+        "store/test_sentinels.py::test_nobody_connects_to_a_master_that_is_being_replaced",
+        "store/test_sentinels.py::test_the_latest_configuration_is_believed_wherever_it_stands_in_the_address",
+    ),
     "F73": ("store/test_weather.py::test_a_node_that_is_cut_off_serves_by_itself_and_converges",),
     "F74": (
         "store/test_weather.py::test_a_store_that_says_no_is_an_outage",
