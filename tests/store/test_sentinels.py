@@ -18,8 +18,9 @@ from aiclient2api.store.master import Answer, NoMaster, chosen, read
 from aiclient2api.store.redis import RedisStore
 from aiclient2api.store.sentinels import MEMORY, SILENCE, MasterPool, Sentinels
 from tests.fakes.accounts import Clock
-from tests.store.clusters import told_by
+from tests.store.clusters import PATIENT, replicated, told_by
 from tests.store.servers import DEADLINE, VALKEY, Server, running, until
+from tests.store.test_outage import come, is_master
 
 OPTIONS = {"protocol": 2, "driver_info": None}
 LONG = 3600.0
@@ -186,6 +187,27 @@ def fails_over(leader: Server) -> bool:
     with leader.admin() as client, contextlib.suppress(ResponseError):  # no good replica yet, or under way
         client.execute_command("SENTINEL", "FAILOVER", "mymaster")
     return told_by(leader).get("failover-state") == "wait_promotion"
+
+
+@pytest.mark.timeout(4 * PATIENT)
+async def test_what_new_connections_write_while_an_old_master_is_back_is_not_lost() -> None:
+    written: list[str] = []
+    with replicated() as servers:
+        servers.master.kill()
+        await come(lambda: is_master(servers.replica), PATIENT)
+        servers.master.start()
+        async with asyncio.timeout(PATIENT):
+            while is_master(servers.master):
+                store = RedisStore(parse(servers.url), timeout=30.0)
+                try:
+                    await store.put(f"a2:v1:k{len(written)}", b"1")
+                    written.append(f"a2:v1:k{len(written)}")
+                except StoreUnavailable:
+                    await asyncio.sleep(0.005)
+                finally:
+                    await store.close()
+        with servers.replica.admin() as client:
+            assert client.exists(*written) == len(written) > 0
 
 
 async def test_a_server_that_is_no_master_is_not_used_whatever_sentinels_say() -> None:
