@@ -8,7 +8,7 @@ JOBS ?= 3
 .PHONY: help run test check fix interop bench bench-store matrix laws-deep availability bench-reliability faults-deep chaos nodes-deep refresh-deep soak lock clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 run: $(VENV)/.runtime ## install what is needed and start the gateway on 127.0.0.1:3000
 	$(BIN)/aiclient2api serve $(ARGS)

@@ -39,6 +39,7 @@ def test_a_generated_key_is_printed_once_and_stays_valid(tmp_path: Path) -> None
         with serving_program(tmp_path, sections(url)) as second:
             assert second.printed_key is None
             assert key not in second.stdout + second.stderr
+            assert "`aiclient2api keys create NAME` makes more" in second.stdout
             assert status(second.url, key) == 200
 
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
@@ -84,7 +85,7 @@ def test_the_demo_has_a_new_key_each_time_and_writes_nothing(tmp_path: Path) -> 
     keys: list[str] = []
     for _ in range(2):
         with serving_program(tmp_path, None, "--port", "0") as program:
-            assert "demo mode" in program.stdout
+            assert "demo mode: the built-in simulator answers; set OPENAI_API_KEY" in program.stdout
             key = program.printed_key
             assert key is not None
             keys.append(key)

@@ -15,7 +15,10 @@ def banner(config: Config, port: int, new_key: str | None, *, demo: bool) -> str
     base = f"{scheme}://{f'[{reach}]' if ':' in reach else reach}:{port}"
     lines = [f"aiclient2api listens on {base}"]
     if demo:
-        lines.append("demo mode: no provider key and no configuration found; the built-in simulator answers")
+        lines.append(
+            "demo mode: the built-in simulator answers; set OPENAI_API_KEY or the like, or write aiclient2api.yaml, "
+            "for real models"
+        )
     lines.extend(_key_lines(config, new_key, demo=demo))
     if demo or new_key:
         model = "demo" if demo else _example_model(config)
@@ -25,7 +28,8 @@ def banner(config: Config, port: int, new_key: str | None, *, demo: bool) -> str
 
 def _key_lines(config: Config, new_key: str | None, *, demo: bool) -> list[str]:
     if new_key is None:
-        return [] if config.keys else ["client key: the one that was printed at the first start"]
+        known = "client key: the one that was printed at the first start   (`aiclient2api keys create NAME` makes more)"
+        return [] if config.keys else [known]
     kept = "new at each start" if demo else f"printed only now; its hash is kept in {config.store.data_dir}"
     return [f"client key: {new_key}   ({kept})"]
 
