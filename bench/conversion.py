@@ -3,7 +3,8 @@
 python -m bench.conversion [--rows 0]
 
 A Claude client, a Chat upstream: one unary exchange (streamed and folded), an event of a burst of 203 that comes in two
-reads, an event that comes alone; the last also relayed. Only `protocols/`, `wire/` and `ir/` take part.
+reads, an event that comes alone; the last also relayed, and from a Claude upstream. Only `protocols/`, `wire/` and
+`ir/` take part.
 """
 
 from __future__ import annotations
@@ -36,6 +37,16 @@ READ: Final = 16_000
 ALONE: Final = 100
 """Events that come one by one."""
 
+CLAUDE_HEAD: Final = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant",'
+    b'"model":"m","content":[],"usage":{"input_tokens":9}}}\n\nevent: content_block_start\ndata: {"type":'
+    b'"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
+)
+CLAUDE_PIECE: Final = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta",'
+    b'"text":" word"}}\n\n'
+)
+
 
 def main() -> None:
     """Count, and print a line for each."""
@@ -52,14 +63,17 @@ def main() -> None:
     for name, client in (("converted", "anthropic"), ("relayed", "openai_chat")):
         begun = _reads(more[3:], [first, *more[:3]])(client)
         _print(f"an event that comes alone, {name}", _counted(begun), ALONE, rows)
+    for name, client in (("converted", "openai_chat"), ("relayed", "anthropic")):
+        begun = _reads([CLAUDE_PIECE] * ALONE, [CLAUDE_HEAD, CLAUDE_PIECE], "anthropic")(client)
+        _print(f"an event of Claude's that comes alone, {name}", _counted(begun), ALONE, rows)
 
 
-def _asked(client: str, *, stream: bool) -> AnswerStream:
+def _asked(client: str, upstream: str = "openai_chat", *, stream: bool) -> AnswerStream:
     body = BODY % (b'"stream":true,' if stream else b"")
     inbound = Inbound(FACTORY[client], WireRequest(path=PATHS[client], body=body, headers=VERSION), "tenant")
     inbound.converter.output_bound(inbound.wire)
     target = Target(model="m", profile=ModelProfile(), remember=_forget)
-    return FACTORY.convert(inbound, "openai_chat", target).stream()
+    return FACTORY.convert(inbound, upstream, target).stream()
 
 
 def _forget(call_id: str, record: bytes | None) -> None:
@@ -82,9 +96,11 @@ def _unary() -> None:
     stream.answer()
 
 
-def _reads(reads: Sequence[bytes], before: Sequence[bytes] = ()) -> Callable[[str], Callable[[], None]]:
+def _reads(
+    reads: Sequence[bytes], before: Sequence[bytes] = (), upstream: str = "openai_chat"
+) -> Callable[[str], Callable[[], None]]:
     def begun(client: str) -> Callable[[], None]:
-        stream, frames = _asked(client, stream=True), SseDecoder()
+        stream, frames = _asked(client, upstream, stream=True), SseDecoder()
         for read in before:
             _fed(stream, frames.feed(read))
 

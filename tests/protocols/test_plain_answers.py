@@ -21,6 +21,7 @@ from aiclient2api.wire.http import WireRequest
 
 FACTORY = ConverterFactory(BUILTIN, Carrier({1: b"k" * 32}, 1))
 CLIENTS = {
+    "openai_chat": ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Go."}]}),
     "anthropic": ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "Go."}]}),
     "openai_responses": ("/v1/responses", {"input": "Go."}),
 }
@@ -61,11 +62,63 @@ ANSWERS: dict[str, list[bytes]] = {
 }  # fmt: skip
 
 
+def _event(name: str, **members: object) -> bytes:
+    return json.encode({"type": name, **members})
+
+
+def _said(*texts: str, index: int = 0) -> list[bytes]:
+    deltas = [{"type": "text_delta", "text": text} for text in texts]
+    return [_event("content_block_delta", index=index, delta=delta) for delta in deltas]
+
+
+def _block(index: int, **block: object) -> bytes:
+    return _event("content_block_start", index=index, content_block=block)
+
+
+def _stop(index: int) -> bytes:
+    return _event("content_block_stop", index=index)
+
+
+HEAD = _event(
+    "message_start",
+    message={
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [],
+        "usage": {"input_tokens": 9},
+    },
+)
+TAIL = [
+    _event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 5}),
+    _event("message_stop"),
+]
+TEXT = _block(0, type="text", text="")
+PAGE = {"type": "web_search_result_location", "url": "https://a.example", "title": "A", "cited_text": "b"}
+CITED_DELTA = {"type": "citations_delta", "citation": {**PAGE, "encrypted_index": "x"}}
+CLAUDES: dict[str, list[bytes]] = {
+    "a text": [HEAD, TEXT, *_said("Hello", " from", " here"), _stop(0), *TAIL],
+    "pings": [HEAD, TEXT, *_said("a"), _event("ping"), *_said("b", "c"), _stop(0), *TAIL],
+    "an empty piece": [HEAD, TEXT, *_said("a", "", "b"), _stop(0), *TAIL],
+    "a text that begins with its block": [HEAD, _block(0, type="text", text="a"), *_said("b", "c"), _stop(0), *TAIL],
+    "two texts": [HEAD, TEXT, *_said("a", "b"), _stop(0), _block(1, type="text", text="x"), *_said("c", index=1), _stop(1), *TAIL],
+    "two at once": [HEAD, TEXT, *_said("a"), _block(1, type="text", text="x"), *_said("b"), *_said("c", index=1), _stop(0), _stop(1), *TAIL],
+    "a source": [HEAD, TEXT, *_said("a"), _event("content_block_delta", index=0, delta=CITED_DELTA), *_said("b", "c"), _stop(0), *TAIL],
+    "a thought before it": [HEAD, _block(0, type="thinking", thinking="Hm.", signature="sig"), _stop(0), _block(1, type="text", text=""), *_said("a", "b", index=1), _stop(1), *TAIL],
+    "a call behind it": [HEAD, TEXT, *_said("a", "b"), _stop(0), _block(1, type="tool_use", id="t", name="f", input={}), _stop(1), *TAIL],
+    "an unopened block": [HEAD, TEXT, *_said("a", "b"), *_said("c", index=3), _stop(0), *TAIL],
+    "an error": [HEAD, TEXT, *_said("a", "b"), _event("error", error={"type": "overloaded_error", "message": "no"}), *TAIL],
+    "words behind the end": [HEAD, TEXT, *_said("a"), _stop(0), TAIL[0], *_said("b"), TAIL[1]],
+}  # fmt: skip
+
+
 def _stream(client: str, *, streams: bool, kept: Kept) -> PivotStream | FoldingStream:
     path, body = CLIENTS[client]
     wire = WireRequest(path=path, body=json.encode({"model": "m", **body, "stream": streams}))
     target = Target(model="m", profile=ModelProfile(), remember=lambda *what: kept.append(what))
-    made = FACTORY.convert(Inbound(FACTORY[client], wire, "tenant"), "openai_chat", target).stream()
+    upstream = "anthropic" if client == "openai_chat" else "openai_chat"
+    made = FACTORY.convert(Inbound(FACTORY[client], wire, "tenant"), upstream, target).stream()
     assert isinstance(made, PivotStream | FoldingStream)
     return made
 
@@ -110,14 +163,19 @@ def _in_reads(client: str, data: list[bytes], sizes: list[int], *, streams: bool
 
 
 @pytest.mark.parametrize("streams", [True, False])
-@pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize(
+    ("client", "name"),
+    [
+        *((client, name) for client in ("anthropic", "openai_responses") for name in ANSWERS),
+        *(("openai_chat", name) for name in CLAUDES),
+    ],
+)
 @settings(max_examples=12)
 @given(sizes=st.lists(st.integers(1, 5), max_size=6))
 def test_however_many_events_a_read_brings_the_answer_is_the_same(
-    name: str, client: str, streams: bool, sizes: list[int]
+    client: str, name: str, streams: bool, sizes: list[int]
 ) -> None:
-    data = ANSWERS[name]
+    data = CLAUDES[name] if client == "openai_chat" else ANSWERS[name]
     assert _in_reads(client, data, sizes, streams=streams) == _one_by_one(client, data, streams=streams)
 
 

@@ -18,6 +18,11 @@ _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 """Two line ends. A CR ends a line without waiting for its LF, which then opens the next event and means nothing."""
 _ONE_LINE = re.compile(rb"data: (.*)\n\n").fullmatch
 """One event of one `data` line, as are nearly all reads of a stream that comes slowly."""
+_ONE_CRLF = re.compile(rb"data: (.*)\r\n\r\n").fullmatch
+"""The same as Google writes it."""
+_NAMED = re.compile(rb"event: (.*)\ndata: (.+)\n\n")
+"""One event that says its name before one `data` line."""
+_ALL_NAMED = re.compile(rb"(?:event: .*\ndata: .+\n\n)+").fullmatch
 _SEAM = 3
 """All but one byte of the longest blank line: what may stand before the cut of a chunk."""
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -45,14 +50,14 @@ class SseDecoder:
         """The events completed by this chunk, in order."""
         if not self._started:
             chunk = self._without_mark(chunk)
-        if not self._seam and b"\r" not in chunk:
+        if not self._seam:
             one = _ONE_LINE(chunk)
-            if one is not None:
+            if one is not None and b"\r" not in chunk:
                 if not chunk.isascii():
                     check_text(chunk)
                 return [Frame(chunk, one[1])]
-            whole: list[Frame] = []
-            if chunk.endswith(b"\n\n") and _split_lf(chunk, whole) == len(chunk):
+            whole = _whole(chunk)
+            if whole is not None:
                 check_text(chunk)
                 return whole
         frames: list[Frame] = []
@@ -105,6 +110,18 @@ def last_event(rest: bytes) -> bytes:
     return event if data.endswith(b"}") else b""
 
 
+def _whole(chunk: bytes) -> list[Frame] | None:
+    """The events of a read that holds nothing but whole ones, where that shows at a glance."""
+    if b"\r" in chunk:
+        one = _ONE_CRLF(chunk)
+        return [Frame(chunk, one[1])] if one is not None and b"\r" not in one[1] else None
+    named = _NAMED.fullmatch(chunk)
+    if named is not None:
+        return [_named(named)]
+    frames: list[Frame] = []
+    return frames if chunk.endswith(b"\n\n") and _split_lf(chunk, frames) == len(chunk) else None
+
+
 def _has_blank_line(data: bytes) -> bool:
     return b"\n\n" in data or (b"\r" in data and _BLANK_LINE.search(data) is not None)
 
@@ -118,24 +135,40 @@ def _split_lf(buffer: bytes, frames: list[Frame]) -> int:
     """The usual case: only line feeds."""
     events = buffer.split(b"\n\n")
     end = len(buffer) - len(events.pop())
-    if _are_lines(buffer[:end], len(events)):
+    if _are_lines(buffer[:end], len(events), b"\n\n"):
         frames += [Frame(event + b"\n\n", event[6:]) for event in events]
+    elif _ALL_NAMED(buffer, 0, end) is not None:
+        frames += map(_named, _NAMED.finditer(buffer, 0, end))
     else:
         frames += [_frame(event + b"\n\n") for event in events]
     return end
 
 
-def _are_lines(whole: bytes, events: int) -> bool:
-    """Whether each of so many events is one `data` line."""
+def _named(found: re.Match[bytes]) -> Frame:
+    return Frame(found[0], found[2], found[1].decode("utf-8", "replace"))
+
+
+def _are_lines(whole: bytes, events: int, mark: bytes) -> bool:
+    """Whether each of so many events that end with `mark` is one `data` line."""
     return (
         whole.count(b"\n") == 2 * events
         and whole.startswith(b"data: ")
-        and whole.count(b"\n\ndata: ") == events - 1
+        and whole.count(mark + b"data: ") == events - 1
     )
 
 
 def _split_any(buffer: bytes, frames: list[Frame]) -> int:
-    """Any mixture of CR, LF and CRLF."""
+    """Any mixture of CR, LF and CRLF; mostly it is none."""
+    events = buffer.split(b"\r\n\r\n")
+    rest = events.pop()
+    whole, count = buffer[: len(buffer) - len(rest)], len(events)
+    if (
+        whole.count(b"\r") == 2 * count
+        and _are_lines(whole, count, b"\r\n\r\n")
+        and not _has_blank_line(rest)
+    ):
+        frames += [Frame(event + b"\r\n\r\n", event[6:]) for event in events]
+        return len(whole)
     start = 0
     for match in _BLANK_LINE.finditer(buffer):
         frames.append(_frame(buffer[start : match.end()]))

@@ -138,6 +138,8 @@ class MessageStreamTap:
             return frame.raw
         json.check_event(frame.data)
         name = event_name(frame)
+        if name == "content_block_delta" and not self.finished and self._index in frame.data:
+            return frame.raw
         match name:
             case "content_block_start" | "content_block_delta" | "content_block_stop":
                 if self.finished:

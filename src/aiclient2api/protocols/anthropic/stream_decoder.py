@@ -7,6 +7,8 @@ some servers repeat or correct them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw
 
@@ -32,7 +34,13 @@ from aiclient2api.protocols.anthropic.errors import error_of
 from aiclient2api.protocols.anthropic.ext import keep
 from aiclient2api.protocols.anthropic.finish import decode_finish
 from aiclient2api.protocols.anthropic.schema import NAME
-from aiclient2api.protocols.anthropic.stream_schema import NOTHING, BlockDelta, WireEvent, parse_event
+from aiclient2api.protocols.anthropic.stream_schema import (
+    NOTHING,
+    BlockDelta,
+    WireEvent,
+    parse_event,
+    text_in,
+)
 from aiclient2api.protocols.anthropic.usage import UsageTally
 from aiclient2api.wire import json
 from aiclient2api.wire.frames import Frame
@@ -69,6 +77,8 @@ class MessageStreamDecoder:
         self._early: Finish | None = None
         """A reason in message_start: no end, because the content comes behind it."""
         self._ext: dict[str, Raw] = {}
+        self._talks: int | None = None
+        """The block whose text the last event added to: the next may only do the same."""
 
     def feed(self, frame: Frame) -> list[StreamEvent]:
         """The events of one frame. Raises MalformedMessage."""
@@ -76,11 +86,14 @@ class MessageStreamDecoder:
             return []
         event = parse_event(frame)
         events: list[StreamEvent]
+        self._talks = None
         match event.type:
             case "content_block_start" | "content_block_delta" if self.finished:
                 events = []  # what comes behind the end is no part of the answer
             case "content_block_delta":
                 events = self._delta(event, frame)
+                if event.delta is not None and event.delta.text:
+                    self._talks = event.index
             case "content_block_start":
                 events = self._start_block(event)
             case "content_block_stop":
@@ -99,6 +112,21 @@ class MessageStreamDecoder:
             case _:
                 events = [NativeEvent(NAME, frame.event or event.type, Raw(frame.data))]
         return events
+
+    def more_text(self, frame: Frame) -> str | None:
+        """See base.TextDecoder."""
+        found = text_in(frame.data)
+        return found.delta.text if found is not None and found.index == self._talks else None
+
+    def more_texts(self, frames: Sequence[Frame]) -> list[str]:
+        """See base.TextDecoder."""
+        texts: list[str] = []
+        for frame in frames:
+            found = text_in(frame.data)
+            if found is None or found.index != self._talks:
+                break
+            texts.append(found.delta.text)
+        return texts
 
     def close(self) -> list[StreamEvent]:
         """The end, if the reason was already told; else the answer was cut off."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.wire.frames import Frame
@@ -36,11 +36,26 @@ class WireEvent(Struct, gc=False):
     content_block: Raw = NOTHING
 
 
+class _TextDelta(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    type: Literal["text_delta"]
+    text: Annotated[str, Meta(min_length=1)]
+
+
+class TextEvent(Struct, frozen=True, gc=False):
+    """A content_block_delta that adds text; anything else is refused as invalid."""
+
+    type: Literal["content_block_delta"]
+    delta: _TextDelta
+    index: int = 0
+
+
 class _Named(Struct, gc=False):
     type: str = ""
 
 
 _events = msgspec.json.Decoder(WireEvent)
+_decode_text = msgspec.json.Decoder(TextEvent).decode
+_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _names = msgspec.json.Decoder(_Named)
 
 _TYPED = frozenset({"content_block_start", "content_block_delta", "content_block_stop"})
@@ -57,6 +72,14 @@ def parse_event(frame: Frame) -> WireEvent:
         return WireEvent(name)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedMessage(f"not valid JSON: {error}") from None
+
+
+def text_in(data: bytes) -> TextEvent | None:
+    """The event, if it adds text to a block; None for any other, and for what is no event."""
+    try:
+        return _decode_text(data)
+    except _FAULTS:
+        return None
 
 
 def event_name(frame: Frame) -> str:
