@@ -271,3 +271,14 @@ def test_half_of_a_whole_answer_is_told_as_no_stream() -> None:
         answer = post(stack, json.dumps(asked).encode(), path)
 
     assert answer.status_code == 502
+
+
+def test_a_request_that_only_the_upstream_understands_gets_its_whole_answer_too() -> None:
+    path, asked = streamed("openai_chat")
+    server = Upstream([json.dumps(chat({"content": "Hello"}, "stop")).encode()], "application/json")
+    with serving(server.running(), one_of_each) as stack:
+        answer = post(stack, json.dumps({**asked, "tools": "of its own"}).encode(), path)
+
+    assert answer.status_code == 200
+    assert b"Hello" in answer.content
+    assert b"[DONE]" in answer.content

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from aiclient2api.errors import Malformed, MalformedMessage
 from aiclient2api.ir.fold import unfold
+from aiclient2api.ir.request import ModelRequest
 from aiclient2api.net.transport import HttpStream
 from aiclient2api.protocols.base import Converter
 from aiclient2api.protocols.conversion import require_ends
@@ -55,8 +56,16 @@ def retold(protocol: Converter, asked: WireRequest, stream: HttpStream, body: by
             WireResponse(status=stream.status, headers=stream.headers, body=body)
         )
         require_ends(answer)
-        encoder = protocol.stream_encoder(protocol.decode_request(asked))
+        encoder = protocol.stream_encoder(_request(protocol, asked, answer.model))
         events = settled(unfold(answer), protocol.name, streamed=False)
         return RetoldStream(stream, b"".join([encoder.feed(event) for event in events]))
     except MalformedMessage as error:
         raise Malformed(f"the upstream broke its protocol: {error}") from error
+
+
+def _request(protocol: Converter, asked: WireRequest, model: str) -> ModelRequest:
+    """What an encoder needs to know of the request; where only the upstream understood it, next to nothing."""
+    try:
+        return protocol.decode_request(asked)
+    except MalformedMessage:
+        return ModelRequest(protocol=protocol.name, model=model, stream="sse")
