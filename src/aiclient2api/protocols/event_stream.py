@@ -50,6 +50,23 @@ class EventStream:
     As long as the answer is one plain text it needs no passes; they are told of it when something else comes.
     """
 
+    __slots__ = (
+        "_conversion",
+        "_decoder",
+        "_made",
+        "_next_text",
+        "_next_texts",
+        "_plain",
+        "_report",
+        "_run",
+        "content",
+        "ended",
+        "failure",
+        "refused",
+        "response_id",
+        "usage",
+    )
+
     def __init__(self, decoder: StreamDecoder, conversion: PivotConversion) -> None:
         self.content = False
         self.ended = False

@@ -30,6 +30,11 @@ _MoreText = Callable[[int, int], Callable[[str], bytes] | None]
 class PivotStream(EventStream):
     """An upstream's frames to the client's stream; at its end the answer's own losses are added to `losses`."""
 
+    __slots__ = (
+        "_encoder",
+        "_shorter",
+    )
+
     def __init__(self, decoder: StreamDecoder, conversion: PivotConversion, encoder: StreamEncoder) -> None:
         super().__init__(decoder, conversion)
         self._encoder = encoder
@@ -90,6 +95,11 @@ class PivotStream(EventStream):
 
 class FoldingStream(EventStream):
     """An upstream's frames collected into one answer, for a unary client, who gets nothing before it."""
+
+    __slots__ = (
+        "_folder",
+        "_pieces",
+    )
 
     def __init__(self, decoder: StreamDecoder, conversion: PivotConversion) -> None:
         super().__init__(decoder, conversion)

@@ -72,6 +72,15 @@ def block_writer(part: Part, indexes: Iterator[int], report: LossReport) -> Bloc
 class TextWriter:
     """A text, or a refusal told as one."""
 
+    __slots__ = (
+        "_citations",
+        "_index",
+        "_indexes",
+        "_lost",
+        "_part",
+        "_report",
+    )
+
     def __init__(self, part: Text | Refusal, indexes: Iterator[int], report: LossReport) -> None:
         self._part = part
         self._indexes = indexes

@@ -77,6 +77,18 @@ def _unknown(data: bytes) -> dict[str, Raw]:
 class ChatStreamDecoder:
     """See base.StreamDecoder."""
 
+    __slots__ = (
+        "_beside",
+        "_candidates",
+        "_id",
+        "_over",
+        "_started",
+        "_talks",
+        "_usage",
+        "finished",
+        "goes_on",
+    )
+
     def __init__(self) -> None:
         self.finished = False
         self.goes_on = False
