@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aiclient2api.simulator.app import Simulator
-from tests.integration.test_shared_keys import ask, at_most, is_known
+from tests.integration.test_shared_keys import ask, at_most, is_known, know_each_other
 from tests.program import Program, run, serving_program, simulating, until
 from tests.store.clusters import Cluster, replicated
 from tests.store.test_outage import is_master
@@ -51,6 +51,7 @@ class Pair:
 
     def limit_holds(self, key: str) -> None:
         """Both nodes together let through what the key's limit says, and not much more."""
+        know_each_other([program.url for program in self.programs])
         before, began = len(self.simulator.requests), time.monotonic()
         statuses = self.spend(key, 4 * LIMIT)
         assert set(statuses) == {200, 429}

@@ -238,7 +238,7 @@ def test_without_an_account_that_embeds_it_is_a_400_that_says_so(
     answer = post(stack, path, body)
 
     assert answer.status_code == 400, answer.text
-    assert "embed is not available for this model on this route" in answer.json()["error"]["message"]
+    assert "embeddings are not available for this model on this route" in answer.json()["error"]["message"]
     assert answer.headers["x-should-retry"] == "false"
     assert len(simulator.requests) == before
 

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from pathlib import Path
@@ -44,9 +45,9 @@ def ask(url: str, key: str, model: str = "chat/m", prompt: str = "hi") -> int:
             return error.code
 
 
-def know_each_other(nodes: Nodes) -> None:
+def know_each_other(urls: Sequence[str]) -> None:
     """Wait until every node takes its half of an account's 64 places: then it knows that there are two."""
-    until(lambda: all(metric(url, "account_limit", account="a") == 32 for url in nodes.urls))
+    until(lambda: all(metric(url, "account_limit", account="a") == 32 for url in urls))
 
 
 def is_known(url: str, key: str) -> bool:
@@ -127,7 +128,7 @@ def test_a_limit_is_one_limit_for_all_nodes(tmp_path: Path) -> None:
     with two_nodes(tmp_path) as nodes:
         key = command(nodes, "keys", "create", "ci", "--rpm", str(limit)).strip()
         soon(nodes, key, 200)
-        know_each_other(nodes)
+        know_each_other(nodes.urls)
 
         began = time.monotonic()
         with ThreadPoolExecutor(8) as pool:
@@ -151,7 +152,7 @@ def test_without_a_store_known_keys_work_unknown_ones_do_not_and_limits_are_shar
         limited = command(nodes, "keys", "create", "small", "--rpm", str(limit)).strip()
         soon(nodes, key, 200)
         until(lambda: all(is_known(url, limited) for url in nodes.urls))
-        know_each_other(nodes)
+        know_each_other(nodes.urls)
         nodes.server.pause()
         try:
             until(lambda: everywhere(nodes, "sk-a2-unknown") == {503})
