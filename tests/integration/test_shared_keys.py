@@ -331,6 +331,7 @@ def test_workers_of_one_node_share_keys_and_limits_like_nodes(tmp_path: Path) ->
             made = run(tmp_path, "keys", "create", "ci", "--rpm", str(limit), "--config", path)
             other = run(tmp_path, "keys", "create", "other", "--config", path)
             assert (made.returncode, other.returncode) == (0, 0), made.stderr + other.stderr
+            until(lambda: metric(program.url, "account_limit", account="a") == 64)  # both know of the other
             # each request is a connection of its own, and either worker may take it
             until(lambda: {ask(program.url, other.stdout.strip()) for _ in range(20)} == {200})
             before = len(simulator.requests)
