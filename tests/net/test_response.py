@@ -74,6 +74,7 @@ def test_a_body_without_a_length_ends_with_the_connection_only() -> None:
         b"<html>hello</html>\r\n\r\n",
         b"SSH-2.0-OpenSSH\r\n",
         HEAD + b"x: " + b"a" * (MAX_HEAD + 1) + b"\r\n\r\n",
+        HEAD + b"x-many: 1\r\n" * 10_000 + b"content-length: 0\r\n\r\n",
         HEAD + b"".join(b"x-%d: 1\r\n" % number for number in range(MAX_FIELDS + 1)) + b"\r\n",
     ],
 )
@@ -95,6 +96,17 @@ def test_bytes_behind_the_end_cost_the_connection_not_the_answer(junk: bytes) ->
     assert b"".join(reader.chunks) == b"ok"
     assert reader.done
     assert not reader.keeps_alive
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4, 20])
+def test_a_body_behind_a_head_is_not_counted_as_its_part(cut: int) -> None:
+    head, body = HEAD + b"content-length: 200000\r\n\r\n", b"b" * 200_000
+    reader = ResponseReader()
+    reader.feed((head + body)[: len(head) - cut])
+    reader.feed((head + body)[len(head) - cut :])
+
+    assert reader.done
+    assert b"".join(reader.chunks) == body
 
 
 @pytest.mark.parametrize("status", [204, 304])

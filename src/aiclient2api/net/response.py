@@ -15,6 +15,7 @@ from aiclient2api.wire.http import Headers
 MAX_HEAD = 64 * 1024
 """Bytes of a head, interim responses and trailers included."""
 MAX_FIELDS = 200
+_END = b"\r\n\r\n"
 _BODY_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 _VERSIONS = ("1.1", "1.0")
 
@@ -36,6 +37,7 @@ class ResponseReader:
         "_head_size",
         "_interim",
         "_parser",
+        "_seam",
         "chunks",
         "done",
         "ends_by_close",
@@ -75,6 +77,7 @@ class ResponseReader:
         self._head_only = head_only
         self._interim = False
         self._head_size = 0
+        self._seam = b""
         if self.fields:
             self.fields.clear()
         if self.chunks:
@@ -85,15 +88,23 @@ class ResponseReader:
         self.untouched = False
         if not self.has_head:
             self._head_size += len(data)
+            if self._head_size > MAX_HEAD:
+                self._check_head(data)
         try:
             self.parse(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self.reject(error)
         if not self.has_head:
-            if self._head_size > MAX_HEAD:
-                raise InvalidResponse("the head is too large")
+            self._seam = data[1 - len(_END) :]
         elif self.fields:
             self.check_fields()
+
+    def _check_head(self, data: bytes) -> None:
+        """Raise InvalidResponse where the head does not end in time; `fields` alone does not tell, names may repeat."""
+        start = (self._seam + data).find(_END)
+        end = start + len(_END) - len(self._seam)
+        if start < 0 or self._head_size - len(data) + end > MAX_HEAD:
+            raise InvalidResponse("the head is too large")
 
     def check_fields(self) -> None:
         """Raise InvalidResponse where a head, or trailers, which nobody asked for, are too large."""
