@@ -43,6 +43,7 @@ def serve(variant: str, upstream: str, folder: Path, code: Program = _THIS) -> l
         ],
         "accounts": accounts,
         "limits": {"streams_per_worker": 5000, "body": "64MiB"},
+        "providers": {"openai_compatible": {"connections": 5000}},
         "store": {"data_dir": str(folder / "data")},
     }
     beside: list[Contender] = []
