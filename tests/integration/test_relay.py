@@ -46,6 +46,8 @@ class Upstream:
         """What is behind the first piece waits for it."""
         self.end_gate: threading.Event | None = None
         """The end of the body waits for it."""
+        self.ends = 0
+        """Bodies whose end was sent."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -74,6 +76,7 @@ class Upstream:
                     await asyncio.to_thread(self.end_gate.wait, 10)
                 writer.write(b"0\r\n\r\n")
                 await writer.drain()
+                self.ends += 1
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

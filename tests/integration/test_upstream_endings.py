@@ -66,8 +66,9 @@ def test_a_late_end_of_the_body_is_no_departed_client_and_costs_no_connection() 
             upstream.end_gate.clear()
             assert post(stack, BODY).content == b"".join(EVENTS)
             upstream.end_gate.set()
-            until(lambda: stack.runtime.metrics.inflight == 0)
+            until(lambda: stack.runtime.metrics.inflight == 0 and upstream.ends == count)
             assert sum(stack.runtime.metrics.requests.values.values()) == count
+            httpx.get(f"{stack.url}/healthz", timeout=60)  # what came before it has been read
         assert outcomes(stack) == {"ok"}
 
     assert upstream.connections == 1
