@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import partial
 from typing import Any
 
 import httpx
@@ -58,6 +59,11 @@ def patient_account(url: str) -> Sections:
     return {"accounts": {"a": {**sections["accounts"]["a"], "timeouts": {"eof": "20s"}}}}
 
 
+def is_over(stack: Stack, upstream: Upstream, count: int) -> bool:
+    """Whether so many answers were passed on and their ends sent."""
+    return stack.runtime.metrics.inflight == 0 and upstream.ends == count
+
+
 def test_a_late_end_of_the_body_is_no_departed_client_and_costs_no_connection() -> None:
     upstream = Upstream(list(EVENTS))
     upstream.end_gate = threading.Event()
@@ -66,7 +72,7 @@ def test_a_late_end_of_the_body_is_no_departed_client_and_costs_no_connection() 
             upstream.end_gate.clear()
             assert post(stack, BODY).content == b"".join(EVENTS)
             upstream.end_gate.set()
-            until(lambda: stack.runtime.metrics.inflight == 0 and upstream.ends == count)
+            until(partial(is_over, stack, upstream, count))
             assert sum(stack.runtime.metrics.requests.values.values()) == count
             httpx.get(f"{stack.url}/healthz", timeout=60)  # what came before it has been read
         assert outcomes(stack) == {"ok"}
