@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from aiclient2api.store.address import parse
 from aiclient2api.store.base import StoreUnavailable
 from aiclient2api.store.connection import connections
+from aiclient2api.store.exchange import Client
 from aiclient2api.store.master import Answer, NoMaster, chosen, read
 from aiclient2api.store.redis import RedisStore
 from aiclient2api.store.sentinels import MEMORY, SILENCE, MasterPool, Sentinels
@@ -260,6 +261,32 @@ async def test_many_who_look_for_the_master_are_one_question() -> None:
             before = client.info("stats")["total_commands_processed"]
             await asyncio.gather(*(place(sentinels) for _ in range(50)))
             assert client.info("stats")["total_commands_processed"] == before + 3  # with our own one
+
+
+class Turns(Sentinels):
+    """Two whose second one answers a number of turns of the loop behind the first one."""
+
+    def __init__(self, turns: int) -> None:
+        super().__init__([("127.0.0.1", 1), ("127.0.0.1", 2)], OPTIONS, LONG, grace=LONG, now=Clock())
+        self.turns = turns
+        self.is_changing = False
+
+    async def _question(self, client: Client, name: str) -> Answer:
+        is_second = client is self._clients[1]
+        is_changing = self.is_changing and is_second
+        for _ in range(self.turns * is_second):
+            await asyncio.sleep(0)
+        return Answer(("127.0.0.1", 6379), 1, is_changing=is_changing)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_what_was_said_before_is_not_the_answer_to_a_later_question(turns: int) -> None:
+    """Whichever turn of the loop the last answer came in."""
+    sentinels = Turns(turns)
+    assert await place(sentinels) == 6379
+    sentinels.is_changing = True
+    with pytest.raises(NoMaster, match="are replacing the master"):
+        await place(sentinels)
 
 
 @pytest.mark.parametrize(

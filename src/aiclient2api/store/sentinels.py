@@ -95,7 +95,7 @@ class Sentinels(Sentinel):
 
     def _ask(self, index: int, name: str) -> asyncio.Task[Answer]:
         task = self._asked.get(index)
-        if task is None:
+        if task is None or task.done():  # what it said is of before; its callback is still to run
             task = self._asked[index] = asyncio.ensure_future(self._question(self._clients[index], name))
             task.add_done_callback(lambda task: self._answered(index, task))
         return task
@@ -113,7 +113,8 @@ class Sentinels(Sentinel):
 
     def _answered(self, index: int, task: asyncio.Task[Answer]) -> None:
         """Also of those that nobody waits for any more."""
-        self._asked.pop(index, None)
+        if self._asked.get(index) is task:
+            del self._asked[index]
         if task.cancelled() or task.exception() is not None:
             return
         answer = task.result()
