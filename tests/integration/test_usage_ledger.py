@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from aiclient2api.ledger.records import Row, decode
-from aiclient2api.ledger.segment import read
 from aiclient2api.simulator.settings import SimulatorSettings
+from tests.ledger.segments import read
 from tests.program import DEADLINE, Program, run, serving_program, simulating, until
 
 KEY = "a-key-of-my-own-choice"

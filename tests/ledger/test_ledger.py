@@ -6,9 +6,9 @@ import pytest
 
 from aiclient2api.ledger.ledger import Batch, Ledger
 from aiclient2api.ledger.records import Begun, Row, decode
-from aiclient2api.ledger.segment import read
 from aiclient2api.ledger.totals import COUNTS
 from tests.fakes.accounts import Clock
+from tests.ledger.segments import read
 
 
 def begun(name: str, attempt: int = 1) -> Begun:

@@ -11,9 +11,10 @@ import pytest
 from aiclient2api.ledger.ledger import Ledger
 from aiclient2api.ledger.records import Begun, Row, aborted, decode, encode
 from aiclient2api.ledger.recovery import finished, forget, mark_booked, settle, totals_of
-from aiclient2api.ledger.segment import FileSegment, read
+from aiclient2api.ledger.segment import FileSegment
 from aiclient2api.ledger.totals import COUNTS
 from tests.fakes.accounts import Clock
+from tests.ledger.segments import read
 from tests.ledger.test_ledger import begun, row
 
 WRITER = """

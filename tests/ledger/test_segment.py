@@ -4,11 +4,14 @@ import errno
 import mmap
 import os
 import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from aiclient2api.ledger.segment import FileSegment, MemorySegment, SegmentFull, read
+from aiclient2api.ledger import segment as segments
+from aiclient2api.ledger.segment import FileSegment, MemorySegment, SegmentFull
+from tests.ledger.segments import read
 
 
 def test_what_was_written_is_read_back_in_order(tmp_path: Path) -> None:
@@ -51,6 +54,23 @@ def test_what_is_on_the_disk_is_not_kept_in_memory_as_well(tmp_path: Path) -> No
     content = read(segment.path)
     assert content is not None
     assert content.payloads == [b"x" * 1000] * 500 + [b"last"]
+    segment.close()
+
+
+def test_reading_keeps_no_more_than_one_record_in_memory(tmp_path: Path) -> None:
+    segment = FileSegment.create(tmp_path, "me", 8 << 20)
+    while segment.position < 8_000_000:
+        segment.append(b"x" * 100)
+    sizes: set[int] = set()
+
+    tracemalloc.start()
+    extent = segments.read(segment.path, lambda payload: sizes.add(len(payload)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert extent is not None
+    assert (extent.end, sizes) == (segment.position, {100})
+    assert peak < 256 * 1024
     segment.close()
 
 

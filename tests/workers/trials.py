@@ -17,7 +17,7 @@ from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
 from aiclient2api.ledger.records import Row, decode
-from aiclient2api.ledger.segment import read
+from tests.ledger.segments import read
 from tests.program import DEADLINE, Program, run, serving_program, simulating, until
 from tests.workers import nodes
 from tests.workers.load import Load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -50,8 +51,7 @@ def settle(folder: Path, now: float) -> list[Row]:
 
 def _settle(folder: Path, ownership: Ownership, now: float) -> list[Row]:
     paths = sorted(folder.glob(f"{ownership.name}-*{OPEN}"))
-    missing = _without_row([payload for path in paths for payload in _payloads(path)])
-    rows = [aborted(begun, now) for begun in missing]
+    rows = [aborted(begun, now) for begun in _without_row(paths)]
     records = [encode(row) for row in rows]
     size = sum(len(record) + RECORD_BYTES for record in records) + SLACK
     last = FileSegment.create(folder, ownership.name, size)
@@ -65,18 +65,13 @@ def _settle(folder: Path, ownership: Ownership, now: float) -> list[Row]:
 
 def _close(path: Path) -> None:
     """Cut off the room that was not used; a damaged segment is left as it is, whatever lies behind the damage."""
-    content = read(path)
-    if content is not None and not content.is_damaged:
+    extent = read(path)
+    if extent is not None and not extent.is_damaged:
         FileSegment.reopen(path).close()
-    elif content is None and not path.read_bytes().strip(b"\0"):
+    elif extent is None and not path.read_bytes().strip(b"\0"):
         path.unlink()  # its process died before the header was written
     else:
         path.rename(path.with_suffix(CLOSED))
-
-
-def _payloads(path: Path) -> list[bytes]:
-    content = read(path)
-    return content.payloads if content else []
 
 
 def finished(folder: Path) -> list[Found]:
@@ -89,10 +84,10 @@ def finished(folder: Path) -> list[Found]:
 
 
 def _found(path: Path) -> Found:
-    content = read(path)
-    if content is None:
+    extent = read(path)
+    if extent is None:
         return Found(path=path, identity="", position=0, is_damaged=True)
-    return Found(path=path, identity=content.identity, position=content.end, is_damaged=content.is_damaged)
+    return Found(path=path, identity=extent.identity, position=extent.end, is_damaged=extent.is_damaged)
 
 
 def totals_of(path: Path, begin: int, end: int | None = None) -> Totals:
@@ -101,11 +96,14 @@ def totals_of(path: Path, begin: int, end: int | None = None) -> Totals:
         if path.with_suffix(suffix).exists():
             path = path.with_suffix(suffix)
             break
-    content = read(path, begin, end)
     totals = Totals()
-    for record in _parsed(content.payloads if content else []):
+
+    def take(payload: bytes) -> None:
+        record = _parsed(payload)
         if isinstance(record, Row):
             totals.add(record)
+
+    read(path, take, begin, end)
     return totals
 
 
@@ -137,15 +135,22 @@ def forget(folder: Path, before: float) -> None:
             path.unlink(missing_ok=True)
 
 
-def _without_row(payloads: list[bytes]) -> list[Begun]:
+def _without_row(paths: Iterable[Path]) -> list[Begun]:
     begun: dict[tuple[str, int], Begun] = {}
     over: set[tuple[str, int]] = set()
-    for record in _parsed(payloads):
-        match record:
-            case Begun():
+
+    def take(payload: bytes) -> None:
+        match _parsed(payload):
+            case Begun() as record:
                 begun[_identity(record)] = record
-            case Row():
+            case Row() as record:
+                begun.pop(_identity(record), None)
                 over.add(_identity(record))
+            case None:
+                pass
+
+    for path in paths:
+        read(path, take)
     return [record for identity, record in begun.items() if identity not in over]
 
 
@@ -153,12 +158,9 @@ def _identity(record: Begun | Row) -> tuple[str, int]:
     return record.request_id, record.attempt
 
 
-def _parsed(payloads: list[bytes]) -> list[Begun | Row]:
-    """A later version's record kinds are passed over."""
-    parsed: list[Begun | Row] = []
-    for payload in payloads:
-        try:
-            parsed.append(decode(payload))
-        except msgspec.ValidationError:
-            continue
-    return parsed
+def _parsed(payload: bytes) -> Begun | Row | None:
+    """None for a later version's kind of record: it is passed over."""
+    try:
+        return decode(payload)
+    except msgspec.ValidationError:
+        return None

@@ -15,9 +15,9 @@ import os
 import struct
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 from zlib import crc32
 
 from msgspec import Struct
@@ -30,6 +30,7 @@ FIRST: Final = _HEADER
 _head: Final = _RECORD.pack
 RECORD_BYTES: Final = _RECORD.size
 """What a record takes beside its payload."""
+_READ_BYTES: Final = 64 * 1024
 OPEN, CLOSED = ".open", ".segment"
 
 
@@ -89,11 +90,11 @@ class FileSegment:
     @classmethod
     def reopen(cls, path: Path) -> FileSegment:
         """A segment that its owner left open. Raises OSError or ValueError when it is none."""
-        content = read(path)
-        if content is None:
+        extent = read(path)
+        if extent is None:
             raise ValueError(f"{path.name} is not a ledger segment")
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        return cls(path, descriptor, content.identity, content.end)
+        return cls(path, descriptor, extent.identity, extent.end)
 
     def append(self, payload: bytes) -> None:
         """See Segment. The payload stands before its length says so: a kill in between leaves no half record."""
@@ -154,44 +155,51 @@ class MemorySegment:
         """See Segment."""
 
 
-class Content(Struct, frozen=True):
-    """A segment as it was read. `end` is where its sound records end, `is_damaged` whether anything follows."""
+class Extent(Struct, frozen=True):
+    """How much of a segment is sound: its records end at `end`; `is_damaged` is whether anything follows."""
 
     identity: str
-    payloads: list[bytes]
     end: int
     is_damaged: bool
 
 
-def records(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Every sound record and the position behind it, up to the first that is not."""
-    position = _HEADER
-    while position + _RECORD.size <= len(data):
-        length, checksum = _RECORD.unpack_from(data, position)
-        end = position + _RECORD.size + length
-        if length == 0 or end > len(data):
-            return
-        payload = data[position + _RECORD.size : end]
-        if crc32(payload) != checksum:
-            return
-        yield payload, end
-        position = end
+def read(
+    path: Path, take: Callable[[bytes], object] | None = None, begin: int = 0, end: int | None = None
+) -> Extent | None:
+    """Give every sound record between two positions to `take`, one at a time: a whole segment would stay behind in the
+    memory of the process. None when the file is no segment. Raises OSError.
+
+    It is read, not mapped: its owner may cut it off meanwhile.
+    """
+    with path.open("rb", buffering=_READ_BYTES) as file:
+        size = os.fstat(file.fileno()).st_size if end is None else end
+        head = file.read(_HEADER)
+        if min(len(head), size) < _HEADER or not head.startswith(MAGIC):
+            return None
+        position = _HEADER
+        while payload := _record(file, size - position):
+            if take is not None and position >= begin:
+                take(payload)
+            position += RECORD_BYTES + len(payload)
+        file.seek(position)
+        return Extent(head[len(MAGIC) :].hex(), position, _is_anything_left(file, size - position))
 
 
-def read(path: Path, begin: int = 0, end: int | None = None) -> Content | None:
-    """The records between two positions; None when the file is no segment. Raises OSError."""
-    data = path.read_bytes()
-    if len(data) < _HEADER or not data.startswith(MAGIC):
-        return None
-    return _content(data if end is None else data[:end], begin)
+def _record(file: BinaryIO, room: int) -> bytes:
+    """The payload of the next record; nothing where none that is sound stands."""
+    head = file.read(RECORD_BYTES)
+    if len(head) < RECORD_BYTES:
+        return b""
+    length, checksum = _RECORD.unpack(head)
+    if length > room - RECORD_BYTES:
+        return b""
+    payload = file.read(length)
+    return payload if crc32(payload) == checksum else b""
 
 
-def _content(data: bytes, begin: int) -> Content:
-    payloads: list[bytes] = []
-    end = _HEADER
-    for payload, behind in records(data):
-        if end >= begin:
-            payloads.append(payload)
-        end = behind
-    rest = data[end:]
-    return Content(data[len(MAGIC) : _HEADER].hex(), payloads, end, bool(rest.strip(b"\0")))
+def _is_anything_left(file: BinaryIO, room: int) -> bool:
+    while room > 0 and (piece := file.read(min(room, _READ_BYTES))):
+        if piece.strip(b"\0"):
+            return True
+        room -= len(piece)
+    return False
