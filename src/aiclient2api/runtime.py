@@ -81,6 +81,8 @@ class Process(msgspec.Struct, frozen=True):
     store: Store
     log: JsonLog
     metrics: Metrics
+    workers: int = 1
+    """How many processes like this one the machine starts together."""
 
 
 class Runtime:
@@ -108,9 +110,7 @@ class Runtime:
         self.secrets, self.client_keys, self.generated_key = _keys(config, ephemeral, before)
         self.ledger = before.ledger if before else _ledger(config, ephemeral=ephemeral)
         self._transport = _transport(config)
-        self.shared = (
-            before.shared if before else Shared(self.store, _node_name(), random.random, self.log.bug)
-        )
+        self.shared = before.shared if before else self._shared()
         self.shared.states.told = self.log.event
         self.limiter = before.limiter if before else KeyLimiter(self.shared.clock, random.random)
         self.limiter.nodes = lambda: self.shared.presence.live
@@ -135,6 +135,11 @@ class Runtime:
         self.metrics.pools = self.pools
         self.metrics.sources = [lambda: gauges(self.ledger), lambda: key_gauges(self.limiter)]
         self.shared.watch(self.pools)
+
+    def _shared(self) -> Shared:
+        shared = Shared(self.store, _node_name(), random.random, self.log.bug)
+        shared.presence.expect(self.process.workers)
+        return shared
 
     def _key_sharing(self, *, ephemeral: bool) -> KeySharing:
         path = self.config.store.data_dir / "client_keys.json"

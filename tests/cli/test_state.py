@@ -143,7 +143,7 @@ def test_commands_join_a_running_gateway(tmp_path: Path, run: Run) -> None:
         assert ["a", "chat", "openai", "configuration", "enabled", "healthy"] in [
             line.split()[:6] for line in listed.stdout.splitlines()
         ]
-        assert unknown.returncode == 2 and unknown.stderr.startswith(
+        assert unknown.returncode == 1 and unknown.stderr.startswith(
             "error: there is no account 'nobody' (known: "
         )
         assert program.stop() == 0
@@ -160,9 +160,10 @@ def test_with_memory_there_is_nothing_to_speak_to(tmp_path: Path, run: Run) -> N
     )
 
 
-def test_a_file_that_is_nothing_is_refused_in_one_sentence(tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize("text", ["[1]", "{}", '{"a": 1}'])
+def test_a_file_that_is_nothing_is_refused_in_one_sentence(tmp_path: Path, run: Run, text: str) -> None:
     config = str(write_config(tmp_path, SECTIONS))
-    (tmp_path / "x.json").write_text("[1]")
+    (tmp_path / "x.json").write_text(text)
 
     done = run("state", "import", str(tmp_path / "x.json"), "--config", config)
 

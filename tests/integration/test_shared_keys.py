@@ -270,6 +270,7 @@ def test_commands_work_beside_a_running_embedded_store_and_without_one(tmp_path:
         (("create", "a b"), "a name has letters", 2),
         (("create", "k", "--rpm", "0"), "--rpm", 2),
         (("create", "k", "--expires", "soon"), "neither a date", 2),
+        (("create", "k", "--expires", "2020-01-01T00:00:00Z"), "lies in the past", 1),
         (("rotate", "nobody"), "there is no key 'nobody'", 1),
         (("change", "nobody"), "nothing to change", 2),
         (("rotate", "k", "--overlap", "1"), "not a time span", 2),

@@ -14,6 +14,8 @@ from aiclient2api.store.base import Delete, PutFields, Rank, Store, Unrank, Writ
 EVERY: Final = 2.0
 KEPT: Final = 8.0
 """Seconds after which a node that was not heard of is gone, and what it had under way with it."""
+GATHERING: Final = int(KEPT / EVERY)
+"""Looks after which those that start together with us are there, or will not be."""
 
 
 class Presence:
@@ -23,9 +25,17 @@ class Presence:
         self._store = store
         self._node = node
         self._accounts: tuple[Account, ...] = ()
+        self._together = 1
+        self._looks = 0
         self.live = 1
         self.rank = 0
         """Our place among them, by name."""
+
+    def expect(self, together: int) -> None:
+        """So many start at the same time, the workers of one machine: each would take a whole limit until it sees the
+        others.
+        """
+        self._together = self.live = together
 
     def watch(self, pools: Mapping[str, AccountPool]) -> None:
         """These are the accounts now."""
@@ -46,7 +56,8 @@ class Presence:
         ]
         await self._store.apply(writes)
         nodes = await self._store.ranked(keys.nodes(), now - KEPT)
-        self.live = max(1, len(nodes))
+        self._looks += 1
+        self.live = max(1, len(nodes), self._together if self._looks <= GATHERING else 1)
         self.rank = sum(name < self._node for name, _ in nodes)
         self._share()
 

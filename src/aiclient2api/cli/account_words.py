@@ -86,7 +86,7 @@ def _speaks(name: str, help_: str, change: Callable[[AdminWord, float], AdminWor
             known = (await with_added(config, store)).accounts
             unknown = [given for given in names if given not in known]
             if unknown:
-                raise click.BadParameter(f"there is no account {unknown[0]!r} (known: {', '.join(known)})")
+                raise click.ClickException(f"there is no account {unknown[0]!r} (known: {', '.join(known)})")
             if name == "retry":
                 await _refuse_disabled(store, names)
             await _say(store, names, change)

@@ -60,6 +60,8 @@ def _given(options: Mapping[str, Any], now: float) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value is not None and value != ()}
     if "expires" in given:
         given["expires"] = given["expires"](now)
+        if given["expires"] <= now:
+            raise Refused("--expires lies in the past: `keys expire NAME` ends a key at once")
     return given
 
 

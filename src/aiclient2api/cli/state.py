@@ -185,9 +185,7 @@ def _read(source: str, taken: Taken, entries: list[Entry]) -> None:
         raise click.ClickException(f"{source}: cannot be read: {error.strerror}") from None
     except msgspec.DecodeError as error:
         raise click.ClickException(f"{source}: is not JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise click.ClickException(f"{source}: is neither a dump nor a file of the predecessor")
-    members = cast(dict[str, Any], data)
+    members = cast(dict[str, Any], data) if isinstance(data, dict) else {}
     if "format" in members and "keys" in members:
         try:
             entries.extend(dump.decode(text).keys)
@@ -195,8 +193,10 @@ def _read(source: str, taken: Taken, entries: list[Entry]) -> None:
             raise click.ClickException(f"{source}: {error}") from None
     elif members and all(isinstance(value, list) for value in members.values()):
         predecessor.read_pools(members, taken)
-    else:
+    elif predecessor.is_config(members):
         predecessor.read_config(members, taken)
+    else:
+        raise click.ClickException(f"{source}: is neither a dump nor a file of the predecessor")
 
 
 async def _predecessors_redis(url: str) -> tuple[dict[str, object], dict[str, Any]]:

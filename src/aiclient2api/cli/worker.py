@@ -69,7 +69,7 @@ class Worker:
         async with AsyncExitStack() as stack:
             store = await open_store(store_settings(config), log.tell, joins=True)
             stack.push_async_callback(store.close)
-            process = Process(store.store, log, Metrics(SharedTally(start.tally)))
+            process = Process(store.store, log, Metrics(SharedTally(start.tally)), start.workers)
             runtime = Runtime(config, ephemeral=start.is_demo, process=process)
             sockets = [socket.socket(fileno=descriptor) for descriptor in start.sockets]
             self._gateway = Gateway(runtime, None, sockets, start.workers)

@@ -35,6 +35,7 @@ _OFFICIAL: Final[Mapping[str, tuple[str, str]]] = {
     "openai_compatible": ("openai", "api.openai.com"),
     "anthropic_compatible": ("anthropic", "api.anthropic.com"),
 }
+_ACCOUNT_ENDINGS: Final = ("_API_KEY", "_BASE_URL")
 _SERVER: Final[Mapping[str, str]] = {"HOST": "host", "SERVER_PORT": "port"}
 _SETTINGS_ELSEWHERE: Final[Mapping[str, str]] = {
     "providerFallbackChain": "models.*.targets names the order of pools for each model",
@@ -159,12 +160,18 @@ def read_config(config: Mapping[str, Any], taken: Taken) -> None:
             taken.server[_SERVER[name]] = value
         elif name in _SETTINGS_ELSEWHERE:
             taken.left.append(Left(name, f"see {_SETTINGS_ELSEWHERE[name]}"))
-        elif not name.endswith(("_API_KEY", "_BASE_URL")):
+        elif not name.endswith(_ACCOUNT_ENDINGS):
             taken.left.append(Left(name, "has no counterpart"))
     for kind, prefix in (("openai-custom", "OPENAI"), ("claude-custom", "CLAUDE")):
         own = {name: value for name, value in config.items() if name.startswith(f"{prefix}_")}
         if own.get(f"{prefix}_API_KEY"):
             _account(kind, 0, own, taken)
+
+
+def is_config(members: Mapping[str, Any]) -> bool:
+    """Whether anything in it is the predecessor's."""
+    known = _SERVER.keys() | _SETTINGS_ELSEWHERE.keys() | {"REQUIRED_API_KEY"}
+    return any(name in known or name.endswith(_ACCOUNT_ENDINGS) for name in members)
 
 
 def _name(text: str) -> str:
