@@ -10,7 +10,7 @@ import pytest
 from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.health import HEALTHY, AccountState, Status
 from aiclient2api.accounts.pool import AccountPool
-from aiclient2api.accounts.presence import EVERY, GATHERING, Presence
+from aiclient2api.accounts.presence import Presence
 from aiclient2api.accounts.probes import Probes
 from aiclient2api.accounts.shared_state import AdminWord
 from aiclient2api.accounts.surroundings import Surroundings
@@ -380,22 +380,6 @@ async def test_nodes_share_a_limit_and_take_over_from_those_that_are_gone(nodes:
     await two.presence.leave()
     await one.presence.appear()
     assert one.presence.live == 1
-
-
-async def test_workers_that_start_together_never_take_a_whole_limit_each(
-    store: MemoryStore, clock: Clock
-) -> None:
-    one = Presence(store, "w1")
-    one.expect(2)
-    assert one.live == 2  # also while the store is away
-
-    for _ in range(GATHERING):
-        await one.appear()
-        assert one.live == 2
-        clock.now += EVERY
-    await one.appear()
-
-    assert one.live == 1  # the other one never came
 
 
 async def test_what_a_node_has_under_way_is_forgotten_with_it(
