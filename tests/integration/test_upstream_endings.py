@@ -271,6 +271,22 @@ def test_a_whole_answer_to_a_client_that_wants_a_stream_is_told_as_one(client: s
     assert (b'"get_time"' in answer.content) == (upstream == "openai_chat")
 
 
+@pytest.mark.parametrize("upstream", WHOLES)
+def test_an_indented_whole_answer_is_told_in_events_of_one_line(upstream: str) -> None:
+    """OpenAI and Google indent their whole answers."""
+    path, asked = streamed(upstream)
+    told = WHOLES[upstream] | {"metadata": {"a": "b"}, "tools": [{"type": "web_search"}]}
+    server = Upstream([json.dumps(told, indent=2).encode()], "application/json")
+    with serving(server.running(), one_of_each) as stack:
+        answer = post(stack, json.dumps(asked).encode(), path)
+
+    assert answer.status_code == 200
+    lines = [line for line in answer.content.splitlines() if line and not line.startswith(b"event: ")]
+    for line in lines:
+        assert line.startswith(b"data: ")
+        assert line == b"data: [DONE]" or json.loads(line.removeprefix(b"data: "))
+
+
 def test_half_of_a_whole_answer_is_told_as_no_stream() -> None:
     path, asked = streamed("openai_chat")
     server = Upstream([json.dumps(chat({"content": "Hello"}, None)).encode()], "application/json")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.json import check_event
 from aiclient2api.wire.json_array import JsonArrayDecoder
 
 PRETTY = b'[{\n  "a": "x]},{\\"\\\\"\n}\n,\r\n{"b": [1, {"c": "\\u00e9"}]}\n]\n'
@@ -73,10 +74,19 @@ def test_a_cut_before_the_closing_bracket_is_left_over() -> None:
     assert decoder.close() == b"\n"
 
 
-@pytest.mark.parametrize("stream", [b"<html>", b"[1]", b'[{"a":1}] x', b'"text"'])
+@pytest.mark.parametrize("stream", [b"<html>", b"[1]", b'"text"'])
 def test_other_bytes_are_malformed(stream: bytes) -> None:
     with pytest.raises(MalformedMessage):
         JsonArrayDecoder().feed(stream)
+
+
+@pytest.mark.parametrize("rest", [b"] x", b",1]", b',{"a":"\xc3\x28"}]'])
+def test_what_breaks_a_stream_does_not_cost_the_elements_that_came_with_it(rest: bytes) -> None:
+    frames = JsonArrayDecoder().feed(b'[{"a":1}' + rest)
+
+    assert frames[0].data == b'{"a":1}'
+    with pytest.raises(MalformedMessage):
+        check_event(frames[-1].data)
 
 
 def test_an_element_over_the_limit_is_malformed() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.wire.frames import Frame
+from aiclient2api.wire.json import check_event
 from aiclient2api.wire.sse import SseDecoder, encode_event, last_event
 
 BOM = b"\xef\xbb\xbf"
@@ -246,6 +247,19 @@ def test_text_that_is_no_utf8_breaks_the_stream_and_a_cut_character_does_not(cut
 
     with pytest.raises(MalformedMessage, match="UTF-8"):
         decoder.feed(b"data: \xc3\x28\n\n")
+
+
+@pytest.mark.parametrize("line", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("name", [b"", b"event: x"])
+def test_an_event_that_is_no_utf8_does_not_cost_those_that_came_with_it(line: bytes, name: bytes) -> None:
+    head = name + line if name else b""
+    good, bad = head + b'data: {"a":1}' + line * 2, head + b'data: {"a":"\xc3\x28"}' + line * 2
+    frames = SseDecoder().feed(good + bad + good)
+
+    assert [frame.raw for frame in frames] == [good, bad]
+    assert frames[0].data == b'{"a":1}'
+    with pytest.raises(MalformedMessage):
+        check_event(frames[1].data)
 
 
 @pytest.mark.parametrize(

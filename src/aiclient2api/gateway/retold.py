@@ -52,8 +52,10 @@ class RetoldStream:
 def retold(protocol: Converter, asked: WireRequest, stream: HttpStream, body: bytes) -> RetoldStream:
     """`body` as events of its own `protocol`. Raises Malformed when it is no whole answer."""
     try:
+        # members are kept as they are, and the line breaks of an indented body would end their event
+        line = body.replace(b"\r", b" ").replace(b"\n", b" ")
         answer = protocol.decode_response(
-            WireResponse(status=stream.status, headers=stream.headers, body=body)
+            WireResponse(status=stream.status, headers=stream.headers, body=line)
         )
         require_ends(answer)
         encoder = protocol.stream_encoder(_request(protocol, asked, answer.model))

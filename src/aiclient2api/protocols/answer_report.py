@@ -36,7 +36,7 @@ _NEAREST: Final[frozenset[FinishReason]] = frozenset(
 """Ends that not every protocol has a word for: the client reads the nearest one."""
 _OWN_WORDS: Final = frozenset((("anthropic", "context_length"), ("anthropic", "compaction")))
 """Those that a client's protocol does have."""
-_LENGTHS: Final = frozenset(("length", "max_output_tokens", "max_tokens", "MAX_TOKENS"))
+LENGTHS: Final = frozenset(("length", "max_output_tokens", "max_tokens", "MAX_TOKENS"))
 """Words of upstreams for the token limit; another one is told as it for want of a nearer one."""
 _CALLING: Final = frozenset(
     (None, "tool_calls", "function_call", "tool_use", "stop", "end_turn", "completed", "STOP")
@@ -97,7 +97,7 @@ class AnswerReport:
         if finish.reason in _NEAREST and (self._report.target, finish.reason) not in _OWN_WORDS:
             self._report.approximated("finish.reason", path, finish.raw or finish.reason)
         if (finish.reason == "tool_use" and finish.raw not in _CALLING) or (
-            finish.reason == "length" and finish.raw not in _LENGTHS
+            finish.reason == "length" and finish.raw not in LENGTHS
         ):
             self._report.approximated("finish.reason", path, finish.raw)
         if finish.reason in _UNFINISHED:

@@ -36,6 +36,10 @@ from aiclient2api.wire.http import JSON_HEADERS, WireRequest, WireResponse
 _MAGIC = MAGIC.encode()
 
 
+_SPELLED: Final = b"\\u006"
+"""Begins the escape of every letter of `model`: the second may be hidden behind one."""
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """A complete answer for the client."""
 
@@ -184,9 +188,10 @@ def require_ends(response: ModelResponse) -> None:
 
 def _without_duplicates(request: WireRequest) -> WireRequest:
     """A second `model` member could mean another model to the upstream than the one we allowed."""
-    if request.body.count(b'"model"') < 2:
+    body = request.body
+    if body.count(b'"model"') < 2 and _SPELLED not in body:
         return request
-    return msgspec.structs.replace(request, body=json.encode(json.decode(request.body, dict[str, Raw])))
+    return msgspec.structs.replace(request, body=json.encode(json.decode(body, dict[str, Raw])))
 
 
 class PatchConversion(RelayConversion):

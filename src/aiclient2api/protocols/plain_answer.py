@@ -18,9 +18,10 @@ from aiclient2api.ir.fold import joined
 from aiclient2api.ir.parts import Text
 from aiclient2api.ir.request import Turn
 from aiclient2api.ir.response import Candidate, FinishReason, ModelResponse, Usage
+from aiclient2api.protocols.answer_report import LENGTHS
 
 _BARE: Final = Text(text="")
-_ENDS: Final[frozenset[FinishReason]] = frozenset(("stop", "stop_sequence", "length"))
+_ENDS: Final[frozenset[FinishReason]] = frozenset(("stop", "stop_sequence"))
 """Ends that every protocol has a word for, and that withhold nothing."""
 
 
@@ -67,7 +68,9 @@ class PlainAnswer:
     def finishes(self, event: CandidateEnd) -> bool:
         """See the class."""
         finish = event.finish
-        if self._finish is not None or event.candidate or finish.reason not in _ENDS or finish.ext:
+        if self._finish is not None or event.candidate or finish.ext:
+            return False
+        if finish.reason not in _ENDS and not (finish.reason == "length" and finish.raw in LENGTHS):
             return False
         if self._begun is not None and self._ended is None:
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -31,6 +31,11 @@ class FrameDecoder(Protocol):
     def close(self) -> bytes:
         """What is left of an unfinished frame at the end of the stream; empty after a clean end."""
         ...
+
+
+UNREADABLE: Final = b"\xff"
+"""Stands for the payload of what breaks a stream where whole events came before it in one read: these must not get
+lost, and whoever reads on finds no JSON."""
 
 
 def check_text(data: bytes) -> None:

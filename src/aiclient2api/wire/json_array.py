@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from aiclient2api.errors import MalformedMessage
-from aiclient2api.wire.frames import Frame, check_text
+from aiclient2api.wire.frames import UNREADABLE, Frame, check_text
 from aiclient2api.wire.sse import MAX_EVENT_BYTES
 
 _TOKEN = re.compile(rb'"[^"\\]*+"|["{}\[\]]')
@@ -41,8 +41,14 @@ class JsonArrayDecoder:
         """The elements completed by this chunk, in order."""
         self._buffer += chunk
         frames: list[Frame] = []
-        while (frame := self._next()) is not None:
-            frames.append(frame)
+        try:
+            while (frame := self._next()) is not None:
+                frames.append(frame)
+        except MalformedMessage:
+            if not frames:
+                raise
+            frames.append(Frame(bytes(self._buffer), UNREADABLE))
+            self._buffer.clear()
         if len(self._buffer) > self._limit:
             raise MalformedMessage(f"an element of the stream is larger than {self._limit} bytes")
         return frames

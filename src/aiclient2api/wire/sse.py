@@ -5,11 +5,12 @@ The decoder keeps at most one unfinished event. Line ends may be LF, CRLF or CR.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from aiclient2api.errors import MalformedMessage
 from aiclient2api.wire import json
-from aiclient2api.wire.frames import Frame, check_text
+from aiclient2api.wire.frames import UNREADABLE, Frame, check_text
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 """Inline images make an event this large (README of the design, "Limits")."""
@@ -58,14 +59,14 @@ class SseDecoder:
                 return [Frame(chunk, one[1])]
             whole = _whole(chunk)
             if whole is not None:
-                check_text(chunk)
-                return whole
+                return whole if chunk.isascii() else _sound(chunk, whole)
         frames: list[Frame] = []
         rest, seam = chunk, self._seam + chunk
         if _has_blank_line(seam):
             buffer = b"".join((*self._pieces, chunk)) if self._pieces else chunk
             end = _split(buffer, frames)
-            check_text(buffer[:end])
+            if not buffer.isascii():
+                frames = _sound(buffer[:end], frames)
             rest = seam = buffer[end:]
             self._pieces.clear()
             self._size = 0
@@ -120,6 +121,25 @@ def _whole(chunk: bytes) -> list[Frame] | None:
         return [_named(named)]
     frames: list[Frame] = []
     return frames if chunk.endswith(b"\n\n") and _split_lf(chunk, frames) == len(chunk) else None
+
+
+def _sound(data: bytes, frames: list[Frame]) -> list[Frame]:
+    """The frames of `data` up to one that is no UTF-8. Raises MalformedMessage when that is the first."""
+    try:
+        check_text(data)
+    except MalformedMessage:
+        check_text(frames[0].raw)
+        good = list(itertools.takewhile(_is_text, frames))
+        return [*good, Frame(frames[len(good)].raw, UNREADABLE)]
+    return frames
+
+
+def _is_text(frame: Frame) -> bool:
+    try:
+        check_text(frame.raw)
+    except MalformedMessage:
+        return False
+    return True
 
 
 def _has_blank_line(data: bytes) -> bool:

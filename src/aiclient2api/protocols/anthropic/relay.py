@@ -113,6 +113,18 @@ _HOLLOW: Final = re.compile(rb'"(?:text|thinking)"\s*:\s*""')
 """Blocks whose beginning shows nothing: a failover behind it is still invisible."""
 
 
+class _Placed(Struct, frozen=True, gc=False):
+    index: int = 0
+
+
+def _index_of(data: bytes) -> int:
+    """Which block an event speaks of; one that does not say so properly means the first."""
+    try:
+        return json.decode(data, _Placed).index
+    except MalformedMessage:
+        return 0
+
+
 class MessageStreamTap:
     """Watches a relayed stream; see AnswerStream."""
 
@@ -127,7 +139,7 @@ class MessageStreamTap:
         self.response_id = ""
         self._tally = UsageTally()
         self._started = False
-        self._blocks: set[bytes] = set()
+        self._blocks: set[int] = set()
         """The indexes of the blocks that have begun."""
         self._index = _NOWHERE
         """How the last delta named its block: most are about the same one, and need no closer look."""
@@ -144,7 +156,9 @@ class MessageStreamTap:
             case "content_block_start" | "content_block_delta" | "content_block_stop":
                 if self.finished:
                     return b""  # what comes behind the end is no part of the answer
-                if self._index not in frame.data:
+                if name == "content_block_start":
+                    self._begin(frame.data)
+                elif self._index not in frame.data:
                     self._block(name, frame.data)
             case "message_start":
                 if self._started:
@@ -182,20 +196,24 @@ class MessageStreamTap:
         if message is not None:
             self.response_id = message.take("id", str) or ""
             self._count(message.raw("usage"))
-            self.content = bool(message.array("content"))
+            self.content = self.content or bool(message.array("content"))
+
+    def _begin(self, data: bytes) -> None:
+        """A block, whatever index the last delta had, and whatever indexes the block has inside."""
+        self._blocks.add(_index_of(data))
+        self._index = _NOWHERE
+        self.content = self.content or _HOLLOW.search(data) is None
 
     def _block(self, name: str, data: bytes) -> None:
-        found = _INDEX.search(data)
-        if name == "content_block_start":
-            self._blocks.add(found[1] if found else b"")
-            self._index = _NOWHERE
-            self.content = self.content or _HOLLOW.search(data) is None
-            return
-        if self._blocks and (found[1] if found else b"") not in self._blocks:
+        index = _index_of(data)
+        if self._blocks and index not in self._blocks:
             raise MalformedMessage("a piece of a block that has not begun", "index")
         if name == "content_block_delta":
             self.content = True
-            self._index = data[found.start() : found.end() + 1] if found else _NOWHERE  # 1 is not 12
+            found = _INDEX.search(data)
+            self._index = _NOWHERE
+            if found is not None and int(found[1]) == index:
+                self._index = data[found.start() : found.end() + 1]  # 1 is not 12
 
     def _delta(self, frame: Frame) -> None:
         members = Members.parse(frame.data)

@@ -92,10 +92,9 @@ class MessageStreamDecoder:
                 events = []  # what comes behind the end is no part of the answer
             case "content_block_delta":
                 events = self._delta(event, frame)
-                if event.delta is not None and event.delta.text:
-                    self._talks = event.index
             case "content_block_start":
-                events = self._start_block(event)
+                # some servers end no block
+                events = [*self._stop_block(event.index), *self._start_block(event)]
             case "content_block_stop":
                 events = self._stop_block(event.index)
             case "message_start":
@@ -201,9 +200,14 @@ class MessageStreamDecoder:
             # a second one replaces the first
             opened.signature = delta.signature
             return []
-        if delta.partial_json is not None:
-            opened.pieces.append(delta.partial_json)
-        return _pieces(opened.number, delta) or [NativeEvent(NAME, "content_block_delta", Raw(frame.data))]
+        piece = _piece(opened.part, opened.number, delta)
+        if piece is None:
+            return [NativeEvent(NAME, "content_block_delta", Raw(frame.data))]
+        if piece.channel == "arguments":
+            opened.pieces.append(piece.text)
+        elif piece.text and piece.channel == "text":
+            self._talks = event.index
+        return [piece]
 
     def _stop_block(self, index: int) -> list[StreamEvent]:
         opened = self._open.pop(index, None)
@@ -252,19 +256,23 @@ class MessageStreamDecoder:
         return events
 
 
-def _pieces(number: int, delta: BlockDelta) -> list[StreamEvent]:
-    """The event of a delta; nothing for a type that we do not know."""
-    match delta:
-        case BlockDelta(text=str(text)):
-            return [PartDelta(number, text)]
-        case BlockDelta(partial_json=str(text)):
-            return [PartDelta(number, text, "arguments")]
-        case BlockDelta(thinking=str(text)):
-            return [PartDelta(number, text, "summary")]
-        case BlockDelta(citation=raw) if raw != NOTHING:
-            return [PartDelta(number, "", "citation", 0, decode_citation(raw, "delta.citation"))]
+def _piece(part: Part, number: int, delta: BlockDelta) -> PartDelta | None:
+    """The event of a delta; None for a type that nobody knows, or none of its block: SDKs pass over both."""
+    piece: PartDelta | None = None
+    match part:
+        case Text():
+            if delta.text is not None:
+                piece = PartDelta(number, delta.text)
+            elif delta.citation != NOTHING:
+                cited = decode_citation(delta.citation, "delta.citation")
+                piece = PartDelta(number, "", "citation", 0, cited)
+        case ToolCall() if delta.partial_json is not None:
+            piece = PartDelta(number, delta.partial_json, "arguments")
+        case Reasoning(redacted=False) if delta.thinking is not None:
+            piece = PartDelta(number, delta.thinking, "summary")
         case _:
-            return []
+            pass
+    return piece
 
 
 def _complete(block: Raw) -> Raw:

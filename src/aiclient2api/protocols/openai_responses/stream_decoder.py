@@ -159,7 +159,7 @@ class ResponsesStreamDecoder:
             for index, raw in enumerate(output):
                 self._finish_item(index, raw)
         for index in sorted(self._items):
-            if index < len(output):
+            if 0 <= index < len(output):
                 self._finish_item(index, output[index])
         for item in self._items.values():
             self._abandon(item)
