@@ -102,7 +102,12 @@ class Acceptor:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(self._open(accepted))
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(self._opened)
+
+    def _opened(self, task: asyncio.Task[object]) -> None:
+        """Whose handshake failed leaves room that no connection's end tells of."""
+        self._opening.discard(task)
+        self.start()
 
     async def _open(self, accepted: socket.socket) -> None:
         limits = (

@@ -22,7 +22,6 @@ BODY_WATER: Final = 256 * 1024
 """Bytes of bodies that are read ahead of the application."""
 LINGER: Final = 5.0
 """Seconds that a client may go on sending a body nobody wants, so that it can read why."""
-NOT_HTTP: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Connection(asyncio.Protocol):
@@ -108,6 +107,8 @@ class Connection(asyncio.Protocol):
         """See asyncio."""
         self.is_full = False
         self._make_room()
+        if self._current is None:
+            self._go_on()
         self._settle()
 
     def _make_room(self) -> None:
@@ -133,7 +134,7 @@ class Connection(asyncio.Protocol):
             expects_continue=verdict.expects_continue,
         )
         self._newest = exchange
-        if self._current is None:
+        if self._current is None and not self.is_full:
             self._begin(exchange)
         else:
             self._waiting.append(exchange)
@@ -178,20 +179,17 @@ class Connection(asyncio.Protocol):
         """See Reads."""
         if self._newest is not None:
             self._newest.end()
+        if not self._is_reading:  # an application may answer without a look at the body
+            self.take()
 
     def stop(self, error: GatewayError) -> None:
         """See Reads: answer what came before, refuse this, close."""
-        newest = self._newest
-        if (
-            newest is not None
-            and not newest.is_received
-            and not self._reader.in_head
-            and newest in self._open()
-        ):
+        newest, is_open = self._newest, self._newest in (self._current, *self._waiting)
+        if newest is not None and is_open and not newest.is_received and not self._reader.in_head:
             newest.fail(error)
             if newest.is_complete:
                 self._close()
-        elif self._current is None:
+        elif self._current is None and not self._waiting:
             self._refuse(error)
         else:
             self._refusal = error
@@ -208,9 +206,7 @@ class Connection(asyncio.Protocol):
             await self._edge.app.serve(exchange)
         except asyncio.CancelledError:
             pass  # by the drain, or because the client left: there is nobody to tell
-        except (
-            Exception
-        ) as error:  # the application tells its clients of its own errors; this is what is left
+        except Exception as error:  # what is left: the application tells its clients of its own errors
             self._edge.bug(error)
         finally:
             self._done(exchange)
@@ -219,7 +215,7 @@ class Connection(asyncio.Protocol):
         """The application is done with a request: go on, or close. An unfinished answer is never ended properly."""
         self._current = None
         exchange.owner = exchange.task = (
-            None  # they lead back to it: the garbage collector would have to come
+            None  # they lead back to it: what is left must need no garbage collector
         )
         edge = self._edge
         if self.is_closing:
@@ -230,10 +226,8 @@ class Connection(asyncio.Protocol):
             self._linger()
         elif not exchange.keep_alive:
             self._close()
-        elif self._waiting:
-            self._begin(self._waiting.popleft())
-        elif self._refusal is not None:
-            self._refuse(self._refusal)
+        elif self._waiting or self._refusal is not None:
+            self._go_on()
         elif edge.is_draining:
             self._close()
         elif not self.is_full and not self._reader.in_head:
@@ -242,19 +236,18 @@ class Connection(asyncio.Protocol):
             return
         self._settle()
 
-    def _open(self) -> tuple[HttpExchange | None, ...]:
-        return (self._current, *self._waiting)
+    def _go_on(self) -> None:
+        """What was sent behind the last request, for a client that takes its answers; others are waited for."""
+        if self.is_full or self._phase in (Phase.CLOSE, Phase.LINGER):
+            return
+        if self._waiting:
+            self._begin(self._waiting.popleft())
+        elif self._refusal is not None:
+            self._refuse(self._refusal)
 
     def _refuse(self, error: GatewayError) -> None:
-        """Tell why in the form of the path's protocol and close; without a path there is no form."""
-        reader = self._reader
-        told = NOT_HTTP if not isinstance(error, ClientTimeout) else b""
-        if reader.target:
-            try:
-                told = self._edge.refusal(reader.target, reader.headers, error)
-            except Exception as bug:  # whatever is wrong with the wording, the connection ends
-                self._edge.bug(bug)
-                told = NOT_HTTP
+        """Tell why, and close."""
+        told = self._edge.refusal(self._reader.target, self._reader.headers, error)
         if told:
             self.write(told)
         self._linger()
@@ -281,6 +274,7 @@ class Connection(asyncio.Protocol):
         if not self._is_reading and not self.is_closing:
             self._is_reading = True
             self._transport.resume_reading()
+            self._settle()
 
     # ---- for the listener
 
@@ -324,7 +318,8 @@ class Connection(asyncio.Protocol):
         if self._phase in (Phase.CLOSE, Phase.LINGER):
             return
         if self.is_full:
-            self._watch(Phase.READER)
+            if self._phase is not Phase.READER:  # what it sends meanwhile wins a client no time
+                self._watch(Phase.READER)
         elif current is None:
             if self._reader.in_head:
                 if self._phase is not Phase.HEAD:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from aiclient2api.errors import GatewayError
+from aiclient2api.errors import ClientTimeout, GatewayError
 from aiclient2api.server.asked import text_headers
 from aiclient2api.server.http.head import Clock, encode_whole
 from aiclient2api.server.http.settings import HttpSettings
@@ -16,6 +16,8 @@ from aiclient2api.wire.http import WireRequest, WireResponse
 if TYPE_CHECKING:
     from aiclient2api.server.http.connection import Connection
     from aiclient2api.server.http.exchange import HttpExchange
+
+NOT_HTTP: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Application(Protocol):
@@ -57,7 +59,19 @@ class Edge:
             self.on_left()
 
     def refusal(self, target: bytes, headers: list[tuple[bytes, bytes]], error: GatewayError) -> bytes:
-        """The whole answer to a request that is not passed on; the connection closes behind it."""
+        """The whole answer to a request that is not passed on, behind which the connection closes.
+
+        It has the form of the path's protocol. Without a path there is no form, and to silence no answer.
+        """
+        if not target:
+            return b"" if isinstance(error, ClientTimeout) else NOT_HTTP
+        try:
+            return self._worded(target, headers, error)
+        except Exception as bug:  # whatever is wrong with the wording, the connection ends
+            self.bug(bug)
+            return NOT_HTTP
+
+    def _worded(self, target: bytes, headers: list[tuple[bytes, bytes]], error: GatewayError) -> bytes:
         path, _, query = target.decode("latin-1").partition("?")
         head = WireRequest(path=path, query=query, headers=text_headers(headers))
         response = self.app.refusal(head, error)

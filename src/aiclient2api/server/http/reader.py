@@ -125,6 +125,7 @@ class RequestReader:
             data = self._body_of_repeated(data)
             if not data:
                 return
+            self._line = None  # no read begins here
         self._is_plain = False
         begins = self._line == b""
         if self._line is not None:
@@ -137,7 +138,9 @@ class RequestReader:
             self._stay(data, upgrade)
         except httptools.HttpParserError as error:
             self._stop(_invalid(error))
-        if not self.in_head and not self._in_body:
+        if self._line:
+            self._repeats.forget()  # what came belongs to the line that follows
+        elif not self.in_head and not self._in_body:
             self._line = b""
         if begins and self._is_plain:
             self._repeats.keep(data, self._body_bytes)
