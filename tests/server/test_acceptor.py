@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import uvloop
+
 from aiclient2api.server.http.acceptor import Acceptor
 from aiclient2api.server.http.connection import Connection
 from aiclient2api.server.http.edge import Edge
+from aiclient2api.server.http.reader import RequestReader
 from aiclient2api.server.http.settings import HttpSettings
 from aiclient2api.server.listen import bind
 from aiclient2api.server.pressure import Pressure
@@ -69,3 +73,32 @@ async def test_a_handshake_that_fails_makes_room_for_the_next_client(tmp_path: P
         writer.write(END)
         assert (await reader.readline()) == b"HTTP/1.1 200 OK\r\n"
         writer.close()
+
+
+def test_a_handshake_that_fails_leaves_nothing_to_the_garbage_collector(tmp_path: Path) -> None:
+    async def failed() -> int:
+        tls, _ = contexts(tmp_path)
+        async with accepting(tls, 9) as (port, _), asyncio.timeout(SECONDS):
+            _, silent = await asyncio.open_connection("127.0.0.1", port)
+            silent.close()
+            await silent.wait_closed()
+            before = readers()
+            for _ in range(5):
+                _, silent = await asyncio.open_connection("127.0.0.1", port)
+                silent.close()
+                await silent.wait_closed()
+            while asyncio.all_tasks() != {asyncio.current_task()}:
+                await asyncio.sleep(0)
+            return readers() - before
+
+    gc.collect()
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # asyncio's own TLS leaves some
+            assert runner.run(failed()) <= 0
+    finally:
+        gc.enable()
+
+
+def readers() -> int:
+    return sum(isinstance(each, RequestReader) for each in gc.get_objects())

@@ -113,7 +113,9 @@ class Acceptor:
         limits = (
             {} if self._tls is None else {"ssl_handshake_timeout": TLS_SECONDS, "ssl_shutdown_timeout": 5.0}
         )
+        protocol = self._connect()
         try:
-            await self._loop.connect_accepted_socket(self._connect, accepted, ssl=self._tls, **limits)
-        except OSError:
+            await self._loop.connect_accepted_socket(lambda: protocol, accepted, ssl=self._tls, **limits)
+        except OSError as error:
             accepted.close()  # a handshake that failed, or a client that left during it
+            protocol.connection_lost(error)  # nobody else tells it
