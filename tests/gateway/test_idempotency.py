@@ -135,6 +135,25 @@ async def test_who_began_it_may_leave_but_is_not_over_before_it() -> None:
     assert not work.was_cancelled
 
 
+async def test_who_leaves_alone_is_over_when_the_work_is() -> None:
+    same, work = SameRequests[str](), Work()
+    was_cancelled: list[bool] = []
+
+    async def exchange() -> None:
+        try:
+            await same.once("t", wire(), work, work.join)
+        finally:
+            was_cancelled.append(work.was_cancelled)
+
+    alone = asyncio.ensure_future(exchange())
+    await settle()
+    alone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await alone
+
+    assert was_cancelled == [True], "what is booked at its end is how the call ended"
+
+
 async def test_when_all_have_left_it_ends() -> None:
     same, work = SameRequests[str](), Work()
     tasks = [begin(same, work, wire()) for _ in range(2)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -125,3 +126,23 @@ def test_without_a_key_everybody_has_a_call_of_their_own(trio: tuple[Stack, Simu
         stack.call(gate.is_open.set)
 
         assert [call.result().status_code for call in calls] == [200, 200]
+
+
+@pytest.mark.parametrize("headers", ["", "idempotency-key: once\r\n"], ids=["without a key", "with a key"])
+def test_a_call_that_its_only_client_left_is_booked_as_left(
+    trio: tuple[Stack, Simulator, Gate], headers: str
+) -> None:
+    stack, simulator, gate = trio
+    body = json.dumps({"model": "chat/x", "messages": PROMPT})
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {KEY}\r\n{headers}"
+    url = httpx.URL(stack.url)
+    with socket.create_connection((url.host, url.port)) as client:
+        client.sendall(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
+        until(lambda: len(simulator.requests) == 1)
+    metrics = stack.runtime.metrics
+    try:
+        until(lambda: metrics.attempts.values)
+    finally:
+        stack.call(gate.is_open.set)
+
+    assert [amount for labels, amount in metrics.attempts.values.items() if "abandoned" in labels] == [1]

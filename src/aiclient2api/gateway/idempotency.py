@@ -83,8 +83,9 @@ class SameRequests(Generic[T]):
         try:
             return await self._waited(shared)
         except asyncio.CancelledError:
-            if shared.waiting:
-                await asyncio.wait((shared.task,))
+            await asyncio.wait(
+                (shared.task,)
+            )  # as long as others wait for it, or until it has heard that nobody does
             raise
 
     async def _waited(self, shared: _Shared[T]) -> T:
