@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aiclient2api.errors import Unreachable, UpstreamError, UpstreamFailed
-from aiclient2api.net.transport import Call, Transport
+from aiclient2api.net.transport import STALE, Call, Transport
 from aiclient2api.wire.http import find_header
 from tests.fakes.calls import PATIENCE, answered, call, closed_port
 from tests.fakes.raw_server import Connection, RawServer, Script, always, chunked, in_turn, once, whole
@@ -129,6 +129,28 @@ async def test_a_stale_connection_is_replaced_only_once(transport: Transport) ->
             await transport.send(call(server.url))
 
         assert [request.connection for request in server.requests] == [0, 0, 1]
+
+
+async def test_a_connection_that_ends_while_the_upstream_works_is_not_stale(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    async def dies_at_work(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(whole(b"first"))
+        await connection.request()
+        now = loop.time
+        monkeypatch.setattr(loop, "time", lambda: now() + STALE)
+
+    async with RawServer(in_turn(dies_at_work, always(whole(b"again")))) as server:
+        await answered(transport, server.url)
+
+        with pytest.raises(UpstreamFailed) as raised:
+            await transport.send(call(server.url))
+
+        assert raised.value.sent, "what it may have done is not done again"
+        assert len(server.requests) == 2
 
 
 async def test_a_redirect_is_not_followed(transport: Transport) -> None:

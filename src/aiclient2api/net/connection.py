@@ -15,7 +15,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 
 from aiclient2api.errors import Malformed, TimedOut, Truncated, UpstreamError, UpstreamFailed
 from aiclient2api.net.response import InvalidResponse, ResponseReader
-from aiclient2api.net.transport import Timeouts
+from aiclient2api.net.transport import STALE, Timeouts
 
 HIGH_WATER = 256 * 1024
 """Bytes of a response that nobody has taken yet, at which reading pauses."""
@@ -41,8 +41,8 @@ class Phase(Enum):
 class Connection(asyncio.Protocol):
     """`on_idle` is called when it can serve the next request, `on_close` once when it never will again.
 
-    Closed without a head and without `failure`, it was stale: a reused connection that ended before a single byte of
-    the response, because it had been closed while it was idle.
+    Closed without a head and without `failure`, it was stale: a reused connection that ended as soon as it was used,
+    before a single byte of the response, because it had been closed while it was idle.
     """
 
     __slots__ = (
@@ -315,7 +315,9 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def _unanswered(self) -> UpstreamError | None:
-        if self.is_reused and self.reader.untouched:
+        written_at = self._deadline - self._timeouts.headers
+        is_at_once = self._is_writing or self._loop.time() < written_at + STALE
+        if self.is_reused and self.reader.untouched and is_at_once:
             return None
         return UpstreamFailed(
             "the upstream closed the connection without an answer",

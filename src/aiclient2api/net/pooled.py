@@ -7,6 +7,7 @@ where the operator's configuration says and nowhere else.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from aiclient2api.net.inflate import Inflater, inflater
 from aiclient2api.net.request import HeadWriter, target
 from aiclient2api.net.resolve import Resolver
 from aiclient2api.net.response import MAX_FIELDS, MAX_HEAD
-from aiclient2api.net.transport import DEFAULT_CONNECTIONS, KEEP_ALIVE, Call, HttpStream, pour_received
+from aiclient2api.net.transport import DEFAULT_CONNECTIONS, KEEP_ALIVE, STALE, Call, HttpStream, pour_received
 from aiclient2api.net.trust import Trust
 from aiclient2api.wire.http import Headers
 
@@ -75,11 +76,14 @@ class PooledTransport:
         """See Transport. A connection that the upstream closed while it was idle is replaced once."""
         self._heads.head(target(call), call)  # refuses what must not be sent
         for last_try in (False, True):
-            seen = SimpleNamespace(reused=False, dialling=False, dialled=False, sent=not call.body)
+            seen = SimpleNamespace(
+                reused=False, dialling=False, dialled=False, sent=not call.body, sent_at=math.inf
+            )
             try:
                 return await self._send(call, seen)
             except aiohttp.ClientConnectionError as error:
-                if last_try or not seen.reused:
+                is_stale = seen.reused and asyncio.get_running_loop().time() < seen.sent_at + STALE
+                if last_try or not is_stale:
                     raise UpstreamFailed(
                         "the upstream closed the connection without an answer", sent=seen.sent
                     ) from error
@@ -156,6 +160,7 @@ class _Body(aiohttp.Payload):
         await writer.write(self._value)
         transport: asyncio.Transport | None = getattr(writer, "transport", None)
         self._seen.sent = transport is not None and not transport.is_closing()
+        self._seen.sent_at = asyncio.get_running_loop().time()
 
 
 class _BoundedResolver(AbstractResolver):

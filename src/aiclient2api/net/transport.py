@@ -12,6 +12,9 @@ from aiclient2api.wire.http import Headers
 DEFAULT_CONNECTIONS = 1000
 KEEP_ALIVE = 55.0
 """Seconds; most load balancers close at 60, and we want to be first."""
+STALE = 1.0
+"""Seconds within which a connection that was closed while it was idle shows it: two ways, and a packet that was lost.
+One that ends later had taken the request, which may have had its effect."""
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
