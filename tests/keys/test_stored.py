@@ -221,9 +221,17 @@ def test_a_disk_that_takes_nothing_is_told_and_keys_work(tmp_path: Path) -> None
     put(store, record("ci"))
 
     node.hear()
+    node.hear()
 
     assert node.names == ["ci"]
     assert [event for event, _ in node.events] == ["client_keys_unsaved"]
+
+    (tmp_path / "file").unlink()
+    node.hear()
+
+    again = Node(Away(), tmp_path / "file" / "client_keys.json")
+    again.keys.recall()
+    assert again.names == ["ci"]
 
 
 def test_the_journal_tells_nothing_to_whoever_lacks_the_secret_and_cannot_be_changed(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ import pytest
 from aiclient2api.errors import ConfigError
 from aiclient2api.store.address import parse
 from aiclient2api.store.base import StoreUnavailable
+from aiclient2api.store.connection import connections
 from aiclient2api.store.opening import StoreSettings, open_store
 from aiclient2api.store.redis import RedisStore
 from tests import certificates
-from tests.store.servers import VALKEY, Server, free_port, running
+from tests.store.servers import DEADLINE, VALKEY, Server, free_port, running
 
 
 @contextlib.asynccontextmanager
@@ -37,6 +39,62 @@ async def tls_in_front(server: Server, context: ssl.SSLContext) -> AsyncIterator
     front = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     async with front:
         yield front.sockets[0].getsockname()[1]
+
+
+class StallingFront:
+    """The same on a loop of its own, which can stand still: its sockets stay open then, and nobody reads them."""
+
+    def __init__(self, server: Server, context: ssl.SSLContext) -> None:
+        self.port = 0
+        self._server, self._context = server, context
+        self._is_up, self._goes_on, self._end = threading.Event(), threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        async with tls_in_front(self._server, self._context) as self.port:
+            self._is_up.set()
+            await self._end.wait()
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._is_up.wait(DEADLINE)
+
+    def stall(self) -> None:
+        self._goes_on.clear()
+        self._loop.call_soon_threadsafe(self._goes_on.wait)
+
+    def go_on(self) -> None:
+        self._goes_on.set()
+
+    def close(self) -> None:
+        self._goes_on.set()
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(DEADLINE)
+
+
+@contextlib.contextmanager
+def stalling(server: Server, context: ssl.SSLContext) -> Iterator[StallingFront]:
+    front = StallingFront(server, context)
+    front.start()
+    try:
+        yield front
+    finally:
+        front.close()
+
+
+async def test_connections_over_tls_to_a_server_that_stands_still_are_given_up(tmp_path: Path) -> None:
+    cert, key = certificates.self_signed(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    with running(VALKEY) as server, stalling(server, context) as front:
+        made = connections(parse(f"rediss://127.0.0.1:{front.port}?ca={cert}"), 4, 2.0)
+        await made.of("x").execute_command("SET", "x", "1")
+        front.stall()
+        await made.drop()  # the prober's first step: if it failed, nobody would look for the store again
+        front.go_on()
+        assert await made.of("x").execute_command("GET", "x") == b"1"
+        await made.close()
 
 
 async def test_a_server_behind_tls_with_a_login(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 from redis.exceptions import ConnectionError as Gone
+from redis.exceptions import ReadOnlyError
 
 from aiclient2api.accounts.account import Account
 from aiclient2api.accounts.health import AccountState, Status
@@ -20,6 +21,9 @@ from aiclient2api.accounts.surroundings import Surroundings
 from aiclient2api.store import keys
 from aiclient2api.store.address import parse
 from aiclient2api.store.base import StoreUnavailable
+from aiclient2api.store.breaker import Breaker
+from aiclient2api.store.connection import connections
+from aiclient2api.store.line import Line
 from aiclient2api.store.redis import RedisStore
 from tests.fakes.accounts import account
 from tests.store.clusters import PATIENT, replicated
@@ -219,6 +223,31 @@ async def test_absent_at_start_and_there_later() -> None:
         finally:
             await made[0].shared.close()
             server.close()
+
+
+async def test_a_look_that_fails_in_an_unknown_way_is_not_the_last_one() -> None:
+    odd, told, back = [ValueError("odd")], list[str](), asyncio.Event()
+
+    async def check() -> None:
+        if odd:
+            raise odd.pop()
+
+    async def refuse() -> None:
+        raise ReadOnlyError("READONLY")
+
+    with running() as server:
+        line = Line(
+            connections(parse(server.url), 1, 5.0), Breaker(time.monotonic, lambda: 0.0), check, size=1
+        )
+        line.on_outage.append(told.append)
+        line.on_return.append(back.set)
+        with pytest.raises(StoreUnavailable):
+            await line.call(refuse)
+        async with asyncio.timeout(DEADLINE):
+            await back.wait()
+        await line.close()
+
+    assert told == ["ReadOnlyError: READONLY", "ValueError: odd"]
 
 
 async def test_emptied_under_way() -> None:

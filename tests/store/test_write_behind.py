@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import pytest
 
 from aiclient2api.store import keys
-from aiclient2api.store.base import StoreUnavailable, Write
+from aiclient2api.store.base import Put, StoreUnavailable, Write
 from aiclient2api.store.memory import MemoryStore
 from aiclient2api.store.write_behind import MAX_FIELDS, MAX_PUT_BYTES, MAX_PUTS, WriteBehind
 from tests.fakes.accounts import Clock
@@ -154,3 +155,56 @@ async def test_the_bytes_of_what_waits_are_bounded_through_an_outage() -> None:
     await writes.flush()
 
     assert await store.get_many(["a", "b", "c"]) == [None, half, b"1"]
+
+
+class Narrow(Flaky):
+    """Takes only so many bytes at a time, as a network does within a time-out."""
+
+    async def apply(self, writes: Sequence[Write], when: Mapping[str, bytes | None] | None = None) -> bool:
+        if sum(len(write.value) for write in writes if isinstance(write, Put)) > 1024 * 1024:
+            raise StoreUnavailable("no answer within the time-out")
+        return await super().apply(writes, when)
+
+
+async def test_what_waited_through_an_outage_is_sent_in_parts_that_arrive_in_time() -> None:
+    store = Narrow()
+    writes = WriteBehind(store)
+    names = [f"k{number}" for number in range(200)]
+    for name in names:
+        writes.put(name, bytes(64 * 1024), 60.0)
+    store.lose_after = 1
+    with pytest.raises(StoreUnavailable):
+        await writes.flush()
+
+    await writes.flush()
+
+    assert None not in await store.get_many(names)
+    assert writes.is_empty
+
+
+class Hanging(Flaky):
+    """Gives no answer at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def apply(self, writes: Sequence[Write], when: Mapping[str, bytes | None] | None = None) -> bool:
+        if not self.asked.is_set():
+            self.asked.set()
+            await asyncio.Event().wait()
+        return await super().apply(writes, when)
+
+
+async def test_a_stop_while_values_are_written_loses_none() -> None:
+    store = Hanging()
+    writes = WriteBehind(store)
+    writes.put("a", b"1", 60.0)
+    flushing = asyncio.ensure_future(writes.flush())
+    await store.asked.wait()
+    flushing.cancel()
+    await asyncio.gather(flushing, return_exceptions=True)
+
+    await writes.flush()
+
+    assert await store.get("a") == b"1"

@@ -151,7 +151,7 @@ class _One:
 
     async def drop(self) -> None:
         """See Connections."""
-        await self._client.connection_pool.disconnect()
+        await self._client.drop()
         if self._sentinels is not None:
             await self._sentinels.drop()
 
@@ -239,7 +239,7 @@ class _Cluster:
     async def drop(self) -> None:
         self._starts, self._holders = [], []
         for client in list(self._clients.values()):
-            await client.connection_pool.disconnect()
+            await client.drop()
 
     async def close(self) -> None:
         if self._looking is not None:

@@ -7,6 +7,7 @@ pool counts whoever takes and returns a connection: so it makes them, and they a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, cast
@@ -14,7 +15,7 @@ from typing import Any, Final, Self, cast
 import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import ResponseError, WatchError
+from redis.exceptions import RedisError, ResponseError, WatchError
 
 from aiclient2api.store.commands import Command
 
@@ -56,6 +57,11 @@ class Client:
     def take_back(self, connection: AbstractConnection) -> None:
         """It may be lent again."""
         self._idle.append(connection)
+
+    async def drop(self) -> None:
+        """Close every connection. TLS takes leave of the server: where that stands still, it is not waited for."""
+        with contextlib.suppress(RedisError, OSError):
+            await self.connection_pool.disconnect()
 
     async def execute_command(self, *command: str | bytes | int | float) -> Any:
         """Run one command; the raw reply. Raises RedisError, TimeoutError."""

@@ -132,6 +132,9 @@ class Line:
             except StoreUnusable as error:
                 self._tell(str(error))
                 continue
+            except Exception as error:  # who looks no more would never see it come back
+                self._tell(why(error))
+                continue
             break
         if self._is_closing:
             return

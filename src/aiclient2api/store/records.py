@@ -96,6 +96,8 @@ class SharedRecords(Generic[R]):
         self._version: bytes | None = None
         self._read_at = float("-inf")
         self._is_saved = True
+        self._unsaved = ""
+        """Why the disk takes nothing, as it was told last."""
 
     def __len__(self) -> int:
         return sum(not record.removed for record, _ in self._records.values())
@@ -169,6 +171,10 @@ class SharedRecords(Generic[R]):
         records = {name: raw for name, (_, raw) in self._records.items()}
         try:
             await asyncio.to_thread(self._copy.write, records)
-        except OSError as error:
+            self._unsaved = ""
+        except OSError as error:  # tried again with the next hearing
+            self._is_saved = False
             problem = error.strerror or type(error).__name__
-            self._told("error", f"{self._kind.noun}s_unsaved", problem=problem)
+            if problem != self._unsaved:
+                self._unsaved = problem
+                self._told("error", f"{self._kind.noun}s_unsaved", problem=problem)

@@ -137,7 +137,7 @@ class Sentinels(Sentinel):
     async def drop(self) -> None:
         """Close the connections to sentinels."""
         for client in self._clients:
-            await client.connection_pool.disconnect()
+            await client.drop()
 
     async def close(self) -> None:
         """Stop asking."""

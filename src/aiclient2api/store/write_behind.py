@@ -8,11 +8,11 @@ this process ever counted is counted again.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from aiclient2api.store import keys
-from aiclient2api.store.base import AddFields, Put, Store, StoreUnavailable, Write
+from aiclient2api.store.base import AddFields, Put, Store, Write
 
 EVERY: Final = 0.125
 """Seconds between two writes of values."""
@@ -23,6 +23,9 @@ MAX_PUTS: Final = 10_000
 """Values that wait; beyond, the oldest are given up."""
 MAX_PUT_BYTES: Final = 16 * 1024 * 1024
 """The same for their bytes."""
+PART, PART_BYTES = 500, 256 * 1024
+"""How many values are sent at a time, and about how many bytes: the time-out is for each part, and what waits after an
+outage is more than a network takes by then."""
 MAX_FIELDS: Final = 500
 """Counters of one account: model names come from requests, more of them are counted as `other`."""
 
@@ -102,18 +105,18 @@ class WriteBehind:
             await self._send(*self._batch)
 
     async def flush_puts(self) -> None:
-        """Write the values alone. See flush."""
+        """Write the values alone, in parts. See flush."""
         puts, self._puts, self._put_bytes = self._puts, {}, 0
-        if not puts:
-            return
-        writes: list[Write] = list(puts.values())
         try:
-            await self._store.apply(writes)
-        except StoreUnavailable:
-            self._puts = {**puts, **self._puts}
-            self._put_bytes = sum(len(put.value) for put in self._puts.values())
-            self._bound()
-            raise
+            for part in _parts(puts.values()):
+                await self._store.apply(part)
+                for put in part:
+                    del puts[put.key]
+        finally:  # a stop may come at any moment
+            if puts:
+                self._puts = {**puts, **self._puts}
+                self._put_bytes = sum(len(put.value) for put in self._puts.values())
+                self._bound()
 
     async def _send(self, name: str, counts: Counts) -> None:
         if self._epoch is None:
@@ -147,3 +150,16 @@ class WriteBehind:
         epoch = await self._store.update(keys.accounts_epoch(), lambda old: old or fresh)
         assert epoch is not None
         return epoch
+
+
+def _parts(puts: Iterable[Put]) -> Iterator[list[Put]]:
+    part: list[Put] = []
+    size = 0
+    for put in list(puts):
+        if part and (len(part) >= PART or size + len(put.value) > PART_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(put)
+        size += len(put.value)
+    if part:
+        yield part
