@@ -214,3 +214,60 @@ async def test_a_file_that_is_no_segment_is_told_and_kept(tmp_path: Path) -> Non
 
     assert events == [("error", "ledger_damaged")]
     assert (tmp_path / "x.damaged").read_bytes() == b"A2LEDG01 cut"
+
+
+async def test_booking_goes_on_when_a_segment_is_gone_from_the_disk(tmp_path: Path) -> None:
+    ledger, store = Ledger(tmp_path, Clock(), segment_bytes=512), Unreliable()
+    told: list[str] = []
+    for number in range(8):
+        ledger.ended(row(f"r{number}"))
+    for path in tmp_path.glob("*.open"):
+        path.unlink()
+
+    def tell(_level: str, name: str, **_: object) -> None:
+        told.append(name)
+
+    async with asyncio.timeout(60), booking_while(ledger, store, tell, lambda _: None):
+        while not told:
+            await asyncio.sleep(0.01)
+        ledger.ended(row("late"))
+        while await booked(store, "attempts") < 9:
+            await asyncio.sleep(0.01)
+
+    assert set(told) == {"ledger_unsynced"}
+
+
+async def test_a_store_that_forgot_a_segment_which_is_gone_gets_what_we_know(tmp_path: Path) -> None:
+    ledger, store = Ledger(tmp_path, Clock()), Unreliable()
+    ledger.ended(row("r1", tokens=7))
+    await booking(ledger, store).book()
+    ledger.ended(row("r2", tokens=9))
+    for path in tmp_path.glob("*.open"):
+        path.unlink()
+        await store.delete(keys.usage_position(path.stem.partition("-")[2]))
+
+    await booking(ledger, store).book()
+
+    assert await booked(store, "input") == 16
+    assert ledger.unbooked == 0
+
+
+async def test_booking_goes_on_when_it_meets_what_nobody_expected(tmp_path: Path) -> None:
+    ledger, store = Ledger(tmp_path, Clock()), Unreliable()
+    ledger.ended(row("r1"))
+    (path,) = tmp_path.glob("*.open")
+    position = keys.usage_position(path.stem.partition("-")[2])
+    await store.put(position, b"not a number")
+    told: list[str] = []
+
+    def tell(_level: str, name: str, **_: object) -> None:
+        told.append(name)
+
+    async with asyncio.timeout(60), booking_while(ledger, store, tell, lambda _: None):
+        while not told:
+            await asyncio.sleep(0.01)
+        await store.delete(position)
+        while await booked(store, "attempts") < 1:
+            await asyncio.sleep(0.01)
+
+    assert set(told) == {"ledger_failed"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aiclient2api.ledger import ownership
 from aiclient2api.ledger.ledger import Ledger
 from aiclient2api.ledger.records import Begun, Row, aborted, decode, encode
 from aiclient2api.ledger.recovery import finished, forget, mark_booked, settle, totals_of
@@ -20,6 +22,7 @@ from tests.ledger.test_ledger import begun, row
 WRITER = """
 import sys, time
 from pathlib import Path
+from aiclient2api.ledger import ownership
 from aiclient2api.ledger.ledger import Ledger
 from tests.ledger.test_ledger import begun, row
 ledger = Ledger(Path(sys.argv[1]), time.monotonic, segment_bytes=int(sys.argv[2]))
@@ -234,3 +237,41 @@ def test_what_a_full_disk_kept_open_is_settled_by_the_next(
             settle(tmp_path, now=7300.0)
 
     assert len(settle(tmp_path, now=7400.0)) == 1
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["still at it", "done with it"])
+def test_a_part_that_another_process_takes_for_dead_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    lock = fcntl.flock
+    others = ownership.orphans(tmp_path)
+
+    def interrupted(descriptor: int, how: int) -> None:
+        monkeypatch.undo()
+        other = next(others)
+        if is_done:
+            other.release(is_finished=True)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", interrupted)
+    ours = ownership.own(tmp_path)
+
+    assert (tmp_path / f"{ours.name}.lock").exists()
+    assert ours.name not in {other.name for other in others}, "it is locked"
+
+
+def test_a_segment_that_could_not_be_closed_is_left_to_the_next_start(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, Clock())
+    ledger.ended(row("r1"))
+    (path,) = tmp_path.glob("*.open")
+    in_the_way = path.with_suffix(".segment")
+    in_the_way.mkdir()
+
+    with pytest.raises(OSError, match="directory"):
+        ledger.close()
+    in_the_way.rmdir()
+    settle(tmp_path, 7300.0)
+
+    assert rows(tmp_path) == [row("r1")]
+    assert [found.position > 0 for found in finished(tmp_path)].count(True) == 2
+    assert not list(tmp_path.glob("*.lock"))

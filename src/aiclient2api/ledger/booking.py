@@ -53,8 +53,10 @@ async def booked(
         booking.is_closing = True
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await booking.book()
-        await asyncio.to_thread(ledger.close)
+        try:
+            await booking.book()
+        finally:
+            await booking.on_disk(ledger.close)
 
 
 class Booking:
@@ -78,30 +80,44 @@ class Booking:
         self._settled = settled
         self._damaged: set[Path] = set()
         """What was told."""
+        self._was_degraded = False
+        self._until_recovery = self._until_booking = 0.0
+        """Seconds."""
         self.is_closing = False
         """Whether `run` is to end; its cancellation alone may be kept by a library in between."""
 
     async def run(self) -> None:
         """Book until it is closing, and look after segments that dead processes left."""
-        was_degraded = False
-        left = pause = 0.0
         while not self.is_closing:
-            if left <= 0:
-                left = RECOVER_EVERY if await self.recover() else RETRY
-            if pause <= 0:
-                pause = min(LONGEST, await self.book() / ENOUGH)
-            await asyncio.to_thread(self._ledger.syncing())
-            if self._ledger.is_degraded != was_degraded:
-                was_degraded = self._ledger.is_degraded
-                self._told(
-                    "error" if was_degraded else "info",
-                    "ledger_degraded" if was_degraded else "ledger_recovered",
-                    problem=self._ledger.problem or "",
-                )
+            try:
+                await self._turn()
+            except Exception as error:  # a loop that ends would be an outage that nobody sees
+                self._told("error", "ledger_failed", type=type(error).__name__, problem=str(error)[:200])
             if not self.is_closing:
                 await asyncio.sleep(EVERY)
-            left -= EVERY
-            pause -= EVERY
+
+    async def _turn(self) -> None:
+        self._until_recovery -= EVERY
+        self._until_booking -= EVERY
+        if self._until_recovery <= 0:
+            self._until_recovery = RECOVER_EVERY if await self.recover() else RETRY
+        if self._until_booking <= 0:
+            self._until_booking = min(LONGEST, await self.book() / ENOUGH)
+        await self.on_disk(self._ledger.syncing())
+        if self._ledger.is_degraded != self._was_degraded:
+            self._was_degraded = self._ledger.is_degraded
+            self._told(
+                "error" if self._was_degraded else "info",
+                "ledger_degraded" if self._was_degraded else "ledger_recovered",
+                problem=self._ledger.problem or "",
+            )
+
+    async def on_disk(self, work: Callable[[], None]) -> None:
+        """Do what blocks; what the disk refuses is told, and booking goes on."""
+        try:
+            await asyncio.to_thread(work)
+        except OSError as error:
+            self._told("error", "ledger_unsynced", problem=error.strerror or type(error).__name__)
 
     async def book(self) -> int:
         """Book what is there by now, and say how many groups; what the store does not take stays for the next time."""
@@ -163,10 +179,13 @@ class Booking:
 
 
 def _totals(batch: Batch, begin: int) -> Totals:
-    """What a batch still has to add to a store that is booked up to `begin`."""
+    """What a batch still has to add to a store that is booked up to `begin`; without its file, what we know of it."""
     if begin == batch.begin or batch.path is None or (not begin and batch.begin == FIRST):
         return batch.totals
-    return recovery.totals_of(batch.path, begin, batch.end)
+    try:
+        return recovery.totals_of(batch.path, begin, batch.end)
+    except OSError:
+        return batch.totals
 
 
 def _writes(totals: Totals) -> list[Write]:

@@ -7,6 +7,7 @@ import picks up later. When the disk takes nothing, records stay in memory and t
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from aiclient2api.ledger.ownership import Ownership, own
 from aiclient2api.ledger.records import Begun, Row, encode
-from aiclient2api.ledger.segment import RECORD_BYTES, FileSegment, MemorySegment, Segment, SegmentFull
+from aiclient2api.ledger.segment import OPEN, RECORD_BYTES, FileSegment, MemorySegment, Segment, SegmentFull
 from aiclient2api.ledger.totals import Totals
 
 SEGMENT_BYTES: Final = 8 * 1024 * 1024
@@ -140,26 +141,35 @@ class Ledger:
         self._waiting.remove(batch)
 
     def syncing(self) -> Callable[[], None]:
-        """Puts what was written so far on the disk; blocks, for a thread of its own."""
+        """Puts what was written so far on the disk; blocks, for a thread of its own. Raises OSError.
+
+        A segment that cannot be closed keeps no other one open, and is left to the next start's recovery.
+        """
         retired, self._retired = self._retired, []
         current = self._segment
 
         def sync() -> None:
-            for segment in retired:
-                segment.close()
-            current.sync()
+            with ExitStack() as later:
+                later.callback(current.sync)
+                for segment in reversed(retired):
+                    later.callback(segment.close)
 
         return sync
 
     def close(self) -> None:
-        """The process stops. A segment with attempts that are still open is left to the next start's recovery."""
-        self.syncing()()
-        if self._open:
-            self._segment.leave()
-        else:
-            self._segment.close()
-        if self._ownership is not None:
-            self._ownership.release(is_finished=not self._open)
+        """The process stops. A segment with attempts that are still open is left to the next start's recovery.
+
+        Raises OSError, with everything let go that could be.
+        """
+        with ExitStack() as later:
+            later.callback(self._let_go)
+            later.callback(self._segment.leave if self._open else self._segment.close)
+            later.callback(self.syncing())
+
+    def _let_go(self) -> None:
+        if self._ownership is not None and self.folder is not None:
+            left = any(self.folder.glob(f"{self._ownership.name}-*{OPEN}"))
+            self._ownership.release(is_finished=not left)
 
 
 def in_memory(now: Callable[[], float]) -> Ledger:

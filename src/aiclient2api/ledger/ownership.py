@@ -28,12 +28,16 @@ class Ownership:
 
 
 def own(folder: Path) -> Ownership:
-    """A part of one's own. Raises OSError."""
+    """A part of one's own. Raises OSError.
+
+    Until it is locked it looks like that of a process that died: whoever looks just then takes it away.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{uuid.uuid4().hex}{LOCK}"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return Ownership(path, descriptor)
+    while True:
+        path = folder / f"{uuid.uuid4().hex}{LOCK}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        if _locked(path, descriptor):
+            return Ownership(path, descriptor)
 
 
 def orphans(folder: Path) -> Iterator[Ownership]:
@@ -43,12 +47,19 @@ def orphans(folder: Path) -> Iterator[Ownership]:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
             continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_current = path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino
-        except OSError:
-            is_current = False
-        if is_current:
+        if _locked(path, descriptor):
             yield Ownership(path, descriptor)
-        else:
+
+
+def _locked(path: Path, descriptor: int) -> bool:
+    """Whether it is ours now, and still the file of this name; closed if not. Raises OSError."""
+    is_ours = False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_ours = path.stat().st_ino == os.fstat(descriptor).st_ino
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    finally:
+        if not is_ours:
             os.close(descriptor)
+    return is_ours

@@ -131,8 +131,9 @@ def mark_booked(found: Found) -> None:
 def forget(folder: Path, before: float) -> None:
     """Remove booked segments last written before a time in Unix seconds."""
     for path in folder.glob(f"*{BOOKED}"):
-        if path.stat().st_mtime < before:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def _without_row(paths: Iterable[Path]) -> list[Begun]:

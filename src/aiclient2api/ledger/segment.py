@@ -114,17 +114,21 @@ class FileSegment:
 
     def close(self) -> None:
         """See Segment. The name tells from now on that nothing is missing."""
-        self._write_out()
-        self._map.close()
-        os.ftruncate(self._descriptor, self.position)
-        self.path.rename(self.path.with_suffix(CLOSED))
-        os.close(self._descriptor)
+        try:
+            self._write_out()
+            self._map.close()
+            os.ftruncate(self._descriptor, self.position)
+            self.path.rename(self.path.with_suffix(CLOSED))
+        finally:
+            os.close(self._descriptor)
 
     def leave(self) -> None:
         """See Segment."""
-        self._write_out()
-        self._map.close()
-        os.close(self._descriptor)
+        try:
+            self._write_out()
+            self._map.close()
+        finally:
+            os.close(self._descriptor)
 
     def _write_out(self) -> None:
         """Blocks this thread only: `mmap.flush` would hold the interpreter's lock until the disk is done."""
