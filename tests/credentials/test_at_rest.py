@@ -149,6 +149,65 @@ async def test_a_long_journal_is_written_anew_and_other_workers_follow(
     assert b is not None
 
 
+async def test_a_record_is_on_disk_only_when_it_is_also_when_it_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, first, second = opened(tmp_path, OLD), record(1, Sealer(OLD)), record(2, Sealer(OLD))
+    await journal.append("a", first)
+    monkeypatch.setattr(journal_module, "MAX_BYTES", 10)
+    (tmp_path / FILE).with_suffix(".part").mkdir()
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="directory"):
+            await journal.append("a", second)
+    (tmp_path / FILE).with_suffix(".part").rmdir()
+
+    assert opened(tmp_path, OLD).newest("a") == first
+    await journal.append("a", second)
+    assert opened(tmp_path, OLD).newest("a") == second
+
+
+async def test_a_record_that_the_disk_refused_in_the_end_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, first = opened(tmp_path, OLD), record(1, Sealer(OLD))
+    refusals = [OSError(5, "Input/output error"), OSError(5, "Input/output error")]
+    fsync = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if refusals:
+            raise refusals.pop()
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output"):
+            await journal.append("a", first)
+    assert not opened(tmp_path, OLD).newest("a")
+
+    await journal.append("a", first)
+    assert opened(tmp_path, OLD).newest("a") == first
+
+
+async def test_a_damaged_journal_is_kept_where_files_have_one_name_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    said: list[str] = []
+    journal, second = opened(tmp_path, OLD, said=said), record(2, Sealer(OLD))
+    await journal.append("a", record(1, Sealer(OLD)))
+    monkeypatch.setattr(os, "link", refuse)
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b"half a li")
+
+    await journal.append("a", second)
+
+    assert len(said) == 1
+    assert opened(tmp_path, OLD).newest("a") == second
+
+
 async def test_a_journal_of_another_key_is_left_alone(tmp_path: Path) -> None:
     await opened(tmp_path, OLD).append("a", record(1, Sealer(OLD)))
     before = (tmp_path / FILE).read_bytes()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import zlib
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -128,34 +129,35 @@ class FileJournal:
             if known is not None and known.order >= record.order:
                 return
             line = _line(account, record)
+            records = {**self._records, account: record}
             if self._position + len(line) > MAX_BYTES:
-                self._records[account] = record
-                self._rewrite()
-                return
-            self._write(line)
-            self._records[account] = record
+                self._rewrite(records)
+            else:
+                self._write(line)
+            self._records = records  # not before it is there: who tries again would be told that it is
 
     def _write(self, line: bytes) -> None:
         is_new = not self._path.exists()
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            written = os.write(descriptor, line)
-            if written != len(line):  # a full disk: the half line is passed over by whoever reads
-                os.ftruncate(descriptor, self._position)
+            if os.write(descriptor, line) != len(line):
                 raise OSError(28, "the disk is full")
             os.fsync(descriptor)
             self._inode = os.fstat(descriptor).st_ino
+        except OSError:  # what is not on the disk must not be read as if it were
+            os.ftruncate(descriptor, self._position)
+            raise
         finally:
             os.close(descriptor)
         self._position += len(line)
         if is_new:
             _sync_folder(self._path.parent)
 
-    def _rewrite(self) -> None:
+    def _rewrite(self, records: Mapping[str, Record]) -> None:
         """The newest record of each account, in a new file that takes the old one's place."""
         part = self._path.with_suffix(".part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        lines = b"".join(_line(account, record) for account, record in sorted(self._records.items()))
+        lines = b"".join(_line(account, record) for account, record in sorted(records.items()))
         with os.fdopen(descriptor, "wb") as file:
             file.write(lines)
             file.flush()
@@ -195,8 +197,11 @@ class FileJournal:
         number = 1
         while (kept := self._path.with_suffix(f".damaged-{number}")).exists():
             number += 1
-        os.link(self._path, kept)
-        self._rewrite()
+        try:
+            os.link(self._path, kept)
+        except OSError:  # not every file system has links
+            shutil.copy2(self._path, kept)
+        self._rewrite(self._records)
         lines = "1 line" if damaged == 1 else f"{damaged} lines"
         self._tell(f"{self._path}: {lines} cut or damaged and passed over; the file is kept as {kept.name}")
 
