@@ -115,9 +115,9 @@ class Runtime:
         self.limiter = before.limiter if before else KeyLimiter(self.shared.clock, random.random)
         self.limiter.nodes = lambda: self.shared.presence.live
         self.surroundings = Surroundings(policy(config), self.shared.states)
+        self.pools = _pools(config, self.surroundings, self.shared, before)
         if before is not None:
             self.surroundings.take_over(before.surroundings)
-        self.pools = _pools(config, self.surroundings, self.shared, before)
         self.tokens = (
             before.tokens
             if before

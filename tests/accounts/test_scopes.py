@@ -42,6 +42,24 @@ def test_a_host_that_cannot_be_reached_is_left_alone_and_no_account_is_to_blame(
     assert chosen.take(anyone, "m", set()) is not None
 
 
+def test_what_is_out_is_forgotten_with_the_last_account_that_it_is_about() -> None:
+    clock = Clock()
+    proxied = AccountSettings(proxy="http://127.0.0.1:9")
+    before, after, last = Surroundings(), Surroundings(), Surroundings()
+    for surroundings, names in ((before, "ab"), (after, "ab"), (last, "a")):
+        accounts = [account(name, proxied if name == "b" else None) for name in names]
+        AccountPool("main", accounts, now=clock, random=lambda: 0.5, surroundings=surroundings)
+    before.host("127.0.0.1:9 via 127.0.0.1").adopt(CircuitState(is_open=True, until=2000.0))
+
+    after.take_over(before)
+    last.take_over(after)
+
+    assert [circuit.name for circuit in after.circuits()] == ["host:127.0.0.1:9 via 127.0.0.1"]
+    assert not after.is_calm
+    assert list(last.circuits()) == []
+    assert last.is_calm
+
+
 def test_one_refused_connection_is_no_outage() -> None:
     chosen = pool(Clock(), account("a"))
     lease = chosen.take(anyone, "m", set())

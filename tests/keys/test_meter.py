@@ -62,6 +62,17 @@ def test_a_clock_that_steps_back_changes_nothing() -> None:
     assert spend(meter, 1) == 0
 
 
+def test_a_clock_that_was_an_hour_ahead_uses_nothing_up_when_it_is_right_again() -> None:
+    meter = metered(3, window=160)
+    assert spend(meter, 3) == 3
+
+    meter.roll(100)
+
+    assert spend(meter, 9) == 3
+    meter.roll(102)
+    assert spend(meter, 9) == 3
+
+
 @pytest.mark.parametrize(("spent", "elapsed"), [(60, 0.0), (60, 0.5), (60, 0.99), (40, 0.3)])
 @pytest.mark.parametrize("amount", [1, 20, 60])
 def test_the_wait_that_is_told_is_the_shortest_that_helps(spent: int, elapsed: float, amount: int) -> None:

@@ -55,10 +55,11 @@ class Presence:
             PutFields(inflight, busy, KEPT),
         ]
         await self._store.apply(writes)
-        nodes = await self._store.ranked(keys.nodes(), now - KEPT)
+        ranked = await self._store.ranked(keys.nodes(), now - KEPT)
+        nodes = [name for name, seen in ranked if seen <= now + KEPT]  # later: by a clock that was wrong
         self._looks += 1
         self.live = max(1, len(nodes), self._together if self._looks <= GATHERING else 1)
-        self.rank = sum(name < self._node for name, _ in nodes)
+        self.rank = sum(name < self._node for name in nodes)
         self._share()
 
     def _share(self) -> None:

@@ -55,10 +55,14 @@ class Probes:
             if account.name in self._held:
                 await self._follow(account, now)
             elif live > 1 and _is_due(account, now + AHEAD):
-                if await self._store.claim(keys.probe(account.name), self._node, CLAIMED):
+                if await self._claimed(keys.probe(account.name)):
                     self._held[account.name] = now
                 else:
                     self._postpone(account, now + LATER)
+
+    async def _claimed(self, key: str) -> bool:
+        """Whether it is ours: now, or since an earlier try whose answer got lost."""
+        return await self._store.claim(key, self._node, CLAIMED) or await self._store.get(key) == self._node
 
     async def _follow(self, account: Account, now: float) -> None:
         """A claim lasts as long as the probe, and not much longer without one."""

@@ -17,7 +17,11 @@ from aiclient2api.accounts.health import AccountState, Status
 SEVERITY: Final = (Status.HEALTHY, Status.RAMP, Status.EJECTED, Status.COOLING, Status.DISABLED)
 """From the mildest to the worst; what else there is, a node keeps to itself."""
 FORGET_MODELS: Final = 3600.0
-"""Seconds for which it is remembered that a model is well again."""
+"""Seconds for which it is remembered that a model is well again, or has been due."""
+MAX_MODELS: Final = 64
+"""Models of one account that are told of: their names come from requests. Beyond, the earliest word is forgotten."""
+AHEAD: Final = 10.0
+"""Seconds by which the clocks of a store and of the one that took its place may differ."""
 NEVER: Final = float("inf")
 
 
@@ -85,8 +89,20 @@ def encode(record: Record) -> bytes:
     )
 
 
+def is_believable(told: Told, now: float) -> bool:
+    """Whether it was not told in the future: by a clock that was wrong, it would count until the right one is there."""
+    return told.at <= now + AHEAD
+
+
+def _past(record: Record, now: float) -> Record:
+    models = {model: told for model, told in record.models.items() if is_believable(told, now)}
+    account = record.account if is_believable(record.account, now) else NOTHING
+    return msgspec.structs.replace(record, account=account, models=models)
+
+
 def merged(old: Record, new: Record, now: float) -> Record:
     """What two nodes know together."""
+    old = _past(old, now)
     models = dict(old.models)
     for model, told in new.models.items():
         if model not in models or told.counts_before(models[model]):
@@ -94,14 +110,19 @@ def merged(old: Record, new: Record, now: float) -> Record:
     is_newer = new.account.counts_before(old.account)
     return Record(
         account=new.account if is_newer else old.account,
-        models={
-            model: told
-            for model, told in models.items()
-            if told.status is not Status.HEALTHY or now - told.at < FORGET_MODELS
-        },
+        models=latest(
+            {model: told for model, told in models.items() if now - max(told.at, told.until) < FORGET_MODELS}
+        ),
         node=new.node if is_newer else old.node,
         rest={**new.rest, **old.rest},
     )
+
+
+def latest(models: dict[str, Told]) -> dict[str, Told]:
+    """As many as are told of."""
+    if len(models) <= MAX_MODELS:
+        return models
+    return dict(sorted(models.items(), key=lambda each: each[1].at)[-MAX_MODELS:])
 
 
 def tellable(state: AccountState, at: float, offset: float) -> Told | None:

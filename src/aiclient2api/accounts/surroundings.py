@@ -106,17 +106,21 @@ class Surroundings:
                     yield shared.overload
 
     def take_over(self, before: Surroundings) -> None:
-        """After a reload: what was out stays out."""
-        for name, circuit in before.hosts.items():
-            self.host(name).state = circuit.state
-        for provider, models in before.models.items():
+        """After a reload: what was out stays out, where there are still accounts that it is about."""
+        for name, circuit in self.hosts.items():
+            if name in before.hosts:
+                circuit.state = before.hosts[name].state
+        for provider in self.models:
             find = self.provider(provider)
-            for model, shared in models.items():
+            for model, shared in before.models.get(provider, {}).items():
                 find(model).overload.state = shared.overload.state
-        self.is_calm = before.is_calm
+        self.is_calm = self._is_calm()
+
+    def _is_calm(self) -> bool:
+        return not any(circuit.state.is_open for circuit in self.circuits())
 
     def _changed(self, name: str, state: CircuitState) -> None:
-        self.is_calm = not any(circuit.state.is_open for circuit in self.circuits())
+        self.is_calm = self._is_calm()
         for dependent in self._dependents:
             dependent.changed()
         if self.observer is not None:

@@ -17,6 +17,7 @@ from aiclient2api.accounts.circuit import CircuitState
 from aiclient2api.accounts.health import AccountState, Status
 from aiclient2api.accounts.pool import AccountPool
 from aiclient2api.accounts.shared_state import (
+    MAX_MODELS,
     NOTHING,
     AdminWord,
     Record,
@@ -25,7 +26,9 @@ from aiclient2api.accounts.shared_state import (
     decode_word,
     encode,
     heard,
+    is_believable,
     is_same,
+    latest,
     merged,
     read,
     tellable,
@@ -199,10 +202,10 @@ class StateSync:
 
     def _hear_one(self, name: str, model: str | None, told: Told, word: AdminWord | None) -> None:
         key = (name, model)
-        known = self._told.get(name, {}).get(model, NOTHING)
-        if not told.counts_before(known):
+        known, now = self._told.get(name, {}).get(model, NOTHING), self._now() + self.offset
+        if not is_believable(told, now) or (is_believable(known, now) and not told.counts_before(known)):
             return
-        self._told.setdefault(name, {})[model] = told
+        self._remember(name, model, told)
         entry = self._accounts.get(name)
         mine = self._changed.get(key)
         is_outdated = word is not None and (word.disabled or told.at <= word.retry)
@@ -211,10 +214,17 @@ class StateSync:
         account = entry[1]
         state = heard(told, self.offset)
         ours = account.state if model is None else account.overlays.get(model)
-        if ours is not None and _says(ours) == _says(state):
+        if ours is not None and (said := tellable(ours, told.at, self.offset)) and _says(said) == _says(told):
             return  # our own word, come back
         self._quietly(lambda: account.adopt(state, model, quietly=True))
         entry[0].wake()
+
+    def _remember(self, name: str, model: str | None, told: Told) -> None:
+        known = self._told.setdefault(name, {})
+        known[model] = told
+        if len(known) > 2 * MAX_MODELS:
+            models = {each: word for each, word in known.items() if each is not None}
+            self._told[name] = {None: known.get(None, NOTHING), **latest(models)}
 
     def _remind(self, name: str) -> None:
         """The store does not know what we know."""
@@ -268,5 +278,5 @@ def _wants_a_try(word: AdminWord, before: AdminWord | None, since: float) -> boo
     return before.disabled or before.retry < word.retry
 
 
-def _says(state: AccountState) -> tuple[Status, str, int, int]:
-    return state.status, state.reason, state.step, round(state.until)
+def _says(told: Told) -> tuple[Status, str, int, int]:
+    return told.status, told.reason, told.step, round(told.until)

@@ -21,6 +21,7 @@ from aiclient2api.config.model import Config
 from aiclient2api.store import keys
 from aiclient2api.store.base import Add, PutFields, Store
 
+STEP: Final = 0.001
 WORD_TRIES = 8
 
 
@@ -115,13 +116,18 @@ async def _say(store: Store, names: tuple[str, ...], change: Callable[[AdminWord
         words = await store.fields(keys.accounts_admin())
         now = await store.time()
         fresh = {
-            name: _encoded(words.get(name), change(decode_word(words.get(name, b"{}")) or AdminWord(), now))
-            for name in names
+            name: _encoded(words.get(name), _next(words.get(name, b"{}"), change, now)) for name in names
         }
         writes = [PutFields(keys.accounts_admin(), fresh), Add(keys.accounts_version(), 1)]
         if await store.apply(writes, {keys.accounts_version(): version}):
             return
     raise click.ClickException("the store is too busy: try again")
+
+
+def _next(old: bytes, change: Callable[[AdminWord, float], AdminWord], now: float) -> AdminWord:
+    """The word behind one that is there; later than that also when the store's clock was set back."""
+    word = decode_word(old) or AdminWord()
+    return change(word, max(now, word.at + STEP, word.retry + STEP))
 
 
 def _encoded(old: bytes | None, word: AdminWord) -> bytes:

@@ -59,7 +59,7 @@ class Use:
 
     def roll(self, window: int) -> None:
         """Go on in this window."""
-        if window > self.requests.window:
+        if window != self.requests.window:
             self.requests.roll(window)
             self.tokens.roll(window)
 
@@ -131,7 +131,7 @@ class KeyLimiter:
         minutes, seconds = divmod(now, MINUTE)
         window, elapsed, nodes = int(minutes), seconds / MINUTE, self.nodes()
         use = self.uses.get(key.name)
-        if use is None or use.limits is not limits or use.requests.window < window:
+        if use is None or use.limits is not limits or use.requests.window != window:
             use = self._use(key.name, limits, window)
         tokens = 0 if limits.tokens is None else self._tokens(inbound, use, limits.tokens)
         refusal = use.take(tokens, elapsed, nodes)
@@ -185,7 +185,7 @@ class KeyLimiter:
             return
         use, window, tokens = taken
         now = int(self.clock() // MINUTE)
-        if use.requests.window < now:
+        if use.requests.window != now:
             use.roll(now)
         slots = use.slots
         if slots.mine + slots.others >= slots.limit and use.limits.concurrency is not None:

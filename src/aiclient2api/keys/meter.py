@@ -44,8 +44,11 @@ class Meter:
         self.limit = self.shown.limit = limit
 
     def roll(self, window: int) -> None:
-        """Go on in this window."""
-        if window <= self.window:
+        """Go on in this window. A clock set back by a moment changes nothing; by more, what was used is of no window.
+
+        Else a limit would be used up until the clock is where it was.
+        """
+        if self.window - 1 <= window <= self.window:
             return
         is_next = window == self.window + 1
         self.mine_before = self.mine if is_next else 0
