@@ -166,3 +166,17 @@ async def test_when_all_have_left_it_ends() -> None:
 
     assert work.was_cancelled
     assert all(task.cancelled() for task in tasks)
+
+
+async def test_who_comes_when_all_have_just_left_begins_anew() -> None:
+    same, work = SameRequests[str](), Work()
+    first = begin(same, work, wire())
+    await settle()
+    first.cancel()
+    await asyncio.sleep(0)  # its work is being cancelled, and not over
+    second = begin(same, work, wire())
+    await settle()
+    work.end.set_result("answer")
+
+    assert await second == "answer"
+    assert (work.begun, work.joined) == (2, 0)

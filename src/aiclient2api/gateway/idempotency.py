@@ -29,7 +29,8 @@ _REUSED: Final = ErrorInfo(
 
 
 class _Shared(Generic[T]):
-    def __init__(self, task: asyncio.Task[T], digest: bytes) -> None:
+    def __init__(self, place: tuple[str, str], task: asyncio.Task[T], digest: bytes) -> None:
+        self.place = place
         self.task = task
         self.digest = digest
         self.waiting = 0
@@ -69,14 +70,13 @@ class SameRequests(Generic[T]):
 
     def _begin(self, place: tuple[str, str], digest: bytes, begin: Callable[[], Awaitable[T]]) -> _Shared[T]:
         task = asyncio.ensure_future(begin())
-        shared = self._running[place] = _Shared(task, digest)
-
-        def over(_: asyncio.Future[T]) -> None:
-            if self._running.get(place) is shared:
-                del self._running[place]
-
-        task.add_done_callback(over)
+        shared = self._running[place] = _Shared(place, task, digest)
+        task.add_done_callback(lambda _: self._over(shared))
         return shared
+
+    def _over(self, shared: _Shared[T]) -> None:
+        if self._running.get(shared.place) is shared:
+            del self._running[shared.place]
 
     async def _led(self, shared: _Shared[T]) -> T:
         """For who began it: its exchange books the call, so it is not over before the call is."""
@@ -95,6 +95,7 @@ class SameRequests(Generic[T]):
         finally:
             shared.waiting -= 1
             if not shared.waiting and not shared.task.done():
+                self._over(shared)  # who comes now must not wait for what is being cancelled
                 shared.task.cancel()
 
 
