@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -70,14 +71,13 @@ class AddedAccounts:
 
     async def _hear(self) -> None:
         try:
-            await self._records.hear()
-        except StoreUnavailable:
-            pass  # what is known goes on
+            with contextlib.suppress(StoreUnavailable):  # what is known goes on
+                await self._records.hear()
+            if self._is_new:
+                self._is_new = False
+                self._changed()
         except Exception as error:  # a loop that ends would be an outage that nobody sees
             self._log.bug(error)
-        if self._is_new:
-            self._is_new = False
-            self._changed()
 
     async def close(self) -> None:
         """Hear no more."""
