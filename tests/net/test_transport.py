@@ -258,6 +258,25 @@ async def test_a_closed_transport_closes_its_connections(transport: Transport) -
         await closed.wait()
 
 
+async def test_a_connection_that_was_being_opened_is_closed_with_its_transport(transport: Transport) -> None:
+    closed = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        closed.set()
+
+    async with RawServer(script) as server, asyncio.timeout(PATIENCE):
+        asking = asyncio.ensure_future(transport.send(call(server.url)))
+        await asyncio.sleep(0)
+
+        await transport.close()
+
+        with pytest.raises(UpstreamError):
+            await asking
+        if server.connections:
+            await closed.wait()
+
+
 async def test_errors_of_the_transport_do_not_show_the_upstreams_address(transport: Transport) -> None:
     async with RawServer(once(b"")) as server:
         for url in (server.url, f"http://127.0.0.1:{closed_port()}"):

@@ -99,6 +99,9 @@ class Connection(asyncio.Protocol):
     def attach(self, transport: asyncio.BaseTransport) -> None:
         """The connection is up, TLS included."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop has its own classes
+        if self.phase is Phase.CLOSED:  # given up while it was being opened
+            self._transport.abort()
+            return
         # `pause_writing` then means "not everything is with the kernel", which is how we know what was sent; not
         # zero, because asyncio's TLS pauses at that many bytes and not above
         self._transport.set_write_buffer_limits(high=1, low=0)
@@ -118,9 +121,7 @@ class Connection(asyncio.Protocol):
             transport.write(head + body)
         else:
             transport.writelines((head, body))
-        if (
-            self._is_writing or transport.is_closing()
-        ):  # not all of it is with the kernel, or it is broken off
+        if self._is_writing or transport.is_closing():  # not all is with the kernel, or it is broken off
             self._is_writing = True
             self._unwritten = transport.get_write_buffer_size()
             self._set_deadline(timeouts.write)

@@ -115,8 +115,6 @@ class ConnectionPool:
             connection.close()
             raise
         connection.attach(transport)
-        if self._is_closed or connection.phase is Phase.CLOSED:
-            connection.close()
         return connection
 
     def _rest(self, connection: Connection) -> None:
