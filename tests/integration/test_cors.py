@@ -41,6 +41,7 @@ def test_a_listed_origin_may_ask_and_read() -> None:
         )
 
     assert preflight.status_code == 204
+    assert "content-length" not in preflight.headers
     assert preflight.headers["access-control-allow-headers"] == "authorization,content-type"
     assert answer.headers["access-control-allow-origin"] == HOME
     assert "access-control-allow-origin" not in other.headers

@@ -160,7 +160,9 @@ async def send_whole(send: Send, response: WireResponse, extra: Headers = ()) ->
 
 
 def whole_headers(response: WireResponse, extra: Headers) -> Headers:
-    """The headers of a complete response, with its length."""
+    """The headers of a complete response, with its length; 204 must not have one (RFC 9110 8.6)."""
+    if response.status == 204:
+        return (*response.headers, *extra)
     return (*response.headers, ("content-length", str(len(response.body))), *extra)
 
 
