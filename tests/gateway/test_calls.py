@@ -83,6 +83,15 @@ def test_the_next_call_of_a_kind_is_as_the_first_would_be(
     assert ("openai-beta", "x") in fresh.headers or not headers
 
 
+@pytest.mark.parametrize(
+    "said", ["application/x-www-form-urlencoded", "application/json; charset=utf-16", "text/plain"]
+)
+def test_a_body_goes_up_as_the_json_that_it_was_read_as(said: str) -> None:
+    call = made(Calls({"a": Timeouts()}), account(), conversion("x", (("content-type", said),)))
+
+    assert [value for name, value in call.headers if name == "content-type"] == ["application/json"]
+
+
 def test_a_renewed_token_signs_the_next_call() -> None:
     one, calls = account(), Calls({"a": Timeouts()})
     made(calls, one, conversion("x"))

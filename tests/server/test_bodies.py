@@ -26,6 +26,7 @@ ORDINARY = {
     "pairs": b'{"a":"\\ud83d\\ude00 \\uD83D\\uDE00"}',
     "an escaped backslash before": b'{"a":"\\\\ud800"}',
     "a member further inside": b'{"model":"a","tools":[{"model":1,"stream":2}],"stream":true}',
+    "names in two spellings further inside": b'{"model":"a","tools":[{"model":1,"Model":2}],"stream":true}',
     "other members twice": b'{"n":1,"n":2}',
     "accents": b'{"model":"a","x":"caf\\u00e9"}',
 }
@@ -41,6 +42,9 @@ REFUSED = {
     "half behind a pair": b'{"a":"\\ud83d\\ude00\\ud83d"}',
     "two models": b'{"model":"a","model":"b"}',
     "two models, one in disguise": b'{"model":"a","mod\\u0065l":"b"}',
+    "two models, as readers see it that do not look at case": b'{"model":"a","Model":"b"}',
+    "two models, one in disguise and capitals": b'{"model":"a","MOD\\u0045L":"b"}',
+    "two limits in two spellings": b'{"Max_Tokens":9,"max_tokens":1}',
     "two streams": b'{"stream":false,"messages":[],"stream":true}',
     "two limits": b'{ "max_tokens" : 1, "max_tokens" : 2 }',
     "two histories": b'{"messages":[],"messages":[{"model":1}]}',

@@ -31,6 +31,7 @@ from aiclient2api.gateway.failover import TokenRefused
 from aiclient2api.gateway.retold import STREAM_TYPE, retold
 from aiclient2api.gateway.time_limits import TimeLimits
 from aiclient2api.gateway.upstream import Empty, Live, Whole
+from aiclient2api.gateway.verdict import verdict
 from aiclient2api.net.transport import Call, HttpStream, Timeouts, Transport
 from aiclient2api.protocols.base import AnswerStream, Converter
 from aiclient2api.protocols.conversion import Answer, Conversion
@@ -137,7 +138,7 @@ class Attempts:
             stream.abort()
             body = b""  # the status is the verdict, whatever became of the text
         info = protocol.decode_error(WireResponse(status=stream.status, headers=stream.headers, body=body))
-        error = without_blame(lease.account.provider.classify(info), body)
+        error = without_blame(verdict(lease.account, info), body)
         error.cause = status
         return error
 
@@ -171,7 +172,7 @@ def _renewed(lease: Lease, generation: int, error: UpstreamError) -> UpstreamErr
 
 def _told_with_status(lease: Lease, failure: ErrorInfo, status: int) -> UpstreamError:
     """An error that came with the status of an answer."""
-    error = lease.account.provider.classify(failure)
+    error = verdict(lease.account, failure)
     error.cause = f"error with status={status}"
     return error
 

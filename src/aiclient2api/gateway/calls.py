@@ -112,7 +112,7 @@ def upstream_call(
     signed = account.provider.sign(request, protocol, account.credentials)
     headers = dict(signed.headers)
     if signed.body:
-        headers.setdefault("content-type", "application/json")
+        headers["content-type"] = "application/json"  # it was read as such, whatever the client calls it
     headers.setdefault("user-agent", USER_AGENT)
     headers["accept"] = "text/event-stream, application/json" if streaming else "application/json"
     headers.update(account.settings.headers)

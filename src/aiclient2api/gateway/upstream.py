@@ -30,6 +30,7 @@ from aiclient2api.errors import (
     UpstreamError,
 )
 from aiclient2api.gateway.time_limits import TimeLimit
+from aiclient2api.gateway.verdict import verdict
 from aiclient2api.ir.response import Usage
 from aiclient2api.net.transport import HttpStream, Timeouts
 from aiclient2api.protocols.base import AnswerStream
@@ -324,7 +325,7 @@ class Live:
             return
         if failure.code == Incomplete.code:
             raise Incomplete(info=failure)
-        raise self._lease.account.provider.classify(failure)
+        raise verdict(self._lease.account, failure)
 
     def fail(self, error: ErrorInfo) -> bytes:
         """The in-band error that ends the client's stream."""

@@ -16,7 +16,7 @@ MAX_DIGITS: Final = 64
 MAX_BRACKETS: Final = 2_000_000
 """Two for each object and array."""
 ONCE: Final = ("model", "stream", "messages", "max_tokens")
-"""Members that decide what a request is: readers differ on which of two counts."""
+"""Members that decide what a request is: readers differ on which of two counts, and those of Go also on case."""
 
 _ONCE_BYTES: Final = tuple(f'"{name}"'.encode() for name in ONCE)
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"0" * 9)
@@ -60,7 +60,7 @@ def check_body(body: bytes) -> None:
     if has_escapes and b"\\u00" in body:
         _check_members(body)
         return
-    if max(map(body.count, _ONCE_BYTES)) > 1:
+    if max(map(body.lower().count, _ONCE_BYTES)) > 1:
         _check_members(body)
 
 
@@ -96,7 +96,7 @@ def _check_members(body: bytes) -> None:
     names: list[str] = []
 
     def members(pairs: list[tuple[str, Any]]) -> None:
-        names[:] = [name for name, _ in pairs]  # the outermost object is the last one that ends
+        names[:] = [name.casefold() for name, _ in pairs]  # the outermost object is the last one that ends
 
     try:
         json.loads(body, object_pairs_hook=members, parse_int=len, parse_float=len)
