@@ -194,6 +194,27 @@ def test_a_request_with_effects_is_sent_again_only_when_it_was_refused(kind: str
     assert len(rig.calls) == calls
 
 
+def test_a_throttled_target_is_asked_when_nobody_behind_it_could_be() -> None:
+    rig = Rig(1, 1)
+    (behind,) = rig.pools["pool1"].accounts
+    rig.pools["pool1"].disable(behind)
+    (first,) = rig.pools["pool0"].accounts
+    throttle = first.shared("m").throttle
+    for _ in range(100):
+        throttle.started(rig.clock.now)
+        throttle.failed(rig.clock.now)
+
+    assert rig.ask(lambda *_: None)
+    assert rig.names() == ["0-0"]
+
+    rig.pools["pool1"].retry(behind)
+    for _ in range(100):
+        throttle.started(rig.clock.now)
+        throttle.failed(rig.clock.now)
+    assert rig.ask(lambda *_: None)
+    assert rig.names() == ["0-0", "1-0"]
+
+
 def test_a_retrying_client_gets_one_attempt_while_the_pool_is_not_well() -> None:
     rig = Rig(4)
     retrying = Request(usable=any_account, is_retry=True)

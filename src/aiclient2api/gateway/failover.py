@@ -206,7 +206,8 @@ class Journey:
     def _is_granted(self, lease: Lease) -> bool:
         """Throttle, where another target can take over, and budget, for retries."""
         now, pool, throttle = lease.started, self.pool, lease.shared.throttle
-        if not self.is_last and throttle.has_failures and throttle.rejects(now, pool.random):
+        is_doubtful = throttle.has_failures and not self.is_last
+        if is_doubtful and throttle.rejects(now, pool.random) and self._is_relieved():
             lease.abandoned()
             self._skip(f"{self.target}: throttled")
             return False
@@ -227,6 +228,14 @@ class Journey:
         self.attempts += 1
         throttle.started(now)
         return True
+
+    def _is_relieved(self) -> bool:
+        """Whether an account of a later target could take over."""
+        return any(
+            obstacle is None
+            for hop in self._hops[self._hop + 1 :]
+            for _, obstacle in hop.pool.obstacles(self.request.usable, hop.target.model)
+        )
 
     def _backoff(self) -> float:
         """Nothing before the first retry, then a random share of a growing span."""
