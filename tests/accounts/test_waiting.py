@@ -97,3 +97,25 @@ async def test_the_queue_is_bounded() -> None:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert chosen.wake() is None
+
+
+async def test_a_reload_gives_no_account_a_second_time_what_it_bears() -> None:
+    before, after, last = (pool(Clock(), account("a", ONE)) for _ in range(3))
+    first = before.take(anyone, "m", set())
+    assert first is not None
+
+    after.accounts[0].take_over(before.accounts[0])
+    last.accounts[0].take_over(after.accounts[0])
+    assert after.take(anyone, "m", set()) is None
+    waiting = asyncio.ensure_future(last.wait())
+    await asyncio.sleep(0)
+    assert last.take(anyone, "m", set()) is None
+    first.succeeded()
+
+    assert await waiting
+    assert [each.accounts[0].inflight for each in (before, after, last)] == [0, 0, 0]
+    late = before.take(anyone, "m", set())  # a request of before that tries again
+    assert late is not None
+    assert last.take(anyone, "m", set()) is None
+    late.abandoned()
+    assert last.take(anyone, "m", set()) is not None

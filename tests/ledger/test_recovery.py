@@ -12,7 +12,14 @@ import pytest
 from aiclient2api.ledger import ownership
 from aiclient2api.ledger.ledger import Ledger
 from aiclient2api.ledger.records import Begun, Row, aborted, decode, encode
-from aiclient2api.ledger.recovery import finished, forget, mark_booked, settle, totals_of
+from aiclient2api.ledger.recovery import (
+    finished,
+    forget,
+    local_totals,
+    mark_booked,
+    settle,
+    totals_of,
+)
 from aiclient2api.ledger.segment import FileSegment
 from aiclient2api.ledger.totals import COUNTS
 from tests.fakes.accounts import Clock
@@ -275,3 +282,11 @@ def test_a_segment_that_could_not_be_closed_is_left_to_the_next_start(tmp_path: 
     assert rows(tmp_path) == [row("r1")]
     assert [found.position > 0 for found in finished(tmp_path)].count(True) == 2
     assert not list(tmp_path.glob("*.lock"))
+
+
+def test_a_segment_that_is_removed_while_all_are_read_is_passed_over(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, Clock())
+    ledger.ended(row("r1"))
+    (tmp_path / "x-y.booked").symlink_to("what was there a moment ago")
+
+    assert len(local_totals(tmp_path, 0)) == 1

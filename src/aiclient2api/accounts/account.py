@@ -83,6 +83,10 @@ class Account:
         self.signs_alike: bool = getattr(provider, "signs_alike", False)
         """Its signature does not depend on the body (`providers/base.py`)."""
         self.inflight = 0
+        self.heir: Account | None = None
+        """The same account in the next configuration: what we have under way counts there too."""
+        self.freed: Callable[[], None] = lambda: None
+        """Told that something that was under way on a predecessor is over."""
         self.limit: float = self.concurrency
         """How many attempts it bears at a time, as far as we know; at most `concurrency`."""
         self.slowed = float("-inf")
@@ -155,11 +159,21 @@ class Account:
         self.has_strikes = bool(self._state.strikes)
 
     def take_over(self, before: Account) -> None:
-        """After a reload: nobody is healed by it. A probe that is under way counts for the old one."""
+        """After a reload: nobody is healed by it, and what is under way still is. A probe counts for the old one."""
+        self.inflight, before.heir = before.inflight, self
         self.adopt(_without_probe(before.state))
         for model, state in before.overlays.items():
             self.adopt(_without_probe(state), model)
         self.limit = min(before.limit, float(self.concurrency))
+
+    def pass_on(self, more: int) -> None:
+        """So many more are under way on us, for those that came after us as well."""
+        heir = self.heir
+        while heir is not None:
+            heir.inflight += more
+            if more < 0:
+                heir.freed()
+            heir = heir.heir
 
     def _overlay(self, model: str, state: AccountState) -> None:
         if state.status is Status.HEALTHY and not state.step:

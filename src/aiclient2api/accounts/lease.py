@@ -59,6 +59,8 @@ class Lease(Struct, eq=False):
     def __post_init__(self) -> None:
         account = self.account
         account.inflight += 1
+        if account.heir is not None:
+            account.pass_on(1)
         if not (account.is_plain and self.pool.surroundings.is_calm):
             self._begin_probes(self.started)
 
@@ -143,6 +145,8 @@ class Lease(Struct, eq=False):
             self._grow()
         self.is_over = True
         account.inflight -= 1
+        if account.heir is not None:
+            account.pass_on(-1)
         if self.pool.waiting.queue:
             self.pool.waiting.wake()
 
@@ -243,7 +247,10 @@ class Lease(Struct, eq=False):
             account.adopt(rules.given_up(overlay, now), self.model)
 
     def _end(self) -> None:
+        account = self.account
         self.is_over = True
-        self.account.inflight -= 1
+        account.inflight -= 1
+        if account.heir is not None:
+            account.pass_on(-1)
         if self.pool.waiting.queue:
             self.pool.waiting.wake()

@@ -89,6 +89,7 @@ class AccountPool:
         self.waiting = Waiting(self.policy.concurrency)
         for account in self.accounts:
             account.join(self.surroundings, self._account_changed)
+            account.freed = self.wake
         self.surroundings.add(self)
 
     def _account_changed(self, account: Account, model: str | None, state: AccountState) -> None:
