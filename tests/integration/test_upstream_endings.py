@@ -287,6 +287,36 @@ def test_an_indented_whole_answer_is_told_in_events_of_one_line(upstream: str) -
         assert line == b"data: [DONE]" or json.loads(line.removeprefix(b"data: "))
 
 
+def test_a_whole_answer_of_a_chat_server_is_told_with_all_that_it_has_and_nothing_else() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": {"a": 1.50}}}
+    told = chat({"content": "Hello", "reasoning_content": "Hm.", "tool_calls": [call]}, "tool_calls")
+    told |= {
+        "id": "of-its-own",
+        "service_tier": "on_demand",
+        "x_server": {"id": 7},
+        "usage": {"prompt_tokens": 1},
+    }
+    path, asked = streamed("openai_chat")
+    server = Upstream([json.dumps(told).encode()], "application/json")
+    with serving(server.running(), one_of_each) as stack:
+        answer = post(stack, json.dumps({**asked, "stream_options": {"include_usage": True}}).encode(), path)
+
+    chunks = [json.loads(line[6:]) for line in answer.content.splitlines() if line.startswith(b"data: {")]
+    beside = {
+        "id": "of-its-own",
+        "service_tier": "on_demand",
+        "x_server": {"id": 7},
+        "object": "chat.completion.chunk",
+    }
+    assert all(beside.items() <= chunk.items() for chunk in chunks)
+    assert [chunk.get("usage") for chunk in chunks] == [None, None, {"prompt_tokens": 1}]
+    begun, ended = (chunk["choices"] for chunk in chunks[:2])
+    said = call | {"index": 0, "function": {"name": "f", "arguments": '{"a": 1.5}'}}
+    message = {"role": "assistant", "content": "Hello", "reasoning_content": "Hm.", "tool_calls": [said]}
+    assert begun == [{"index": 0, "delta": message, "finish_reason": None}]
+    assert ended == [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]
+
+
 def test_half_of_a_whole_answer_is_told_as_no_stream() -> None:
     path, asked = streamed("openai_chat")
     server = Upstream([json.dumps(chat({"content": "Hello"}, None)).encode()], "application/json")

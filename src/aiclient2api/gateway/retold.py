@@ -58,6 +58,9 @@ def retold(protocol: Converter, asked: WireRequest, stream: HttpStream, body: by
             WireResponse(status=stream.status, headers=stream.headers, body=line)
         )
         require_ends(answer)
+        own: Callable[[bytes], bytes] | None = getattr(protocol, "retold", None)
+        if own is not None:  # see RetellingConverter
+            return RetoldStream(stream, own(line))
         encoder = protocol.stream_encoder(_request(protocol, asked, answer.model))
         events = settled(unfold(answer), protocol.name, streamed=False)
         return RetoldStream(stream, b"".join([encoder.feed(event) for event in events]))

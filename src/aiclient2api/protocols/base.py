@@ -309,3 +309,11 @@ class Converter(Protocol):
     def encode_model(self, name: str) -> WireResponse:
         """One model for a client."""
         ...
+
+
+class RetellingConverter(Converter, Protocol):
+    """A Converter that can tell a whole answer of an upstream as a stream with nothing added and nothing left out."""
+
+    def retold(self, body: bytes) -> bytes:
+        """The stream of an answer without line breaks. Raises MalformedMessage."""
+        ...

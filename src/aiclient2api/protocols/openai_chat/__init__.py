@@ -14,6 +14,7 @@ from aiclient2api.protocols.openai_chat.decode_request import decode_request
 from aiclient2api.protocols.openai_chat.decode_response import decode_response
 from aiclient2api.protocols.openai_chat.encode_request import encode_request
 from aiclient2api.protocols.openai_chat.encode_response import encode_response
+from aiclient2api.protocols.openai_chat.retelling import retold
 from aiclient2api.protocols.openai_chat.schema import NAME, TOOL_NAME
 from aiclient2api.protocols.openai_chat.source_path import source_path
 from aiclient2api.protocols.openai_chat.stream_decoder import ChatStreamDecoder
@@ -57,6 +58,7 @@ class OpenAIChatConverter:
     splice = staticmethod(relay.splice)
     stream_tap = relay.ChatStreamTap
     usage = staticmethod(relay.whole_usage)
+    retold = staticmethod(retold)
 
     decode_models = staticmethod(openai_models.decode_models)
     encode_models = staticmethod(openai_models.encode_models)
