@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -160,11 +160,13 @@ class Booking:
             self._damaged.add(found.path)
             self._told("error", "ledger_damaged", segment=found.path.name, sound_bytes=found.position)
         if not found.position or not await self._book(
-            found.identity, found.position, lambda begin: recovery.totals_of(found.path, begin)
+            found.identity,
+            found.position,
+            lambda begin: asyncio.to_thread(recovery.totals_of, found.path, begin),
         ):
             recovery.mark_booked(found)
 
-    async def _book(self, segment: str, end: int, totals: Callable[[int], Totals]) -> bool:
+    async def _book(self, segment: str, end: int, totals: Callable[[int], Awaitable[Totals]]) -> bool:
         """Whether there was anything to book. Raises StoreUnavailable."""
         position = keys.usage_position(segment)
         for _ in range(ROUNDS):
@@ -172,18 +174,18 @@ class Booking:
             begin = int(stored) if stored is not None else 0
             if begin >= end:
                 return False
-            writes = [*_writes(totals(begin)), Put(position, str(end).encode(), POSITIONS_KEPT)]
+            writes = [*_writes(await totals(begin)), Put(position, str(end).encode(), POSITIONS_KEPT)]
             if await self._store.apply(writes, when={position: stored}):
                 return True
         raise StoreUnavailable("another process books the same segment")
 
 
-def _totals(batch: Batch, begin: int) -> Totals:
+async def _totals(batch: Batch, begin: int) -> Totals:
     """What a batch still has to add to a store that is booked up to `begin`; without its file, what we know of it."""
     if begin == batch.begin or batch.path is None or (not begin and batch.begin == FIRST):
         return batch.totals
     try:
-        return recovery.totals_of(batch.path, begin, batch.end)
+        return await asyncio.to_thread(recovery.totals_of, batch.path, begin, batch.end)
     except OSError:
         return batch.totals
 
