@@ -112,7 +112,8 @@ def test_an_accounts_time_outs_win_over_its_providers() -> None:
             {"provider": "openai", "api_key": "k", "ca": "/nowhere.pem", "proxy": "socks5://x"},
             [
                 "accounts.a.ca: no such file: /nowhere.pem",
-                "accounts.a.proxy: must look like http://host:port",
+                "accounts.a.proxy: must look like http://host:port (and '@', ':', '/', '#' or '?' in a password "
+                "written as %40, %3A, %2F, %23, %3F)",
             ],
         ),
         (

@@ -45,3 +45,26 @@ def test_a_missing_secret_says_what_is_missing(source: SecretSource, text: objec
         source.resolve(text)
 
     assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${GATEWAY_KEY}",
+        "$GATEWAY_KEY",
+        "${GATEWAY_KEY:-none}",
+        "%GATEWAY_KEY%",
+        "{{ .Values.key }}",
+        "${{ secrets.KEY }}",
+        "ENV:KEY",
+        "File:key",
+    ],
+)
+def test_a_variable_in_another_programs_words_is_no_secret(source: SecretSource, text: str) -> None:
+    with pytest.raises(ValueError, match="looks like a variable or a file: write env:NAME or file:/path"):
+        source.resolve(text)
+
+
+@pytest.mark.parametrize("text", ["$2b$12$abcdefg", "a$KEY", "pa%ss%word", "sk-{x}", "$9"])
+def test_a_secret_may_hold_any_of_their_signs(source: SecretSource, text: str) -> None:
+    assert source.resolve(text) == Secret(text)

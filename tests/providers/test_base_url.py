@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiclient2api.providers.base_url import check_base_url, is_loopback_host, is_private_host
+from aiclient2api.providers.base_url import check_base_url, check_proxy, is_loopback_host, is_private_host
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,37 @@ def test_other_addresses_are_refused_with_a_reason(url: str, reason: str) -> Non
 def test_hosts_are_told_apart(host: str, loopback: bool, private: bool) -> None:
     assert is_loopback_host(host) is loopback
     assert is_private_host(host) is private
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1:3128", "https://me:p%2Fw%40@proxy.example", "http://[::1]:8/"]
+)
+def test_a_proxy_may_have_a_user_and_a_password(url: str) -> None:
+    check_proxy(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "socks5://host:1",
+        "http://",
+        "http://me:hidden/x@host:1",
+        "http://me:hidden#x@host:1",
+        "http://me:1/hidden@host:1",
+        "http://me:1?hidden@host:1",
+        "http://me:1#hidden@host:1",
+        "http://me[hidden@host:1",
+    ],
+)
+def test_a_proxy_that_cannot_be_dialled_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="must look like http://host:port") as raised:
+        check_proxy(url)
+
+    assert "hidden" not in str(raised.value)
+
+
+def test_a_base_url_with_a_password_in_place_of_the_port_is_not_quoted() -> None:
+    with pytest.raises(ValueError, match="is not a URL") as raised:
+        check_base_url("https://me:hidden/x@example.org/v1")
+
+    assert "hidden" not in str(raised.value)

@@ -14,6 +14,7 @@ from aiclient2api.config.reading import Reader, Unreadable
 from aiclient2api.credentials.grant import Grant
 from aiclient2api.providers.api_key import NO_KEY
 from aiclient2api.providers.base import ProviderSpec
+from aiclient2api.providers.base_url import check_proxy
 from aiclient2api.providers.registry import ProviderRegistry
 
 RESERVED_POOLS: Final = frozenset(
@@ -126,8 +127,11 @@ class AccountReader:
                 self._problem(f"{path}.headers.{header}", "cannot be set")
         if options.ca is not None and not options.ca.is_file():
             self._problem(f"{path}.ca", f"no such file: {options.ca}")
-        if options.proxy is not None and not options.proxy.reveal().startswith(("http://", "https://")):
-            self._problem(f"{path}.proxy", "must look like http://host:port")
+        if options.proxy is not None:
+            try:
+                check_proxy(options.proxy.reveal())
+            except ValueError as error:
+                self._problem(f"{path}.proxy", str(error))
 
     def _protocols(
         self, spec: ProviderSpec, options: AccountOptions, settings: Struct, path: str

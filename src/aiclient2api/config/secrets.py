@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from aiclient2api.providers.credentials import Secret
+
+_MEANT_OTHERWISE: Final = re.compile(
+    r"\$\{[^{}]*\}|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|\$?\{\{.*\}\}|(?i:env|file):.*", re.ASCII
+)
+"""How other programs write a variable. Taken as it stands it would be a secret that everybody can guess."""
 
 
 class SecretSource:
@@ -38,6 +45,8 @@ class SecretSource:
                 value = text.strip()
                 if not value:
                     raise ValueError("must not be empty")
+                if _MEANT_OTHERWISE.fullmatch(value):
+                    raise ValueError("looks like a variable or a file: write env:NAME or file:/path")
         return value
 
     def _read(self, name: str) -> str:

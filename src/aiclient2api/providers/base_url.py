@@ -11,8 +11,8 @@ def check_base_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"base_url is not a URL: {error}") from None
+    except ValueError:  # whose text may quote a password
+        raise ValueError("base_url is not a URL: check its host and port") from None
     host = parts.hostname
     if parts.scheme not in ("https", "http") or not host or any(ord(letter) <= 0x20 for letter in url):
         raise ValueError("base_url must look like https://host/path")
@@ -22,6 +22,21 @@ def check_base_url(url: str) -> None:
         raise ValueError("base_url must end with the path, without ? and #")
     if parts.scheme == "http" and not is_private_host(host):
         raise ValueError("base_url must be https; http is for loopback and private addresses only")
+
+
+def check_proxy(url: str) -> None:
+    """The same for a proxy, which may have a user and a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        parts = None
+    is_address = parts is not None and parts.scheme in ("https", "http") and parts.hostname
+    if parts is None or not is_address or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(
+            "must look like http://host:port (and '@', ':', '/', '#' or '?' in a password written as %40, %3A, %2F, "
+            "%23, %3F)"
+        )
 
 
 def is_private_host(host: str) -> bool:
