@@ -78,6 +78,23 @@ def test_a_piece_of_another_kind_than_its_block_is_passed_over(client: str, kind
     assert "xxx" not in told
 
 
+def test_an_item_that_begins_where_another_was_not_ended_ends_it() -> None:
+    stream = conversion("openai_chat", "openai_responses").stream()
+    answer = {"id": "resp_1", "model": "m", "status": "in_progress"}
+    item = {"type": "message", "id": "m", "role": "assistant", "content": []}
+    said = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0}
+    for event in (
+        {"type": "response.created", "response": answer},
+        {**said, "delta": "one"},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {**said, "delta": "two"},
+        {"type": "response.completed", "response": {**answer, "status": "completed", "output": []}},
+    ):
+        stream.feed(Frame(b"", json.encode(event)))
+    assert isinstance(stream, FoldingStream)
+    assert b'"onetwo"' in stream.answer().response.body
+
+
 def test_an_output_index_below_zero_is_one_like_others() -> None:
     created = {"id": "resp_1", "model": "m", "status": "in_progress"}
     stream, told, _ = streamed(

@@ -174,6 +174,7 @@ class ResponsesStreamDecoder:
 
     def _item_added(self, event: Event) -> None:
         head = json.decode(event.item, _Head, "item")
+        self._abandon(self._items.get(event.output_index) or _OpenItem(head))  # some servers end no item
         item = self._items[event.output_index] = _OpenItem(head)
         if head.type not in ("reasoning", "function_call", "custom_tool_call"):
             return
