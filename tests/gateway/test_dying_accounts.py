@@ -20,7 +20,7 @@ from aiclient2api.net.transport import Timeouts
 from aiclient2api.protocols.carrier import Carrier
 from aiclient2api.protocols.conversion import Inbound
 from aiclient2api.protocols.factory import ConverterFactory
-from aiclient2api.protocols.profile import DEFAULT_PROFILE
+from aiclient2api.protocols.profile import DEFAULT_PROFILE, ModelProfile
 from aiclient2api.protocols.registry import converters
 from aiclient2api.providers.api_key import ApiKeyProvider
 from aiclient2api.providers.credentials import Credentials, Secret
@@ -161,3 +161,29 @@ async def test_the_account_that_died_is_the_only_one_that_is_out(way: str) -> No
 
 def test_there_are_twenty_ways_and_ten_thousand_requests() -> None:
     assert len(WAYS) * 500 >= 10_000
+
+
+class OfNoUse(Bench):
+    """Its provider has a bug."""
+
+    def _account(self, name: str) -> Account:
+        def profile(_model: str, _protocol: str) -> ModelProfile:
+            raise ValueError("a bug of the provider's")
+
+        provider = ApiKeyProvider(
+            protocols=("openai_chat",),
+            base_url=f"http://{name}/v1",
+            credentials=Credentials(Secret("upstream-key")),
+            auth="authorization",
+            profiles=profile,
+        )
+        return Account(name, "openai", provider, AccountSettings(concurrency=1))
+
+
+async def test_a_provider_with_a_bug_keeps_no_account_busy() -> None:
+    bench = OfNoUse()
+    for _ in range(2 * len(NAMES)):
+        with pytest.raises(ValueError, match="a bug of the provider's"):
+            await bench.ask()
+
+    assert [one.inflight for one in bench.pool.accounts] == [0] * len(NAMES)

@@ -130,9 +130,10 @@ class Dispatcher:
                 if journey.onward():
                     continue
                 return self._nothing(journey, inbound, exchange)
-            aim = self._plans.aim(inbound, lease.account, journey.target.model)
-            attempt = _begun(exchange, journey, lease, aim)
+            attempt = _begun(exchange, journey, lease)
             try:
+                aim = self._plans.aim(inbound, lease.account, journey.target.model)
+                attempt.protocol = aim.converter.name
                 if aim.is_converted and inbound.records is None:
                     await self._carried.fetch(inbound)
                 conversion = self._convert(inbound, exchange, aim)
@@ -296,13 +297,12 @@ async def _at_once(lease: Lease, answer: Answer) -> Whole:
     return Whole(answer)
 
 
-def _begun(exchange: Exchange, journey: Journey, lease: Lease, aim: Aim) -> Attempt:
+def _begun(exchange: Exchange, journey: Journey, lease: Lease) -> Attempt:
     target = journey.target
     attempt = Attempt(
         pool=target.pool,
         account=lease.account.name,
         model=target.model,
-        protocol=aim.converter.name,
         started=journey.pool.now(),
     )
     exchange.attempts.append(attempt)

@@ -42,7 +42,7 @@ class Attempt(Struct, kw_only=True, gc=False):
     pool: str
     account: str
     model: str
-    protocol: str
+    protocol: str = ""
     started: float
     ended: float = 0.0
     outcome: str = "open"
