@@ -6,15 +6,19 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ResponseError
 
 from aiclient2api.errors import ConfigError
 from aiclient2api.store.address import parse
 from aiclient2api.store.base import StoreUnavailable
+from aiclient2api.store.breaker import Breaker
 from aiclient2api.store.connection import connections
+from aiclient2api.store.line import Line
 from aiclient2api.store.opening import StoreSettings, open_store
 from aiclient2api.store.redis import RedisStore
 from tests import certificates
@@ -210,3 +214,34 @@ async def test_an_authority_that_is_none_is_told_at_start(tmp_path: Path, text: 
     with pytest.raises(ConfigError, match=r"store.url: ca: .*ca.pem cannot be used: ") as refused:
         await open_store(settings, lambda level, event, fields: None)
     assert len(refused.value.problems) == 1
+
+
+async def test_a_call_whose_cluster_is_being_looked_at_anew_is_an_outage_of_a_moment() -> None:
+    options = ("cluster-enabled yes", "cluster-config-file nodes.conf", f"cluster-port {free_port()}")
+    with running(VALKEY, *options) as server, server.admin() as admin:
+        admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        made = connections(parse(f"redis+cluster://127.0.0.1:{server.port}"), 4, 20.0)
+        line = Line(made, Breaker(time.monotonic, lambda: 0.5), made.ready, 4)
+
+        async def look(key: str) -> object:
+            return await made.of(key).execute_command("GET", key)
+
+        async def look_twice() -> object:
+            await look("a")
+            await made.drop()  # as another call does that finds its master gone
+            return await look("b")
+
+        async with asyncio.timeout(DEADLINE):
+            while (await line.call(lambda: _said(look("a")))) is not None:
+                await asyncio.sleep(0.01)  # it learns of its slots a moment later
+            with pytest.raises(StoreUnavailable, match="found out anew"):
+                await line.call(look_twice)
+            assert await line.call(lambda: look("b")) is None
+            await line.close()
+
+
+async def _said(answer: Awaitable[object]) -> object:
+    try:
+        return await answer
+    except ResponseError as refusal:
+        return refusal

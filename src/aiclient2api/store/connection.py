@@ -15,6 +15,7 @@ from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, 
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
 
 from aiclient2api.store.address import Address
@@ -219,6 +220,8 @@ class _Cluster:
         return client
 
     def of(self, key: str) -> Client:
+        if not self._holders:  # another call has found out that they are out of date
+            raise Disconnected("who holds which keys is to be found out anew")
         index = bisect_right(self._starts, key_slot(key.encode())) - 1
         return self._at(self._holders[max(index, 0)])
 
