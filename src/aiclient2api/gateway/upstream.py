@@ -191,18 +191,17 @@ class Live:
         """A read, from the upstream's connection to the client's at once; whether to go on."""
         try:
             out = self._convert(chunk)
+            if not out:
+                return self._took_in(len(chunk))
+            answer = self._answer
+            if answer.finished or answer.ended or answer.failure is not None or self._broken is not None:
+                self._pass_on(out)
+                return not self._has_enough and self._may_go_on
+            if self._write(out, False):
+                return True
+            self._has_enough = True
         except Exception as error:  # raised again by who waits for the stream
             self._error = error
-            return False
-        if not out:
-            return self._took_in(len(chunk))
-        answer = self._answer
-        if answer.finished or answer.ended or answer.failure is not None or self._broken is not None:
-            self._pass_on(out)
-            return not self._has_enough and self._may_go_on
-        if self._write(out, False):
-            return True
-        self._has_enough = True
         return False
 
     def _took_in(self, size: int) -> bool:
