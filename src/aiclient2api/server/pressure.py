@@ -50,6 +50,8 @@ class Pressure:
         self._due = 0.0
         self._collected = -math.inf
         self.level = 0.0
+        """From CLOSING on clients shall come back over new connections, perhaps to another worker; from FULL on
+        they are refused."""
         self.shed: Callable[[], None] | None = None
         """Gives up the largest stream."""
 
@@ -77,16 +79,6 @@ class Pressure:
         self._lag += (min(max(lag, 0.0), 4 * WORST_LAG) - self._lag) * _DECAY
         self._share = self._rss() / self.memory if self.memory else 0.0
         self.level = max(self._lag / WORST_LAG, self._share, min(self._load(), FULL - 0.01))
-
-    @property
-    def is_high(self) -> bool:
-        """Whether clients shall come back over new connections, and perhaps to another worker."""
-        return self.level >= CLOSING
-
-    @property
-    def is_full(self) -> bool:
-        """Whether new requests are refused."""
-        return self.level >= FULL
 
     def stop(self) -> None:
         """Look no more."""
