@@ -100,7 +100,10 @@ def test_the_numbers_are_those_of_the_traffic() -> None:
     assert found["aiclient2api_account_limit"] == {"account=a pool=claude": 5, "account=b pool=claude": 5}
 
 
-@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip"])
+@pytest.mark.parametrize(
+    "header",
+    ["x-forwarded-for", "x-forwarded-proto", "forwarded", "x-real-ip", "cf-connecting-ip", "via", "origin"],
+)
 def test_metrics_are_for_this_machine_or_for_a_key(header: str) -> None:
     with simulated(two_accounts) as (stack, _):
         path = f"{stack.url}/metrics"
@@ -111,6 +114,36 @@ def test_metrics_are_for_this_machine_or_for_a_key(header: str) -> None:
         assert httpx.get(path, headers={**through_proxy, "x-api-key": "wrong"}).status_code == 401
         assert httpx.get(path, headers={**through_proxy, "authorization": f"Bearer {KEY}"}).status_code == 200
         assert httpx.get(f"{stack.url}/claude/metrics").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:3000", 200),
+        ("[::1]:3000", 200),
+        ("127.0.0.9", 200),
+        ("monitored-machine:3000", 200),
+        ("gateway.example", 401),
+        ("127.0.0.1.rebound.example:3000", 401),
+        ("203.0.113.9", 401),
+        ("[2001:db8::1]:3000", 401),
+    ],
+)
+def test_metrics_and_pools_are_not_for_who_knows_this_machine_by_a_public_name(
+    host: str, status: int
+) -> None:
+    with simulated(two_accounts) as (stack, _):
+        metrics = httpx.get(f"{stack.url}/metrics", headers={"host": host})
+        ready = httpx.get(f"{stack.url}/readyz", headers={"host": host})
+
+    assert metrics.status_code == status
+    assert ready.status_code == 200
+    assert ("pools" in ready.json()) == (status == 200)
+
+
+def test_an_empty_header_of_a_proxy_is_one() -> None:
+    with simulated(two_accounts) as (stack, _):
+        assert httpx.get(f"{stack.url}/metrics", headers={"x-forwarded-for": ""}).status_code == 401
 
 
 def test_no_key_and_no_prompt_is_in_the_metrics() -> None:

@@ -47,6 +47,7 @@ from aiclient2api.server.asked import Asked
 from aiclient2api.server.bodies import BodyBudget, check_body
 from aiclient2api.server.cors import allowed_origin, is_preflight, preflight_headers, with_cors
 from aiclient2api.server.inference import answer, report_headers
+from aiclient2api.server.local import is_local
 from aiclient2api.server.pressure import FULL, Pressure
 from aiclient2api.server.routes import Access, Match, Routes, error_protocol, models_protocol
 from aiclient2api.server.services import Services
@@ -56,9 +57,6 @@ from aiclient2api.wire.http import WireRequest, WireResponse
 BODY_SECONDS = 120.0
 LONGEST_WAIT = 30.0
 """Seconds a client is told to wait at most: other accounts may be back long before the one that failed."""
-LOOPBACK = ("127.", "::1", "::ffff:127.")
-FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
-"""Headers by which a proxy on this machine tells that somebody else is asking."""
 TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
 
 
@@ -185,7 +183,7 @@ class _Request(Outlet):
     def _stranger(self) -> ClientError | None:
         """Why this client may not see what is for operators; None for one on this machine or with a key."""
         peer = self.peer if self.client is None else self.client.peer
-        if peer.startswith(LOOPBACK) and not any(self.asked.head.header(name) for name in FORWARDED):
+        if is_local(peer, self.asked.head):
             return None
         try:
             self._services.keys.identify(self.asked.key())
