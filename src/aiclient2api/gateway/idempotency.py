@@ -83,9 +83,8 @@ class SameRequests(Generic[T]):
         try:
             return await self._waited(shared)
         except asyncio.CancelledError:
-            await asyncio.wait(
-                (shared.task,)
-            )  # as long as others wait for it, or until it has heard that nobody does
+            # as long as others wait for it, or until it has heard that nobody does
+            await asyncio.wait((shared.task,))
             raise
 
     async def _waited(self, shared: _Shared[T]) -> T:
