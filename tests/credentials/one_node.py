@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from aiclient2api.accounts.account import Account
+from aiclient2api.accounts.account import Account, AccountSettings
 from aiclient2api.credentials.grant import Answer, Fresh, Grant
 from aiclient2api.credentials.journal import MemoryJournal
 from aiclient2api.credentials.keeper import Keeper, Member
@@ -39,6 +39,7 @@ class Asked:
     def __init__(self) -> None:
         self.answers: list[Answer] = []
         self.sent: list[str] = []
+        self.proxies: list[str | None] = []
         self.seconds = 0.1
         self.life = LIFE
 
@@ -47,6 +48,7 @@ class Asked:
     ) -> Answer:
         """See Endpoint."""
         self.sent.append(refresh.reveal() if refresh else "")
+        self.proxies.append(proxy)
         await asyncio.sleep(self.seconds)
         number = len(self.sent)
         return (
@@ -135,9 +137,9 @@ class Rig:
         )
         self.account = self.watch(made or grant())
 
-    def watch(self, made: Grant) -> Account:
+    def watch(self, made: Grant, proxy: str | None = None) -> Account:
         """As after a reload."""
-        self.account = account("a")
+        self.account = account("a", AccountSettings(proxy=proxy))
         self.keeper.watch([Member(self.account, made, lambda: None)])
         return self.account
 

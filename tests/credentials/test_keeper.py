@@ -192,6 +192,16 @@ def test_a_reload_keeps_the_token_and_what_is_under_way(loop: VirtualLoop) -> No
     play(loop, story)
 
 
+def test_a_token_is_fetched_through_the_proxy_that_the_account_has_now(loop: VirtualLoop) -> None:
+    async def story(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        rig.watch(grant(), "http://proxy.example")
+        await asyncio.sleep(LIFE)
+        assert rig.endpoint.proxies == [None, "http://proxy.example"]
+
+    play(loop, story)
+
+
 def test_a_stop_waits_for_the_answer(loop: VirtualLoop) -> None:
     async def story(rig: Rig) -> None:
         rig.endpoint.seconds = 5.0

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from aiclient2api.accounts.account import Account, Cause, Obstacle
+from aiclient2api.accounts.account import Account, AccountSettings, Cause, Obstacle
 from aiclient2api.credentials.grant import Answer, Grant
 from aiclient2api.credentials.known import Known, Place
 from aiclient2api.credentials.renewal import Renewal
@@ -67,6 +67,8 @@ class Keeper:
         self._word = word
         self._every = every
         self._renewals: dict[str, tuple[Grant, Renewal]] = {}
+        self._settings: dict[str, AccountSettings] = {}
+        """Of the accounts as they were configured last: how their endpoints are reached."""
         self._fences: dict[str, set[int]] = {}
         self._task: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -85,6 +87,7 @@ class Keeper:
         renewals: dict[str, tuple[Grant, Renewal]] = {}
         for member in members:
             name = member.account.name
+            self._settings[name] = member.account.settings
             before = self._renewals.get(name)
             renewal = before[1] if before and before[0] == member.grant else self._new(member)
             renewals[name] = (member.grant, renewal)
@@ -94,12 +97,12 @@ class Keeper:
         self._renewals = renewals
 
     def _new(self, member: Member) -> Renewal:
-        settings = member.account.settings
+        name = member.account.name
 
         async def ask(grant: Grant, refresh: Secret | None) -> Answer:
+            settings = self._settings[name]
             return await self._endpoint.ask(grant, refresh, settings.proxy, settings.ca)
 
-        name = member.account.name
         known = Known(name, member.grant, self._place, self._fences.setdefault(name, set()))
         renewal = Renewal(known, ask, self._place)
         renewal.known.recall()
