@@ -131,7 +131,7 @@ class Runtime:
         )
         self.key_sharing = before.key_sharing if before else self._key_sharing(ephemeral=ephemeral)
         self.key_sharing.has_limits = any(key.limits is not None for key in self.client_keys)
-        self.services = self._services()
+        self.services = self._services(before)
         self.metrics.pools = self.pools
         self.metrics.sources = [lambda: gauges(self.ledger), lambda: key_gauges(self.limiter)]
         self.shared.watch(self.pools)
@@ -151,7 +151,7 @@ class Runtime:
             self.log.bug,
         )
 
-    def _services(self) -> Services:
+    def _services(self, before: Runtime | None) -> Services:
         config = self.config
         factory = ConverterFactory(
             converters(),
@@ -187,7 +187,9 @@ class Runtime:
             pools=self.pools,
             keys=ClientKeys(_peppers(self.secrets, config), self.client_keys, self.key_sharing.stored),
             limiter=self.limiter,
-            admission=Admission(config.limits.streams_per_worker),
+            admission=Admission(
+                config.limits.streams_per_worker, before.services.admission if before else None
+            ),
             models=ModelLists(routes.names(), self.pools, listing, time.monotonic, routes.leads_to),
             observers=observers,
             starting=(self.metrics.started,),

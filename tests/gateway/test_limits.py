@@ -42,3 +42,18 @@ async def test_the_last_request_ends_every_wait() -> None:
         assert not any(one.done() for one in waiting)
 
     await asyncio.gather(*waiting)
+
+
+async def test_what_began_before_a_reload_counts_until_it_is_over() -> None:
+    before = Admission(2)
+    after = Admission(2, before)
+
+    with before, after:
+        assert after.load == 1.0
+        with pytest.raises(Busy), after:
+            pass
+    with after:
+        await before.idle()
+        with after, pytest.raises(Busy), after:
+            pass
+    assert after.load == 0.0
