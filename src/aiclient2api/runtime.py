@@ -163,8 +163,8 @@ class Runtime:
         bookkeeper = Bookkeeper(self.ledger, time.time)
         observers = (
             self.limiter,
+            bookkeeper,  # before whoever adds up: it drops what cannot be
             self.metrics,
-            bookkeeper,
             RequestLog(self.log),
             AttemptCounts(self.shared.writes.count),
         )

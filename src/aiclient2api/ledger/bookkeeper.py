@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiclient2api.gateway.exchange import Attempt, Counts, Exchange, Mark
-from aiclient2api.ir.response import Usage
 from aiclient2api.ledger.ledger import Ledger, estimated_tokens
 from aiclient2api.ledger.records import Begun, Row
 
@@ -73,16 +72,11 @@ def booked(exchange: Exchange) -> tuple[Counts, ...]:
     """What each attempt is booked with; kept in the exchange, which is over."""
     attempts = exchange.attempts
     if len(attempts) == 1:
-        counts = (_counts(attempts[0], exchange.usage, exchange.events),)
+        counts = (_counts(attempts[0], exchange),)
     else:
         last = len(attempts) - 1
         counts = tuple(
-            [
-                _counts(attempt, exchange.usage, exchange.events)
-                if place == last
-                else _counts(attempt, None, 0)
-                for place, attempt in enumerate(attempts)
-            ]
+            [_counts(attempt, exchange if place == last else None) for place, attempt in enumerate(attempts)]
         )
     exchange.booked = counts
     return counts
@@ -90,14 +84,20 @@ def booked(exchange: Exchange) -> tuple[Counts, ...]:
 
 _UNANSWERED = ("abandoned", "cut")
 """Outcomes of attempts whose answer had begun or may have: the upstream worked, and counts it."""
+MOST = 10**9
+"""Tokens that one attempt can have used: a store has no room for sums of anything."""
 _NOTHING: Counts = ("none", 0, 0, 0, 0, 0)
 
 
-def _counts(attempt: Attempt, usage: Usage | None, events: int) -> Counts:
-    """What the upstream did not say is estimated, and marked so. What was not sent used nothing."""
+def _counts(attempt: Attempt, exchange: Exchange | None) -> Counts:
+    """What the upstream did not say is estimated, and marked so. What was not sent used nothing.
+
+    `exchange` of the attempt that answered. Numbers that cannot be are dropped there as well: nobody is to add them up.
+    """
     if not attempt.is_sent:
         return _NOTHING
-    if usage is not None:
+    events, usage = (0, None) if exchange is None else (exchange.events, exchange.usage)
+    if exchange is not None and usage is not None:
         given, answered = usage.input, usage.output
         if given is not None or answered is not None:
             mark: Mark = "reported"
@@ -105,14 +105,16 @@ def _counts(attempt: Attempt, usage: Usage | None, events: int) -> Counts:
                 mark, given = "derived", estimated_tokens(attempt.size)
             if answered is None:
                 mark, answered = "derived", events
-            return (
-                mark,
+            numbers = (
                 given + (usage.tool_input or 0),
                 usage.cache_read or 0,
                 usage.cache_write or 0,
                 answered,
                 usage.reasoning or 0,
             )
+            if min(numbers) >= 0 and max(numbers) <= MOST:
+                return (mark, *numbers)
+            exchange.usage = None
     if events or attempt.outcome in _UNANSWERED:
         return "estimated", estimated_tokens(attempt.size), 0, 0, events, 0
     return _NOTHING
