@@ -12,7 +12,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from aiclient2api.credentials.assertion import check_key, signed
-from aiclient2api.credentials.grant import Fresh, Grant, Kind, Lost, Refused, read_answer, token_request
+from aiclient2api.credentials.grant import (
+    MAX_LIFE,
+    Fresh,
+    Grant,
+    Kind,
+    Lost,
+    Refused,
+    read_answer,
+    token_request,
+)
 from aiclient2api.credentials.record import Intent, Record
 from aiclient2api.credentials.rules import Wanted, begun, due_in, pause, why_not
 from aiclient2api.providers.credentials import Secret
@@ -106,6 +115,14 @@ def test_keys_that_cannot_sign_are_refused_without_being_shown() -> None:
 )
 def test_an_answer_with_status_200(members: dict[str, object], expected: object) -> None:
     assert read_answer(grant(), 200, msgspec.json.encode(members)) == expected
+
+
+@pytest.mark.parametrize("life", [b"9" * 400, b'"1e999"', b'"nan"', b"-1e300", b"true"])
+def test_no_life_of_a_token_is_an_error_of_ours(life: bytes) -> None:
+    answer = read_answer(grant(), 200, b'{"access_token":"at","expires_in":' + life + b"}")
+
+    assert isinstance(answer, Fresh)
+    assert 0 < answer.life <= MAX_LIFE
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def _life(given: object, default: float) -> float:
     """Some write the number as text."""
     try:
         seconds = float(given) if isinstance(given, int | float | str) else default
-    except ValueError:
+    except (ValueError, OverflowError):
         seconds = default
     return min(seconds, MAX_LIFE) if seconds > 0 else default
 

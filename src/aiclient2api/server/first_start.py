@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -61,7 +63,7 @@ def kept_secret(data_dir: Path) -> str:
     path = data_dir / SECRET_FILE
     try:
         if path.exists():
-            kept = path.read_text(encoding="ascii").strip()
+            kept = _read(path)
             if len(kept) < MIN_SECRET:
                 raise ConfigError(
                     [f"store.data_dir: {path}: is not a secret; remove it to have a new one made"]
@@ -79,7 +81,7 @@ def kept_client_key(data_dir: Path, pepper: bytes) -> tuple[ClientKey, str | Non
     path = data_dir / KEY_FILE
     try:
         if path.exists():
-            digest = bytes.fromhex(path.read_text(encoding="ascii").strip())
+            digest = bytes.fromhex(_read(path))
             return ClientKey(name="generated", hash=digest), None
         text = new_client_key()
         digest = key_hash(pepper, text)
@@ -87,6 +89,15 @@ def kept_client_key(data_dir: Path, pepper: bytes) -> tuple[ClientKey, str | Non
     except (OSError, ValueError) as error:
         raise ConfigError([f"store.data_dir: {path}: {type(error).__name__}: cannot be used"]) from error
     return ClientKey(name="generated", hash=digest), text
+
+
+def _read(path: Path) -> str:
+    """What is kept, closed to everybody: backups and copies lose modes. A group may be how a volume is shared."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & stat.S_IRWXO:
+        with suppress(OSError):  # somebody else's, or on a disk that takes no changes
+            path.chmod(mode & ~stat.S_IRWXO)
+    return path.read_text(encoding="ascii").strip()
 
 
 def _write(path: Path, text: str) -> None:
