@@ -32,6 +32,8 @@ async def main():
         return 3
     faulthandler.register(signal.SIGUSR1)
     channel.send(Ready())
+    if start.written.data.get("quits"):
+        return 3
     while (message := await channel.receive()) is not None:
         if isinstance(message, Reload):
             channel.send(Reloaded(problems=tuple(message.written.data.get("problems", ()))))
@@ -69,7 +71,10 @@ class Rig:
         with tempfile.TemporaryFile() as memory:
             written = Written(data=dict(self.data))
             start = Start(worker=number, workers=2, sockets=(), tally=memory.fileno(), written=written)
-            return await spawn([sys.executable, "-c", WORKER], start)
+            child = await spawn([sys.executable, "-c", WORKER], start)
+        if self.data.get("quits"):  # nothing is heard of it before it has ended
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        return child
 
     @property
     def pids(self) -> dict[int, int]:
@@ -120,6 +125,17 @@ async def test_a_rolling_restart_with_workers_that_do_not_start_is_given_up() ->
         rig.data = {"fails": True}
         rig.supervisor.roll()
         await rig.until(lambda: rig.names["rolling_restart_given_up"])
+        await rig.until(lambda: len(rig.supervisor.alive) == 2)
+
+        assert rig.pids == before
+
+
+async def test_a_rolling_restart_with_workers_that_die_as_soon_as_they_are_ready_is_given_up() -> None:
+    async with supervised() as rig:
+        before = rig.pids
+        rig.data = {"quits": True}
+        rig.supervisor.roll()
+        await rig.until(lambda: rig.names["rolling_restart_given_up"] or rig.names["rolling_restart_done"])
         await rig.until(lambda: len(rig.supervisor.alive) == 2)
 
         assert rig.pids == before

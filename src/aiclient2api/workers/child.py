@@ -45,6 +45,8 @@ class Child:
         self.began = time.monotonic()
         self.up: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """True when it serves, False when it has ended before."""
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """It has ended."""
         self.wished: Callable[[Wish], None] = lambda _: None
         self.unanswered = 0
         """See Watched."""
@@ -72,6 +74,7 @@ class Child:
         status = await self._process.wait()
         self._channel.close()
         _settle(self.up, False)
+        _settle(self.over, None)
         for future in (*self._reports.values(), *self._reloads):
             future.cancel()
         return status

@@ -16,6 +16,8 @@ from aiclient2api.workers.messages import Reload
 from aiclient2api.workers.watchdog import START_SECONDS, Watched, watch
 
 RELOAD_SECONDS: Final = 30.0
+STANDS: Final = 1.0
+"""Seconds for which a new worker has to live before the one that it replaces goes."""
 GRACE: Final = 5.0
 """Seconds beyond its time after which a worker that has not ended is killed."""
 PATIENCE: Final = 20.0
@@ -191,7 +193,9 @@ class Supervisor:
         """Whether a new worker serves in this place."""
         new = await self._born(number)
         await asyncio.wait((new.up,), timeout=START_SECONDS)
-        if not new.is_ready:
+        if new.is_ready:
+            await asyncio.wait((new.over,), timeout=STANDS)
+        if not new.is_ready or new.over.done():
             new.kill()
             return False
         old = self.workers.get(number)
