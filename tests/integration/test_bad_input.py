@@ -172,3 +172,16 @@ def test_nothing_was_held_against_an_account(stack: Stack) -> None:
             assert account.state.status.value == "healthy"
             assert account.state.strikes == 0
             assert account.inflight == 0
+
+
+@pytest.mark.parametrize("protocol", ["openai_chat", "openai_responses", "anthropic"])
+def test_the_name_of_a_model_has_a_bound(stack: Stack, protocol: str) -> None:
+    pool = GOOD[protocol]["model"].partition("/")[0]
+    longest = f"{pool}/{'x' * (511 - len(pool))}"
+
+    fine = send(stack, protocol, json.dumps({**GOOD[protocol], "model": longest}).encode())
+    answer = send(stack, protocol, json.dumps({**GOOD[protocol], "model": longest + "x"}).encode())
+
+    assert fine.status_code == 200, fine.text
+    assert answer.status_code == 400
+    assert told(protocol, answer)[1] == "the model's name is longer than 512 characters"

@@ -107,3 +107,11 @@ def test_a_model_without_thoughts_drops_what_was_asked_under_its_own_name(
     losses = converter.encode_request(request, ModelProfile(thinking="none")).losses
     dropped = {loss.feature for loss in losses if loss.act == "dropped"}
     assert dropped == features
+
+
+def test_a_name_of_a_megabyte_is_told_by_its_beginning() -> None:
+    report = LossReport("gemini")
+
+    report.foreign_members({"openai_chat": {"k" * 1_000_000: Raw(b"1"), "short": Raw(b"1")}}, "request")
+
+    assert [loss.feature for loss in report.losses] == [f"ext.{'k' * 196}...", "ext.short"]

@@ -40,6 +40,9 @@ _TAKEN_APART: Final = frozenset(
 MESSAGE_MEMBERS: Final = "$item"
 """The key in a first part's ext under which the unknown members of its whole message wait (Responses)."""
 
+LONGEST_FEATURE: Final = 200
+"""Characters: names of unknown members are the client's or the upstream's, and go into the log and a header."""
+
 
 def lost_members(members: Mapping[str, Raw]) -> Iterator[str]:
     """The names of unknown members, those inside of known objects by their own path; none for a null."""
@@ -75,6 +78,8 @@ class LossReport:
         self._seen: set[tuple[str, str]] = set()
 
     def _add(self, act: Act, feature: str, path: str, note: str | None) -> None:
+        if len(feature) > LONGEST_FEATURE:
+            feature = f"{feature[:LONGEST_FEATURE]}..."
         path = feature if feature.startswith("sampling.") else _PLACES.get(feature, path)
         if (feature, path) in self._seen:
             return

@@ -18,6 +18,8 @@ from aiclient2api.server.services import Services
 from aiclient2api.server.streaming import StreamedAnswer, Voice
 from aiclient2api.wire.http import Headers, WireRequest
 
+MAX_MODEL = 512
+"""Characters of a model's name: it goes into the log, the ledger and what is remembered of each model."""
 MAX_REPORT = 1000
 """Characters of `x-a2-conversion` and `x-a2-explain`."""
 WORTH_TELLING = 1.0
@@ -108,11 +110,13 @@ def _inbound(
         inbound = Inbound(services.converters[exchange.protocol], wire, tenant=key.name)
     except MalformedMessage as error:
         raise BadRequest(info=as_client_error(error)) from error
-    exchange.model = inbound.peek.model
+    model = exchange.model = inbound.peek.model
+    if len(model) > MAX_MODEL:
+        raise BadRequest(f"the model's name is longer than {MAX_MODEL} characters")
     exchange.is_stream = inbound.peek.stream != "no"
     exchange.strict = services.strict or key.strict or asked.is_strict
-    if not key.allows(inbound.peek.model):
-        raise Forbidden(f"this key may not use the model {inbound.peek.model[:200]!r}")
+    if not key.allows(model):
+        raise Forbidden(f"this key may not use the model {model[:200]!r}")
     return inbound
 
 
