@@ -96,6 +96,23 @@ def test_the_model_inside_embeddings_and_counts_follows_the_path() -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("countTokens", b'{"generateContentRequest":{"model":"models/other","contents":[]}}'),
+        ("countTokens", b'{"generateContentRequest":{"mod\\u0065l":"models/other","contents":[]}}'),
+        ("batchEmbedContents", b'{"requests":[{"model":"models/alias"},{"model":"other"}]}'),
+        ("embedContent", b'{"model":"models/other","content":{}}'),
+        ("generateContent", b'{"model":{"is":"other"},"contents":[]}'),
+    ],
+)
+def test_a_model_inside_that_is_not_the_one_of_the_path_is_not_sent(method: str, body: bytes) -> None:
+    """The client's key may be for the path's model only, and an upstream might obey the other one."""
+    sent = GEMINI.splice(request(method, body), Splice(model="alias")).body
+    assert b"other" not in sent
+    assert b'"model":"models/alias"' in sent
+
+
+@pytest.mark.parametrize(
     "path", ["/v1/models/:generateContent", "/v1/models/m", "/v2/models/m:generateContent", "/"]
 )
 def test_other_paths_are_malformed(path: str) -> None:

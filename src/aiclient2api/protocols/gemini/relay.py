@@ -23,6 +23,8 @@ from aiclient2api.wire.http import JSON_HEADERS, WireRequest, WireResponse
 from aiclient2api.wire.json import NULL
 
 _SYSTEM_NAMES = ("systemInstruction", "system_instruction")
+_ASCII_ESCAPE = b"\\u00"
+"""With it a member's name may be spelled in another way."""
 _COUNTED_NAMES = ("generateContentRequest", "generate_content_request")
 
 
@@ -48,7 +50,7 @@ def splice(request: WireRequest, change: Splice) -> WireRequest:
     body = request.body
     if change.system is not None and address.operation == "generate":
         body = _with_system(body, change.system)
-    if change.model != address.model and b'"model"' in body:
+    if b'"model"' in body or _ASCII_ESCAPE in body:
         body = _with_model(body, change.model)
     return WireRequest(
         path=model_path(change.model, address.method, address.version),
@@ -74,26 +76,31 @@ def _with_system(body: bytes, system: SystemPrompt) -> bytes:
 
 
 def _with_model(body: bytes, model: str) -> bytes:
-    """Embeddings and counts repeat the model inside; the upstream compares it with the path."""
+    """Embeddings and counts repeat the model inside; the upstream compares it with the path, or obeys it instead: the
+    client's key may be for the one in the path only.
+    """
     members = json.decode(body, dict[str, Raw])
-    resource = json.raw(model if model.startswith(("models/", "tunedModels/")) else f"models/{model}")
-    _set_model(members, resource)
+    resource = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
+    is_changed = _set_model(members, resource)
     for name in _COUNTED_NAMES:
-        if name in members:
+        if name in members and members[name] != NULL:
             inner = json.decode(members[name], dict[str, Raw], name)
-            _set_model(inner, resource)
-            members[name] = json.raw(inner)
-    if "requests" in members:
+            if _set_model(inner, resource):
+                members[name], is_changed = json.raw(inner), True
+    if "requests" in members and members["requests"] != NULL:
         requests = json.decode(members["requests"], list[dict[str, Raw]], "requests")
-        for inner in requests:
-            _set_model(inner, resource)
-        members["requests"] = json.raw(requests)
-    return json.encode(members)
+        if sum(_set_model(inner, resource) for inner in requests):
+            members["requests"], is_changed = json.raw(requests), True
+    return json.encode(members) if is_changed else body
 
 
-def _set_model(members: dict[str, Raw], resource: Raw) -> None:
-    if "model" in members:
-        members["model"] = resource
+def _set_model(members: dict[str, Raw], resource: str) -> bool:
+    """Whether it was another one."""
+    raw = members.get("model", NULL)
+    if raw == NULL or json.decode(raw, object, "model") in (resource, resource.removeprefix("models/")):
+        return False
+    members["model"] = json.raw(resource)
+    return True
 
 
 class _Ending(Struct, rename="camel"):
