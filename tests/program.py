@@ -64,7 +64,8 @@ class Program:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The log lines of one kind."""
-        lines = (json.loads(line) for line in self.stderr.splitlines() if line.startswith("{"))
+        whole, _, _ = self.stderr.rpartition("\n")  # the last line may still be on its way
+        lines = (json.loads(line) for line in whole.splitlines() if line.startswith("{"))
         return [line for line in lines if line["event"] == name]
 
     def stop(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -73,7 +74,8 @@ class Rig:
             start = Start(worker=number, workers=2, sockets=(), tally=memory.fileno(), written=written)
             child = await spawn([sys.executable, "-c", WORKER], start)
         if self.data.get("quits"):  # nothing is heard of it before it has ended
-            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            with contextlib.suppress(ChildProcessError):  # the loop's watcher was faster
+                os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         return child
 
     @property
@@ -98,11 +100,14 @@ async def supervised(
 ) -> AsyncIterator[Rig]:
     rig = Rig(drain, patience, data)
     rig.status = asyncio.ensure_future(rig.supervisor.run())
-    await rig.all_ready()
-    yield rig
-    rig.supervisor.stop()
-    async with asyncio.timeout(DEADLINE):
-        assert await rig.status == 0
+    try:
+        await rig.all_ready()
+        yield rig
+    finally:
+        rig.supervisor.stop()
+        async with asyncio.timeout(DEADLINE):
+            status = await rig.status
+    assert status == 0
     assert rig.supervisor.alive == set()
 
 
