@@ -9,23 +9,8 @@ from aiclient2api.accounts.shared_state import FORGET_MODELS, MAX_MODELS, decode
 from aiclient2api.store import keys
 from aiclient2api.store.base import StoreUnavailable
 from aiclient2api.store.memory import MemoryStore
-from tests.accounts.test_sync import EPOCH, Node, cooling
+from tests.accounts.nodes import EPOCH, Node, cooling
 from tests.fakes.accounts import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(EPOCH)
-
-
-@pytest.fixture
-def store(clock: Clock) -> MemoryStore:
-    return MemoryStore(clock, wall=clock)
-
-
-@pytest.fixture
-def nodes(store: MemoryStore, clock: Clock) -> tuple[Node, Node]:
-    return Node("n1", store, clock, EPOCH - 500.0), Node("n2", store, clock, EPOCH - 90_000.0)
 
 
 async def test_a_node_s_own_word_does_not_end_what_it_keeps_to_itself(nodes: tuple[Node, Node]) -> None:

@@ -11,20 +11,10 @@ from aiclient2api.accounts.shared_state import AdminWord
 from aiclient2api.store import keys
 from aiclient2api.store.base import Add, PutFields
 from aiclient2api.store.memory import MemoryStore
-from tests.accounts.test_sync import EPOCH, Node, cooling, say
+from tests.accounts.nodes import EPOCH, Node, cooling, say
 from tests.fakes.accounts import Clock
 
 Told = list[tuple[str, dict[str, Any]]]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(EPOCH)
-
-
-@pytest.fixture
-def store(clock: Clock) -> MemoryStore:
-    return MemoryStore(clock, wall=clock)
 
 
 @pytest.fixture
