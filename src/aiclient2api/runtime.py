@@ -39,6 +39,7 @@ from aiclient2api.gateway.attempt import Attempts
 from aiclient2api.gateway.attempt_counts import AttemptCounts
 from aiclient2api.gateway.carried import Carried, Traces
 from aiclient2api.gateway.dispatch import Dispatcher
+from aiclient2api.gateway.idempotency import SameRequests
 from aiclient2api.gateway.limits import Admission
 from aiclient2api.gateway.listing import Listing
 from aiclient2api.gateway.pins import Pins
@@ -205,6 +206,7 @@ class Runtime:
             heartbeat=Heartbeat(
                 first=float(config.server.heartbeat.first), every=float(config.server.heartbeat.every)
             ),
+            same=before.services.same if before else SameRequests(),
         )
 
     async def close(self) -> None:
@@ -330,11 +332,10 @@ def _pools(
         accounts = [_account(member) for member in members]
         for account in accounts:
             old = kept.get(account.name)
-            if (
-                old is not None
-                and before
-                and before.config.accounts[account.name] == config.accounts[account.name]
-            ):
+            if before is None or old is None:
+                continue
+            account.follow(old)
+            if _asks_as(before.config.accounts[account.name], config.accounts[account.name]):
                 account.take_over(old)
         pools[name] = AccountPool(
             name,
@@ -345,6 +346,14 @@ def _pools(
             tickets=shared.tickets(name),
         )
     return pools
+
+
+def _asks_as(old: AccountConfig, new: AccountConfig) -> bool:
+    """Whether an account asks what it asked before. How much and how patiently is nothing that may have mended it."""
+    same = msgspec.structs.replace(
+        new, pool=old.pool, weight=old.weight, concurrency=old.concurrency, timeouts=old.timeouts
+    )
+    return same == old
 
 
 def _account(entry: AccountConfig) -> Account:

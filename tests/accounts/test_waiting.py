@@ -104,8 +104,8 @@ async def test_a_reload_gives_no_account_a_second_time_what_it_bears() -> None:
     first = before.take(anyone, "m", set())
     assert first is not None
 
-    after.accounts[0].take_over(before.accounts[0])
-    last.accounts[0].take_over(after.accounts[0])
+    after.accounts[0].follow(before.accounts[0])
+    last.accounts[0].follow(after.accounts[0])
     assert after.take(anyone, "m", set()) is None
     waiting = asyncio.ensure_future(last.wait())
     await asyncio.sleep(0)

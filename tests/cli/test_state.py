@@ -245,7 +245,7 @@ def test_a_migration_waits_for_the_last_gateway(
         assert run("state", "init", "--config", config).returncode == 0
         monkeypatch.setattr(keys, "SCHEMA_VERSION", 2)
         monkeypatch.setitem(migrations.STEPS, 1, list)
-        client.zadd(keys.nodes(), {"node-7": client.time()[0]})
+        client.zadd(keys.nodes(), {"node-7": client.time()[0], "by a wrong clock": client.time()[0] + 9_999})
 
         refused = run("state", "migrate", "--config", config)
         forced = run("state", "migrate", "--force", "--config", config)

@@ -101,6 +101,20 @@ def test_the_upstream_is_called_once_and_everybody_is_answered(
     )
 
 
+def test_a_reload_in_between_is_no_reason_for_a_second_call(trio: tuple[Stack, Simulator, Gate]) -> None:
+    stack, simulator, gate = trio
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(ask, stack, "anthropic", "chat", **{"idempotency-key": "once"})
+        until(lambda: len(simulator.requests) == 1)
+        stack.call(lambda: stack.gateway.swap(stack.runtime.config))
+        second = threads.submit(ask, stack, "anthropic", "chat", **{"idempotency-key": "once"})
+        until(lambda: stack.runtime.services.same.waiting == 2 or len(simulator.requests) == 2)
+        stack.call(gate.is_open.set)
+
+        assert [call.result().status_code for call in (first, second)] == [200, 200]
+    assert len(simulator.requests) == 1
+
+
 @pytest.mark.parametrize("protocol", REQUESTS)
 def test_another_request_with_the_same_key_is_refused_in_the_clients_form(
     trio: tuple[Stack, Simulator, Gate], protocol: str

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from aiclient2api.simulator.scenario import Fault, Match, Rule
 from aiclient2api.simulator.settings import SimulatorSettings
@@ -85,17 +86,40 @@ def test_what_only_a_restart_changes_is_told(tmp_path: Path) -> None:
         assert post(program).status_code == 200
 
 
-def test_a_reload_heals_nobody_and_forgets_no_number(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changed", "serving"),
+    [
+        ({}, {"upstream-b"}),
+        ({"weight": 2, "concurrency": 7, "timeouts": {"idle": "9s"}}, {"upstream-b"}),
+        ({"api_key": "another"}, {"another", "upstream-b"}),
+    ],
+)
+def test_a_reload_heals_only_who_may_have_been_mended_by_it(
+    tmp_path: Path, changed: dict[str, Any], serving: set[str]
+) -> None:
+    with simulating() as (simulator, url), serving_program(tmp_path, sections(url)) as program:
+        simulator.scenario.add(Rule(fault=Fault(status=429, retry_after=600), match=Match(key="upstream-a")))
+        for _ in range(2):
+            assert post(program).status_code == 200
+        data = sections(url)
+        data["accounts"]["a"].update(changed)
+        reload(program, data, "reloaded")
+        before = len(simulator.requests)
+        for _ in range(4):
+            assert post(program).status_code == 200
+
+        assert {request.key for request in list(simulator.requests)[before:]} == serving
+
+
+def test_a_reload_forgets_no_number(tmp_path: Path) -> None:
     with simulating() as (simulator, url), serving_program(tmp_path, sections(url)) as program:
         simulator.scenario.add(Rule(fault=Fault(status=429, retry_after=600), match=Match(key="upstream-a")))
         for _ in range(2):
             assert post(program).status_code == 200
         reload(program, sections(url, NEW_KEY), "reloaded")
-        before = len(simulator.requests)
         for _ in range(4):
             assert post(program, NEW_KEY).status_code == 200
 
-        assert {request.key for request in list(simulator.requests)[before:]} == {"upstream-b"}
         counted = httpx.get(f"{program.url}/metrics").text
         assert (
             'aiclient2api_requests_total{operation="generate",outcome="ok",protocol="anthropic",status="200"} 6.0'

@@ -158,13 +158,17 @@ class Account:
         self.is_plain = self._state.status in USABLE and not self.overlays and self.token_obstacle is None
         self.has_strikes = bool(self._state.strikes)
 
-    def take_over(self, before: Account) -> None:
-        """After a reload: nobody is healed by it, and what is under way still is. A probe counts for the old one."""
+    def follow(self, before: Account) -> None:
+        """After a reload: what is under way still is."""
         self.inflight, before.heir = before.inflight, self
+
+    def take_over(self, before: Account) -> None:
+        """After a reload: nobody is healed by it. A probe counts for the old one."""
         self.adopt(_without_probe(before.state))
         for model, state in before.overlays.items():
             self.adopt(_without_probe(state), model)
-        self.limit = min(before.limit, float(self.concurrency))
+        if before.limit < before.concurrency:
+            self.limit = min(before.limit, float(self.concurrency))
 
     def pass_on(self, more: int) -> None:
         """So many more are under way on us, for those that came after us as well."""

@@ -89,9 +89,9 @@ def migrate(path: Path | None, dry_run: bool, force: bool) -> int:
 
 async def _refuse_running(store: Store) -> None:
     """Gateways of the earlier version would write its keys again."""
-    alive = await store.ranked(keys.nodes(), await store.time() - KEPT)
-    if alive:
-        names = ", ".join(name for name, _ in alive)
+    now = await store.time()
+    names = ", ".join(name for name, at in await store.ranked(keys.nodes(), now - KEPT) if at <= now + KEPT)
+    if names:
         raise click.ClickException(f"gateways still use this store ({names}): stop them, or say --force")
 
 
