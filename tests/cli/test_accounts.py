@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -46,6 +50,40 @@ def test_the_accounts_of_a_running_gateway_are_listed(
     assert ["x: cooling for" in part for part in explained[1:]] == [True, False]
     assert ["all models: disabled for" in part for part in explained[1:]] == [True, True]
     assert "secret-of" not in table
+
+
+@contextmanager
+def behind_a_proxy(url: str) -> Iterator[str]:
+    """The address of what passes requests on, as a load balancer does."""
+
+    class Front(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            passed = {"authorization": self.headers.get("authorization", ""), "x-forwarded-for": "192.0.2.1"}
+            answer = httpx.get(url + self.path, headers=passed)
+            self.send_response(answer.status_code)
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, format: str, *args: object) -> None:  # its name there
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Front) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def test_a_gateway_elsewhere_wants_a_client_key(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with simulated(two_accounts) as (stack, _), behind_a_proxy(stack.url) as url:
+        config = tmp_path / "gateway.json"
+        config.write_text(json.dumps(two_accounts(stack.upstream_url)))
+        for words in (["accounts", "list"], ["explain", "claude/x", "--config", str(config)]):
+            assert run([*words, "--url", url]) == 1
+            assert "answered with 401" in capfd.readouterr().err
+            assert run([*words, "--url", url, "--key", KEY]) == 0
+            assert "claude" in capfd.readouterr().out
 
 
 def test_what_an_admin_took_out_has_no_end_to_wait_for() -> None:

@@ -64,6 +64,7 @@ class Step(Struct, frozen=True):
     help="The protocol of --request.",
 )
 @click.option("--url", help="A running gateway: also say what is out there, and for how long.")
+@click.option("--key", envvar="AICLIENT2API_KEY", help="A client key for --url, where it is not on this machine.")
 @json_option
 def explain(
     model: str,
@@ -72,6 +73,7 @@ def explain(
     file: BinaryIO | None,
     protocol: str,
     url: str | None,
+    key: str | None,
     as_json: bool,
 ) -> int:
     """Show which targets and accounts MODEL leads to, in order, and why others are passed over."""
@@ -86,7 +88,7 @@ def explain(
     except MalformedMessage as error:
         raise click.ClickException(f"--request is not a valid {protocol} request: {error}") from None
     if url is not None:
-        live = outages(url)
+        live = outages(url, key)
         steps, fallback = [_now(step, live) for step in steps], [_now(step, live) for step in fallback]
     if as_json:
         print_json({"model": model, "rule": route.rule, "targets": steps, "context_fallback": fallback})
