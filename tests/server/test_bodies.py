@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import pytest
 
 from aiclient2api.errors import Busy, MalformedMessage
-from aiclient2api.server.bodies import BodyBudget, check_body
+from aiclient2api.server.bodies import ONCE, BodyBudget, check_body
+
+LARGE = 17_000
 
 
 def nested(levels: int) -> bytes:
@@ -63,6 +66,84 @@ def test_ordinary_bodies_pass(body: bytes) -> None:
 def test_dubious_bodies_are_refused(body: bytes) -> None:
     with pytest.raises(MalformedMessage):
         check_body(body)
+
+
+NAMES = ("model", "Model", r"mod\u0065l", "stream", "messages", "max_tokens", "n", "", r"x\"")
+VALUES = (
+    *("1", "12", "-1e5", "true", "null", '""', '"model"', '{"model":1}', "[1, 2]", '[{"n":1},{}]'),
+    *(r'"a,\"model\":1"', '{"n":1 ,"model":2}', '"}"', '"                    "', "[                  ]"),
+)
+
+
+def member(random: Random) -> str:
+    blanks = [random.choice(("", "", "", " ", "\n  ", "\t" * 9)) for _ in range(4)]
+    name, value = random.choice(NAMES), random.choice(VALUES)
+    return f'{blanks[0]}"{name}"{blanks[1]}:{blanks[2]}{value}{blanks[3]}'
+
+
+def outermost(body: str) -> list[str]:
+    found: list[list[str]] = []
+    json.loads(body, object_pairs_hook=lambda pairs: found.append([name for name, _ in pairs]))
+    return found[-1]
+
+
+@pytest.mark.parametrize("name", [*ORDINARY, *REFUSED])
+def test_a_large_body_is_judged_as_a_small_one(name: str) -> None:
+    """Large ones are looked at in another way; what makes it large stands in front, behind and inside."""
+    small = ORDINARY.get(name) or REFUSED.get(name, b"")
+    if not small.startswith(b"{") or len(small) > LARGE:
+        return
+    for large in (
+        b'{"pad":"%b",%b' % (b"x" * LARGE, small[1:]),
+        b'%b,"pad":["%b"] }\n' % (small[:-1], b"x" * LARGE),
+        b' {%b"pad" : {"a": "%b"} , %b' % (b"\n" * 3, b"x\\n" * LARGE, small[1:]),
+    ):
+        is_refused = name in REFUSED
+        try:
+            check_body(large)
+        except MalformedMessage:
+            assert is_refused
+        else:
+            assert not is_refused
+
+
+def test_no_member_hides_where_members_are_counted_by_their_places() -> None:
+    """Random objects: two of one name, in any spelling and spacing, with values that look like members."""
+    random = Random(1)
+    filler = json.dumps("x" * LARGE)
+    refused = 0
+    for _ in range(3000):
+        members = [member(random) for _ in range(random.randint(1, 5))]
+        members.insert(random.randint(0, len(members)), f'"pad":{filler}')
+        body = "{" + ",".join(members) + "}"
+        folded = [name.casefold() for name in outermost(body)]
+        is_double = any(folded.count(name) > 1 for name in ONCE)
+        refused += is_double
+        try:
+            check_body(body.encode())
+        except MalformedMessage:
+            assert is_double, body.replace(filler, "...")
+        else:
+            assert not is_double, body.replace(filler, "...")
+    assert 500 < refused < 2500
+
+
+def test_a_value_that_looks_like_the_members_behind_it_hides_nothing() -> None:
+    """Where lengths alone counted, the second model would be passed over."""
+    hiding = b'{"z":1          ,"n":2}'
+    with pytest.raises(MalformedMessage):
+        check_body(b'{"model":1,"n":22,"model":%b,"pad":"%b"}' % (hiding, b"x" * LARGE))
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_a_long_number_is_found_wherever_it_begins(before: int) -> None:
+    for digits, is_refused in ((65, True), (64, False)):
+        body = b'{"%b":%b}' % (b"a" * before, b"7" * digits)
+        if is_refused:
+            with pytest.raises(MalformedMessage):
+                check_body(body)
+        else:
+            check_body(body)
 
 
 def test_a_member_that_stands_twice_is_named() -> None:

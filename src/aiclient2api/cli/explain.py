@@ -64,7 +64,9 @@ class Step(Struct, frozen=True):
     help="The protocol of --request.",
 )
 @click.option("--url", help="A running gateway: also say what is out there, and for how long.")
-@click.option("--key", envvar="AICLIENT2API_KEY", help="A client key for --url, where it is not on this machine.")
+@click.option(
+    "--key", envvar="AICLIENT2API_KEY", help="A client key for --url, where it is not on this machine."
+)
 @json_option
 def explain(
     model: str,
